@@ -28,7 +28,8 @@ void arena_init(struct arena *arena, struct heap *heap, enum memory_class memory
 void *arena_get(struct arena *arena, size_t size);
 /* count * size bytes of zeros, or NULL when refused or when the product overflows. */
 void *arena_get_array(struct arena *arena, size_t count, size_t size);
-/* A copy of `view` that lives as long as the arena; the null view when `view` is null or refused. */
+/* A copy of `view` that lives as long as the arena; the null view when `view` is null or refused.
+ */
 struct view arena_copy(struct arena *arena, struct view view);
 /* Gives everything back but keeps one chunk for the next use. */
 void arena_reset(struct arena *arena);

@@ -12,8 +12,7 @@
 _Noreturn void klamm_halt(const char *file, int line, const char *text);
 
 /* Stops when `condition` is false. One condition per assertion, so that the text names it. */
-#define klamm_assert(condition)                                                                    \
-    ((condition) ? (void)0 : klamm_halt(__FILE__, __LINE__, #condition))
+#define klamm_assert(condition) ((condition) ? (void)0 : klamm_halt(__FILE__, __LINE__, #condition))
 
 /* A place that cannot be reached, such as behind a switch that covers its whole enum. */
 #define klamm_unreachable(text) klamm_halt(__FILE__, __LINE__, text)

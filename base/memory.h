@@ -25,7 +25,8 @@ enum memory_class {
 };
 
 struct heap {
-    /* Backend: `get` returns NULL when out of memory; `put` takes what `get` gave, with its size. */
+    /* Backend: `get` returns NULL when out of memory; `put` takes what `get` gave, with its size.
+     */
     void *(*get)(struct heap *heap, size_t size);
     void (*put)(struct heap *heap, void *block, size_t size);
     void *backend;
