@@ -1,0 +1,196 @@
+"""Brokers as real processes for tests: one klammd, or one Apache Kafka node from its released jars.
+
+Both are started on loopback with ports of their own and a directory of their own, and are stopped
+by process id. Waiting is always for a condition with a deadline.
+"""
+
+import contextlib
+import glob
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+DEADLINE_S = 30
+
+
+def free_port():
+    """A port that nobody listens on now; used at once by the caller."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, what, deadline_s=DEADLINE_S):
+    """Polls `condition` until it is true; raises when the deadline passes."""
+    end = time.monotonic() + deadline_s
+    event = __import__("threading").Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {deadline_s} s: {what}")
+        event.wait(0.01)
+
+
+def accepts_connections(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+class Process:
+    """A broker process, its directory and its port."""
+
+    def __init__(self, directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="klamm-test-")
+        self.port = free_port()
+        self.process = None
+        self.log_path = os.path.join(self.directory, "output.log")
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def data(self):
+        return os.path.join(self.directory, "data")
+
+    def _start(self, command, environment=None):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
+            env=environment)
+        log.close()
+
+    def output(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def wait_ready(self, deadline_s=DEADLINE_S):
+        def ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"ended with {self.process.returncode}:\n{self.output()[-4000:]}")
+            return accepts_connections(self.port)
+
+        wait_until(ready, f"a listener on port {self.port}\n{self.output()[-2000:]}", deadline_s)
+
+    def stop(self, deadline_s=DEADLINE_S):
+        """A clean stop; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RuntimeError(f"no clean stop within {deadline_s} s:\n{self.output()[-4000:]}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def remove(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.remove()
+
+
+class Klamm(Process):
+    """klammd; `settings` are properties that override those of the test."""
+
+    def __init__(self, binary, settings=None, directory=None):
+        super().__init__(directory)
+        self.binary = os.path.abspath(binary)
+        self.settings = dict(settings or {})
+
+    def properties(self):
+        values = {
+            "node.id": "1",
+            "process.roles": "broker,controller",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "log.dirs": self.data,
+            "klamm.shards": "2",
+        }
+        values.update(self.settings)
+        return values
+
+    def start(self, wait=True):
+        path = os.path.join(self.directory, "server.properties")
+        with open(path, "w") as file:
+            for key, value in self.properties().items():
+                file.write(f"{key}={value}\n")
+        self._start([self.binary, path])
+        if wait:
+            self.wait_ready()
+        return self
+
+
+def kafka_libraries():
+    """The folder of Kafka's jars, or None: KLAMM_KAFKA_LIBS, set by the script that fetches them."""
+    folder = os.environ.get("KLAMM_KAFKA_LIBS", "")
+    if folder and glob.glob(os.path.join(folder, "kafka_2.13-*.jar")) and shutil.which("java"):
+        return folder
+    return None
+
+
+def kafka_tool(main_class, *arguments, deadline_s=120):
+    """Runs one of Kafka's own command line tools; returns (exit status, output)."""
+    command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp",
+               os.path.join(kafka_libraries(), "*"), main_class, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=deadline_s, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+class Kafka(Process):
+    """One Apache Kafka node, broker and controller, formatted on first start."""
+
+    def __init__(self, settings=None, directory=None):
+        super().__init__(directory)
+        self.controller_port = free_port()
+        self.settings = dict(settings or {})
+
+    def properties(self):
+        values = {
+            "node.id": "1",
+            "process.roles": "broker,controller",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},"
+                         f"CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "log.dirs": self.data,
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+        }
+        values.update(self.settings)
+        return values
+
+    def start(self, wait=True, deadline_s=90):
+        path = os.path.join(self.directory, "server.properties")
+        with open(path, "w") as file:
+            for key, value in self.properties().items():
+                file.write(f"{key}={value}\n")
+        if not os.path.exists(os.path.join(self.data, "meta.properties")):
+            status, text = kafka_tool("kafka.tools.StorageTool", "format", "-t",
+                                      "QUJDREVGR0hJSktMTU5PUA", "-c", path)
+            if status != 0:
+                raise RuntimeError(f"format failed:\n{text}")
+        self._start(["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp",
+                     os.path.join(kafka_libraries(), "*"), "kafka.Kafka", path])
+        if wait:
+            self.wait_ready(deadline_s)
+        return self
