@@ -20,12 +20,13 @@ struct timer {
     void (*fire)(struct timer *timer);
 };
 
-enum { TIMER_LEVELS = 6, TIMER_SLOTS = 64 };
+enum { TIMER_LEVELS = 8, TIMER_SLOTS = 64 }; /* 2^48 ms: more than 64 bits of ns */
 
 struct timer_wheel {
     uint64_t tick; /* ms of monotonic time already handled */
     struct list slots[TIMER_LEVELS][TIMER_SLOTS];
     uint64_t occupied[TIMER_LEVELS]; /* bit per slot that may hold a timer */
+    uint64_t fired;                  /* timers since init */
 };
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ns);
