@@ -37,7 +37,10 @@ void timer_wheel_set(struct timer_wheel *wheel, struct timer *timer, uint64_t du
 void timer_clear(struct timer *timer);
 /* Fires everything due at now_ns; a fired timer is cleared first and may set itself again. */
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ns);
-/* A time not later than the next due time and later than now, or UINT64_MAX when none is set. */
+/*
+ * When to advance next: later than now, less than a tick behind the next due time, perhaps earlier;
+ * UINT64_MAX when no timer is set.
+ */
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel);
 
 #endif
