@@ -1,0 +1,68 @@
+/*
+ * What the partition logs of one loop share: the loop, the open files, the cache of known places.
+ *
+ * Invariants:
+ *  1. At most `open_files_limit` log files without a lease, queued or unsynced bytes stay open;
+ *     the one whose last use is longest ago is closed first.
+ *  2. A remembered place is true for the log generation that it was remembered under; a truncation
+ *     or a replaced segment begins a new generation, so a stale place is never found.
+ */
+#ifndef KLAMM_LOG_LOG_SHARD_H
+#define KLAMM_LOG_LOG_SHARD_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "runtime/loop.h"
+
+struct log_place;
+struct segment_file;
+
+/* Counters of the logs of a loop; plain values, summed on scrape. */
+struct log_counters {
+    uint64_t appended_bytes;
+    uint64_t appended_batches;
+    uint64_t writes;         /* vectored writes, successful */
+    uint64_t pending_writes; /* of these, not completed at once */
+    uint64_t failed_writes;
+    uint64_t rolls;
+    uint64_t deleted_segments;
+    uint64_t reads;
+    uint64_t cold_reads; /* that needed a job */
+    uint64_t file_opens;
+    uint64_t file_closes;
+};
+
+struct log_shard {
+    struct loop *loop;
+    struct heap *heap;
+    size_t open_files_limit;
+    size_t open_files;        /* idle and in use */
+    struct list idle_files;   /* struct segment_file.idle_link, longest unused first */
+    struct log_place *places; /* direct-mapped by generation and offset */
+    size_t place_count;       /* a power of two */
+    uint64_t next_generation;
+    struct log_counters counters;
+};
+
+struct log_shard_options {
+    size_t open_files_limit; /* 0: 256 */
+    size_t place_count;      /* a power of two; 0: 4096 */
+};
+
+/* Takes its memory from the loop's heap. */
+void log_shard_init(struct log_shard *shard, struct loop *loop,
+                    const struct log_shard_options *options);
+/* All logs must be closed. Closes what is still open. */
+void log_shard_deinit(struct log_shard *shard);
+
+/* A fresh generation number, never 0. */
+uint64_t log_shard_new_generation(struct log_shard *shard);
+/* Remembers that the first batch at or behind `offset` begins at `position` of the segment. */
+void log_shard_remember(struct log_shard *shard, uint64_t generation, int64_t offset,
+                        int64_t segment_base, uint32_t position);
+/* False when nothing is remembered. */
+bool log_shard_recall(const struct log_shard *shard, uint64_t generation, int64_t offset,
+                      int64_t *segment_base, uint32_t *position);
+
+#endif
