@@ -86,12 +86,12 @@ static inline void list_splice_back(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define list_for_each(link, list)                                                                  \
-    for (struct list *link = (list)->next; link != (list); link = link->next)
+#define list_for_each(link, head)                                                                  \
+    for (struct list *link = (head)->next; link != (head); link = link->next)
 
 /* The body may remove `link`. */
-#define list_for_each_safe(link, after, list)                                                      \
-    for (struct list *link = (list)->next, *after = link->next; link != (list);                    \
+#define list_for_each_safe(link, after, head)                                                      \
+    for (struct list *link = (head)->next, *after = link->next; link != (head);                    \
          link = after, after = link->next)
 
 #endif
