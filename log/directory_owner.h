@@ -1,0 +1,92 @@
+/*
+ * The owner of a log directory, on the control loop: checkpoints, failure, the clean stop.
+ *
+ * Every 5 s it gathers high watermarks, every 60 s recovery points and log starts too, from all
+ * loops by message, and writes the files that changed, in a job. It hears of device errors, fails
+ * the directory under a new generation and tells every loop. At a clean stop it writes everything
+ * once more and the marker last.
+ *
+ * Invariants:
+ *  1. At most one gathering and one writing job per directory at a time; a wish that comes
+ * meanwhile is remembered and done afterwards.
+ *  2. A file is written only when its text differs from what was written last.
+ *  3. A failed directory is never written again, and gets no clean marker.
+ */
+#ifndef KLAMM_LOG_DIRECTORY_OWNER_H
+#define KLAMM_LOG_DIRECTORY_OWNER_H
+
+#include "base/uuid.h"
+#include "log/directory_shard.h"
+#include "log/log_directory.h"
+#include "runtime/loop.h"
+
+struct directory_owner;
+struct directory_gather;
+
+struct directory_owner_options {
+    uint64_t high_watermark_interval_ns; /* replica.high.watermark.checkpoint.interval.ms; 0: 5 s */
+    uint64_t offset_interval_ns;         /* log.flush.offset.checkpoint.interval.ms; 0: 60 s */
+};
+
+struct directory_owner {
+    struct loop *loop; /* control */
+    unsigned index;
+    struct log_path path;
+    struct uuid directory_id;
+    struct storage_file *lock;
+    struct directory_owner_options options;
+    uint32_t generation; /* counts failures: 0 while it lives */
+    bool is_failed;
+    uint32_t partition_count; /* kept by directory_owner_count; chooses the place of new ones */
+    struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
+    struct timer high_watermark_timer;
+    struct timer offset_timer;
+    struct directory_gather *gather; /* the one under way, or NULL */
+    bool wants_offsets;              /* wishes that came meanwhile */
+    bool wants_high_watermarks;
+    struct directory_flush_wait *waits; /* to be told when all wishes so far are on disk */
+    uint32_t written_checksum[3];
+    uint64_t written_size[3];
+    /* The directory failed; on the control loop, once. */
+    void (*failed)(struct directory_owner *owner, enum storage_status status, void *context);
+    void *context;
+};
+
+/* Takes over the lock and the identity from `found`. Timers start with the first attach. */
+void directory_owner_init(struct directory_owner *owner, struct loop *loop, unsigned index,
+                          const struct log_directory_found *found,
+                          const struct directory_owner_options *options,
+                          void (*failed)(struct directory_owner *owner, enum storage_status status,
+                                         void *context),
+                          void *context);
+/* Before the loops run, or on the control loop: this loop has partitions of the directory. */
+void directory_owner_attach(struct directory_owner *owner, struct directory_shard *shard);
+/* An error seen on the control loop. */
+void directory_owner_fail(struct directory_owner *owner, enum storage_status status);
+
+/* Someone who waits for the checkpoints; embedded. */
+struct directory_flush_wait {
+    struct directory_flush_wait *next;
+    void (*done)(struct directory_flush_wait *wait, bool ok);
+};
+/* Writes all checkpoint files now (after a truncation or a deletion, and at stop). */
+void directory_owner_flush(struct directory_owner *owner, struct directory_flush_wait *wait);
+
+/*
+ * The clean stop, after all partitions were closed (their offsets handed over by
+ * directory_owner_remember): writes the checkpoints and, when `is_clean`, the marker last; releases
+ * the lock; then `done`.
+ */
+struct directory_stop {
+    void (*done)(struct directory_stop *stop, bool ok);
+    bool is_clean;        /* every partition closed without error */
+    int64_t broker_epoch; /* for the marker */
+    struct directory_owner *owner;
+    struct job job;
+};
+void directory_owner_stop(struct directory_owner *owner, struct directory_stop *stop);
+
+/* The directory for a new partition: alive and with the fewest partitions; NULL when none is. */
+struct directory_owner *directory_owner_choose(struct directory_owner *const *owners, size_t count);
+
+#endif
