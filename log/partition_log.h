@@ -27,24 +27,23 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "base/uuid.h"
+#include "config/topic_config.h"
 #include "log/log_shard.h"
+#include "log/producer_state.h"
 #include "protocol/errors.h"
 #include "runtime/job.h"
 #include "runtime/storage.h"
 
 struct committer;
 struct leader_epochs;
-struct producer_state;
 struct partition_log;
 struct segment_file;
 
 /* ---- Settings ------------------------------------------------------------------------------- */
 
-enum log_durability { LOG_DURABILITY_SYNC, LOG_DURABILITY_CACHE };
-
 /* The settings of a topic that the log itself looks at; Kafka's names and units. */
 struct log_config {
-    enum log_durability durability; /* klamm.durability; flush.messages=1 means SYNC */
+    enum topic_durability durability;
     int32_t segment_bytes;
     int64_t segment_ms;
     int64_t segment_jitter_ms;
@@ -55,13 +54,12 @@ struct log_config {
     int64_t retention_bytes; /* -1: no limit */
     int64_t retention_ms;    /* -1: no limit */
     int64_t file_delete_delay_ms;
-    int64_t producer_id_expiration_ms;
     bool cleanup_delete;
     bool cleanup_compact;
 };
 
-/* Kafka's defaults. */
-void log_config_init_default(struct log_config *config);
+/* The log's part of a topic's settings. */
+void log_config_of_topic(struct log_config *config, const struct topic_config *topic);
 
 /* ---- Opening and creating -------------------------------------------------------------------- */
 
@@ -242,17 +240,14 @@ bool partition_log_is_out_of_space(const struct partition_log *log);
 bool partition_log_is_failed(const struct partition_log *log);
 /*
  * Asks for everything below the written end to be made durable, whatever the topic's durability;
- * the `durable` event tells. With LOG_DURABILITY_SYNC every write asks by itself.
+ * the `durable` event tells. With TOPIC_DURABILITY_SYNC every write asks by itself.
  */
 void partition_log_flush(struct partition_log *log);
 
-/*
- * KIP-890: begins (or finds) the verification of a transaction of this producer and gives the guard
- * that the append must present, or 0 when a transaction is already open and none is needed.
- */
-int64_t partition_log_begin_verification(struct partition_log *log, int64_t producer_id,
-                                         int16_t producer_epoch, int32_t first_sequence,
-                                         enum kafka_error *error);
+/* KIP-890: see producer_state_begin_verification. */
+uint64_t partition_log_begin_verification(struct partition_log *log, int64_t producer_id,
+                                          int16_t producer_epoch, int32_t first_sequence,
+                                          bool supports_epoch_bump);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
