@@ -4,9 +4,12 @@
  * Promises:
  *  1. Bytes of a stream arrive in order, without gap or repeat, cut anywhere; a stream may stop at
  *     any byte. `closed` is called exactly once for a stream that was accepted or connected, unless
- *     this side closed it; after `closed` or stream_close nothing else is called for it, and sends
- *     that were not done are finished with TRANSPORT_CLOSED first.
- *  2. No callback runs inside a call of this seam; all run in the network phase of a turn.
+ *     this side closed it. Before `closed`, sends that are not done are finished with
+ *     TRANSPORT_CLOSED. After `closed` or stream_close the stream struct is not touched any more.
+ *  2. No callback runs inside a call of this seam, but for one case: stream_close with reset
+ *     finishes the unsent sends with TRANSPORT_CLOSED before it returns. All others run in the
+ *     network or the send phase of a turn. After stream_close without reset the sends that were
+ *     handed over stay with the seam and are done later, sent or not.
  *  3. A send that is done means that its memory and file ranges are released, not that the peer has
  *     them. File ranges are read when they are transmitted; a file that turns out shorter than
  *     promised resets the stream.

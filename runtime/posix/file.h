@@ -1,0 +1,32 @@
+/*
+ * An open file of the posix storage, and the blocking form of every request.
+ *
+ * Invariants:
+ *  1. `size` is what appends, writes and truncates of this process made it; the one loop or job
+ * that writes changes it, others may read it.
+ *  2. `poisoned` is never taken back.
+ */
+#ifndef KLAMM_RUNTIME_POSIX_FILE_H
+#define KLAMM_RUNTIME_POSIX_FILE_H
+
+#include <stdatomic.h>
+
+#include "runtime/storage.h"
+
+struct storage_file {
+    int descriptor;
+    atomic_bool poisoned;
+    _Atomic uint64_t size; /* bytes */
+    uint64_t device;
+};
+
+/* The status of an errno; unknown ones are STORAGE_IO. */
+enum storage_status file_status_of(int error);
+/* Runs a request to its end on the calling thread and sets its status. */
+void file_run(struct storage_request *request);
+enum storage_status file_append(struct storage_file *file, const struct storage_buffer *buffers,
+                                size_t buffer_count);
+enum storage_status file_read_now(struct storage_file *file, uint64_t offset, void *data,
+                                  size_t size);
+
+#endif
