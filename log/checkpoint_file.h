@@ -59,9 +59,6 @@ enum storage_status checkpoint_write(struct storage storage, const char *directo
 struct view checkpoint_next_line(struct view *text);
 /* The next field of a line (separated by blanks or tabs), or null. */
 struct view checkpoint_next_field(struct view *line);
-/* A whole field as decimal number with optional minus; false when anything else or out of range. */
-bool checkpoint_parse_i64(struct view field, int64_t *value);
-bool checkpoint_parse_i32(struct view field, int32_t *value);
 /* Reads version and count lines; false when invalid. *count 0 for an empty text. */
 bool checkpoint_read_head(struct view *text, uint64_t *count);
 

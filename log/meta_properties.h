@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/uuid.h"
 
@@ -23,8 +24,10 @@ struct meta_properties {
     struct uuid directory_id;                 /* zero: not given */
 };
 
-/* Reads the text. false, and *problem a text without newline, when it is invalid. */
-bool meta_properties_decode(struct view text, struct meta_properties *meta, const char **problem);
+/* Reads the text; `scratch` for parsing. false, and *problem a text without newline, when it is
+ * invalid. */
+bool meta_properties_decode(struct view text, struct arena *scratch, struct meta_properties *meta,
+                            const char **problem);
 /* Writes version 1; returns the size, at most META_PROPERTIES_SIZE_MAX. Needs all fields. */
 size_t meta_properties_encode(const struct meta_properties *meta, char *text, size_t capacity);
 
