@@ -16,7 +16,7 @@ import c_header
 import c_source
 import c_tables
 from c_model import annotate
-from schema import load_folder, schema_paths
+from schema import SchemaError, load_folder, schema_paths
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROTOCOL = os.path.dirname(HERE)
@@ -101,4 +101,8 @@ def main(arguments):
         sys.exit(__doc__)
 
 
-main(sys.argv[1:])
+if __name__ == '__main__':
+    try:
+        main(sys.argv[1:])
+    except SchemaError as error:
+        sys.exit(str(error))

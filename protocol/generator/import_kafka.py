@@ -153,4 +153,5 @@ def main():
             write(root, record_folder(message), message.name, record_lines(message))
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -53,7 +53,7 @@ def convert_field(raw, message, versions, shared):
     if 'tag' in raw:
         tagged = parse_range(raw.get('taggedVersions')).cut(field.versions)
         if not tagged.empty():
-            field.tag, field.tagged = raw['tag'], tagged
+            field.tag, field.tagged = int(raw['tag']), tagged
     if 'default' in raw and raw['default'] is None:
         field.default = 'null'
     else:
@@ -107,17 +107,33 @@ def load_texts(texts):
     return sorted(messages, key=lambda message: message.name)
 
 
+def jar_texts(path):
+    """(artifact, text) of every definition in one jar."""
+    origin = os.path.basename(path).rsplit('-', 1)[0]
+    texts = []
+    with zipfile.ZipFile(path) as jar:
+        for entry in jar.namelist():
+            if ('message/' in entry or 'metadata/' in entry) and entry.endswith('.json'):
+                texts.append((origin, jar.read(entry).decode('utf-8')))
+    return texts
+
+
 def from_jars(folder):
     """Every definition in the Kafka jars of `folder`."""
     texts = []
     for name in sorted(os.listdir(folder)):
-        if not (name.startswith('kafka') and name.endswith('.jar')):
-            continue
-        with zipfile.ZipFile(os.path.join(folder, name)) as jar:
-            for entry in jar.namelist():
-                if ('message/' in entry or 'metadata/' in entry) and entry.endswith('.json'):
-                    origin = name.rsplit('-', 1)[0]
-                    texts.append((origin, jar.read(entry).decode('utf-8')))
+        if name.startswith('kafka') and name.endswith('.jar'):
+            texts += jar_texts(os.path.join(folder, name))
+    return load_texts(texts)
+
+
+def from_maven(folder, release):
+    """Every definition in the Kafka jars of a local Maven repository."""
+    texts = []
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        path = os.path.join(folder, name, release, '%s-%s.jar' % (name, release))
+        if os.path.exists(path):
+            texts += jar_texts(path)
     return load_texts(texts)
 
 

@@ -196,6 +196,8 @@ class Parser:
                 self.statement(words)
                 words = self.next_line()
         except SchemaError as error:
+            if str(error).startswith(self.file.path):
+                raise
             self.fail(str(error))
         if not self.file.messages:
             self.fail('no message')
