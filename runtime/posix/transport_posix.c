@@ -336,6 +336,7 @@ static enum transport_status posix_connect(void *self, struct stream *owner, con
         owner->seam = NULL;
         return TRANSPORT_BAD_ADDRESS;
     }
+    stream->resolution = resolution;
     *resolution =
         (struct resolution){.task = {.run = resolve}, .stream = stream, .transport = transport};
     snprintf(resolution->host, sizeof(resolution->host), "%s", host);
