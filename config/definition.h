@@ -57,6 +57,8 @@ enum config_rule {
     CONFIG_RULE_THROTTLED,       /* a list of partition:broker, or `*` */
     CONFIG_RULE_OFFSET_RESET,    /* latest, earliest or by_duration:<ISO 8601 duration> */
     CONFIG_RULE_METRICS_MATCH,   /* a list of selector=pattern */
+    CONFIG_RULE_VOTERS,          /* a list of id@host:port */
+    CONFIG_RULE_SERVERS,         /* a list of host:port */
 };
 
 /* A broker key that stands behind a topic or broker key, with the factor that converts its unit. */
@@ -79,6 +81,7 @@ struct config_definition {
     uint8_t dynamic;   /* enum config_dynamic */
     uint8_t rule;      /* enum config_rule */
     bool required;     /* has no default: server.properties must name it (unless klammd fills it) */
+    bool filled;       /* LIST: without elements it is refused */
     bool internal;     /* accepted, never listed */
     bool unlisted;     /* listed only where it is set */
     bool dynamic_only; /* unlisted, and refused in server.properties */

@@ -16,7 +16,7 @@ TYPES = {'BOOLEAN': 'bool', 'STRING': 'struct view', 'INT': 'int32_t', 'SHORT': 
          'LONG': 'int64_t', 'DOUBLE': 'double', 'LIST': 'struct config_list',
          'CLASS': 'struct view', 'PASSWORD': 'struct view'}
 NUMERIC = ('INT', 'SHORT', 'LONG', 'DOUBLE')
-FLAGS = ('per-broker', 'cluster', 'field', 'internal', 'unlisted', 'dynamic-only')
+FLAGS = ('filled', 'per-broker', 'cluster', 'field', 'internal', 'unlisted', 'dynamic-only')
 LONG_MAX = 2**63 - 1
 
 
@@ -130,7 +130,7 @@ def rule_members(row, allowed):
         kind = 'CONFIG_RULE_ONE_OF_ANY_CASE' if any_case else 'CONFIG_RULE_ONE_OF'
         return f'.rule = {kind}, .allowed = {name}, .allowed_count = {len(words)}'
     named = {'not-empty': 'NOT_EMPTY', 'throttled': 'THROTTLED', 'offset-reset': 'OFFSET_RESET',
-             'metrics-match': 'METRICS_MATCH'}
+             'metrics-match': 'METRICS_MATCH', 'voters': 'VOTERS', 'servers': 'SERVERS'}
     if rule not in named:
         raise SystemExit(f'{row.where}: unknown rule {rule}')
     return f'.rule = CONFIG_RULE_{named[rule]}'
@@ -155,7 +155,7 @@ def row_source(row, scope, allowed, synonyms):
         name = f'synonyms_{len(synonyms)}'
         synonyms.append((name, row.synonyms))
         parts.append(f'.synonyms = {name}, .synonym_count = {len(row.synonyms)}')
-    for flag, member in (('internal', 'internal'), ('unlisted', 'unlisted'),
+    for flag, member in (('filled', 'filled'), ('internal', 'internal'), ('unlisted', 'unlisted'),
                          ('dynamic-only', 'dynamic_only')):
         if flag in row.flags:
             parts.append(f'.{member} = true')
@@ -227,7 +227,8 @@ def allowed_text(row):
         return ', '.join(row.rule.rstrip('~')[1:-1].split(','))
     return {'-': '', 'not-empty': 'not empty', 'throttled': 'partition:broker pairs, or *',
             'offset-reset': 'latest, earliest, by_duration:P…',
-            'metrics-match': 'selector=pattern pairs'}[row.rule]
+            'metrics-match': 'selector=pattern pairs', 'voters': 'id@host:port',
+            'servers': 'host:port'}[row.rule]
 
 
 def changeable(row, scope):

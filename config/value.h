@@ -1,9 +1,9 @@
 /*
  * Typed values: parsing, checking and the canonical text, as Kafka does all three.
  *
- * Surrounding white space is dropped from every type but PASSWORD; booleans are "true" or "false"
- * in any case; a LIST is split at commas, its elements trimmed. Doubles are read without the
- * locale.
+ * Surrounding white space is dropped; booleans are "true" or "false"
+ * in any case; a LIST is split at commas, its elements trimmed, and an element that is empty or
+ * there twice is refused. Doubles are read without the locale and written as Java writes them.
  *
  * Invariants:
  *  1. What config_value_parse accepts, config_value_format writes in a form that parses to the same
@@ -52,5 +52,19 @@ struct view config_text(struct arena *arena, const char *format, ...)
  * refuses.
  */
 bool config_split(struct view text, struct config_list *list, struct arena *arena);
+/* Elements with commas between; held by the arena, null when refused. */
+struct view config_join(const struct config_list *list, struct arena *arena);
+/* Whether `item` is an element (same bytes). */
+bool config_list_has(const struct config_list *list, struct view item);
+/*
+ * An ISO 8601 duration of days, hours, minutes and seconds ("P1DT2H3M4.5S"), not negative, cut to
+ * milliseconds. Years, months and weeks are refused.
+ */
+bool config_read_duration(struct view text, int64_t *duration_ms);
+/*
+ * "host:port", the host in brackets when it has colons itself; host may be empty. `host` loses its
+ * brackets.
+ */
+bool config_read_endpoint(struct view text, struct view *host, int32_t *port);
 
 #endif
