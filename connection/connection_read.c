@@ -193,27 +193,24 @@ static void start_request(struct connection *connection)
         .received_ns = owner->loop->now_ns,
         .borrowed = connection->block_borrowed,
     };
+    connection->turn_frames++;
+    owner->counters.frames++;
+    if (!parse_header(request)) {
+        char text[64];
+        snprintf(text, sizeof(text), "request header in a frame of %u bytes",
+                 connection->frame_size);
+        connection_close(connection, CONNECTION_CLOSE_MALFORMED, text);
+        return;
+    }
     connection->block = NULL;
     connection->block_size = 0;
     connection->block_borrowed = false;
     connection->head_size = 0;
     connection->frame_filled = 0;
-    connection->turn_frames++;
-    owner->counters.frames++;
     list_push_back(&connection->requests, &request->link);
     connection->request_count++;
-    bool parsed = parse_header(request);
-    if (!parsed || request->api_key != API_KEY_PRODUCE)
-        connection->other_count++;
-    /* The handler may answer at once; what answering needs of the connection is in place now. */
-    if (parsed) {
-        owner->handler->request(request);
-        return;
-    }
-    char text[64];
-    snprintf(text, sizeof(text), "request header in a frame of %u bytes", request->frame_size);
-    request->answered = true;
-    connection_close(connection, CONNECTION_CLOSE_MALFORMED, text);
+    connection->other_count += request->api_key != API_KEY_PRODUCE;
+    owner->handler->request(request);
 }
 
 /* Invariants 2 and 3. Where the answer is no, whatever changes it calls connection_pump. */

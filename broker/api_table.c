@@ -1,0 +1,22 @@
+/*
+ * The rows stand in the files of their handlers. An API is added by its handler file and one line
+ * here; its place in the table is its key.
+ */
+#include "broker/api_table.h"
+
+#include <stddef.h>
+
+#define ROWS(row) row(API_KEY_METADATA, metadata) row(API_KEY_API_VERSIONS, api_versions)
+
+#define DECLARE(api_key, name) extern const struct api_row api_row_##name;
+ROWS(DECLARE)
+
+#define PLACE(api_key, name) [api_key] = &api_row_##name,
+static const struct api_row *const rows[] = {ROWS(PLACE)};
+
+const struct api_row *api_row_find(int16_t key)
+{
+    if (key < 0 || (size_t)key >= sizeof(rows) / sizeof(rows[0]))
+        return NULL;
+    return rows[key];
+}

@@ -1,0 +1,23 @@
+/*
+ * What all loops of the process share. Filled before the loops run; afterwards only read.
+ *
+ * Invariant: nothing reachable from here changes while loops run, except the control loop's own
+ * state behind `control`, which only the control loop touches.
+ */
+#ifndef KLAMM_BROKER_BROKER_H
+#define KLAMM_BROKER_BROKER_H
+
+#include "config/server_config.h"
+#include "runtime/diagnostics.h"
+
+struct control;
+
+struct broker {
+    const struct server_config *config;
+    const struct diagnostics *diagnostics;
+    unsigned shard_count;    /* loops 1 .. shard_count */
+    uint64_t request_memory; /* bytes of frames and unsent answers of the whole node */
+    struct control *control; /* a name for messages; touched on the control loop only */
+};
+
+#endif

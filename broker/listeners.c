@@ -1,0 +1,167 @@
+/*
+ * A stream is accepted here and posted to its shard in a client struct; the shard adopts it and
+ * posts the struct back when the connection has ended.
+ */
+#include "broker/listeners.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "broker/shard.h"
+
+enum { LISTEN_BACKLOG = 4096 };
+
+static const uint64_t WARNING_INTERVAL_NS = UINT64_C(1000000000);
+
+void listeners_init(struct listeners *listeners, struct loop *loop, const struct broker *broker)
+{
+    const struct broker_settings *settings = &broker->config->settings;
+    *listeners = (struct listeners){
+        .loop = loop,
+        .broker = broker,
+        .connection_limit = (uint32_t)settings->max_connections,
+        .address_limit = (uint32_t)settings->max_connections_per_ip,
+    };
+    map_init(&listeners->by_address, loop->heap, MEMORY_CONNECTION, loop->seed);
+    size_t count = broker->config->listener_count;
+    listeners->sockets =
+        heap_must_get(loop->heap, MEMORY_STATE, (count ? count : 1) * sizeof(*listeners->sockets));
+}
+
+/* One line a second at most: whoever is refused tries again at once. */
+static void warn_refused(struct listeners *listeners, const struct accepted_stream *accepted,
+                         const char *limit)
+{
+    uint64_t now = listeners->loop->now_ns;
+    if (listeners->last_warning_ns && now - listeners->last_warning_ns < WARNING_INTERVAL_NS)
+        return;
+    listeners->last_warning_ns = now;
+    char peer[ADDRESS_TEXT_SIZE];
+    log_warn(listeners->loop->diagnostics, "connection refused: peer=%s reason=\"%s\"",
+             address_format(&accepted->peer, peer, sizeof(peer)), limit);
+}
+
+static struct listener_address *count_address(struct listeners *listeners,
+                                              const struct address *peer)
+{
+    uint8_t key[17] = {peer->family};
+    memcpy(key + 1, peer->bytes, sizeof(peer->bytes));
+    struct listener_address *entry = map_get(&listeners->by_address, view_of(key, sizeof(key)));
+    if (!entry) {
+        entry = heap_must_get(listeners->loop->heap, MEMORY_CONNECTION, sizeof(*entry));
+        memcpy(entry->key, key, sizeof(key));
+        bool added = map_put(&listeners->by_address, view_of(entry->key, sizeof(key)), entry);
+        klamm_assert(added);
+    }
+    entry->count++;
+    return entry;
+}
+
+static void uncount_address(struct listeners *listeners, struct listener_address *entry)
+{
+    if (--entry->count > 0)
+        return;
+    map_remove(&listeners->by_address, view_of(entry->key, sizeof(entry->key)));
+    heap_put(listeners->loop->heap, MEMORY_CONNECTION, entry, sizeof(*entry));
+}
+
+/* On the control loop: the connection has ended, or was never adopted. */
+static void client_home(struct message *message, struct loop *at)
+{
+    struct client *client = container_of(message, struct client, message);
+    struct listeners *listeners = client->owner;
+    listeners->total--;
+    listeners->per_shard[client->shard]--;
+    uncount_address(listeners, client->counted);
+    heap_put(at->heap, MEMORY_CONNECTION, client, sizeof(*client));
+}
+
+/* On the shard. */
+static void client_arrived(struct message *message, struct loop *at)
+{
+    struct client *client = container_of(message, struct client, message);
+    message->deliver = client_home;
+    if (!connections_adopt(&shard_of(at)->connections, &client->accepted, client))
+        loop_post(at, 0, message);
+}
+
+static unsigned choose_shard(const struct listeners *listeners)
+{
+    unsigned best = 1;
+    for (unsigned i = 2; i <= listeners->broker->shard_count; i++)
+        if (listeners->per_shard[i] < listeners->per_shard[best])
+            best = i;
+    return best;
+}
+
+static void stream_accepted(struct listener *listener, const struct accepted_stream *accepted)
+{
+    struct listener_socket *socket = container_of(listener, struct listener_socket, listener);
+    struct listeners *listeners = socket->owner;
+    struct loop *loop = listeners->loop;
+    listeners->counters.accepted++;
+    if (listeners->total >= listeners->connection_limit) {
+        listeners->counters.refused_total++;
+        warn_refused(listeners, accepted, "max.connections reached");
+        transport_drop(loop->transport, accepted);
+        return;
+    }
+    struct listener_address *counted = count_address(listeners, &accepted->peer);
+    if (counted->count > listeners->address_limit) {
+        listeners->counters.refused_by_address++;
+        warn_refused(listeners, accepted, "max.connections.per.ip reached");
+        uncount_address(listeners, counted);
+        transport_drop(loop->transport, accepted);
+        return;
+    }
+    struct client *client = heap_must_get(loop->heap, MEMORY_CONNECTION, sizeof(*client));
+    client->message.deliver = client_arrived;
+    client->accepted = *accepted;
+    client->owner = listeners;
+    client->config = socket->config;
+    client->counted = counted;
+    client->shard = choose_shard(listeners);
+    listeners->total++;
+    listeners->per_shard[client->shard]++;
+    loop_post(loop, client->shard, &client->message);
+}
+
+static const struct listener_events events = {.accepted = stream_accepted};
+
+bool listeners_open(struct listeners *listeners, char *message, size_t capacity)
+{
+    const struct server_config *config = listeners->broker->config;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct listener_config *wanted = &config->listeners[i];
+        if (wanted->is_controller)
+            continue;
+        struct listener_socket *socket = &listeners->sockets[listeners->socket_count];
+        char host[256];
+        *socket = (struct listener_socket){.owner = listeners, .config = wanted};
+        socket->listener.events = &events;
+        enum transport_status status = TRANSPORT_BAD_ADDRESS;
+        if (text_to_string(wanted->host, host, sizeof(host)))
+            status = transport_listen(listeners->loop->transport, &socket->listener, host,
+                                      (uint16_t)wanted->port, LISTEN_BACKLOG);
+        if (status != TRANSPORT_OK) {
+            snprintf(message, capacity, "cannot listen on %.*s://%.*s:%d: %s",
+                     (int)wanted->name.size, (const char *)wanted->name.data,
+                     (int)wanted->host.size, (const char *)wanted->host.data, wanted->port,
+                     transport_status_text(status));
+            listeners_close(listeners);
+            return false;
+        }
+        socket->is_open = true;
+        listeners->socket_count++;
+    }
+    return true;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->socket_count; i++)
+        if (listeners->sockets[i].is_open)
+            transport_unlisten(listeners->loop->transport, &listeners->sockets[i].listener);
+    listeners->socket_count = 0;
+}

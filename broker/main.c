@@ -1,0 +1,215 @@
+/*
+ * klammd: reads arguments and configuration, starts a node, reports its end.
+ *
+ * Exit status: 0 after a clean stop, 1 when the node cannot start or go on, 2 for bad arguments or
+ * a bad configuration. Whatever prevents a start is said in one line on standard error.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "broker/broker.h"
+#include "broker/control.h"
+#include "broker/shard.h"
+#include "config/server_config.h"
+#include "runtime/posix/host.h"
+#include "runtime/posix/node.h"
+
+enum { OVERRIDES_MAX = 256, CONFIG_FILE_SIZE_MAX = 4 * 1024 * 1024 };
+enum { EXIT_BAD_USAGE = 2, MEMORY_SHARE = 8 };
+
+struct arguments {
+    const char *file; /* NULL: none */
+    struct view overrides[OVERRIDES_MAX];
+    size_t override_count;
+    bool help;
+    bool version;
+};
+
+struct process {
+    struct broker broker;
+    struct control control;
+    struct shard shards[LOOP_COUNT_MAX]; /* by loop index, from 1 */
+};
+
+static const char usage[] =
+    "usage: klammd [server.properties] [--override key=value]...\n"
+    "\n"
+    "Runs one node in the foreground: broker and controller in one process.\n"
+    "Without a file it keeps its data in ./klamm-data and listens on localhost:9092.\n"
+    "\n"
+    "  --override key=value  sets a property above the file; may be repeated\n"
+    "  --version             prints the version\n"
+    "  --help                prints this text\n";
+
+/* False with a line on standard error. */
+static bool parse_arguments(int count, char **values, struct arguments *arguments)
+{
+    *arguments = (struct arguments){0};
+    for (int i = 1; i < count; i++) {
+        const char *value = values[i];
+        if (strcmp(value, "--help") == 0 || strcmp(value, "-h") == 0) {
+            arguments->help = true;
+        } else if (strcmp(value, "--version") == 0) {
+            arguments->version = true;
+        } else if (strcmp(value, "--override") == 0) {
+            if (i + 1 == count || !strchr(values[i + 1], '=')) {
+                fprintf(stderr, "klammd: --override needs key=value\n");
+                return false;
+            }
+            if (arguments->override_count == OVERRIDES_MAX) {
+                fprintf(stderr, "klammd: more than %d overrides\n", OVERRIDES_MAX);
+                return false;
+            }
+            arguments->overrides[arguments->override_count++] = view_of_string(values[++i]);
+        } else if (value[0] == '-') {
+            fprintf(stderr, "klammd: unknown option %s (--help lists them)\n", value);
+            return false;
+        } else if (arguments->file) {
+            fprintf(stderr, "klammd: more than one configuration file: %s and %s\n",
+                    arguments->file, value);
+            return false;
+        } else {
+            arguments->file = value;
+        }
+    }
+    return true;
+}
+
+static void print_report(const struct config_report *report, const struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct config_message *message = &report->messages[i];
+        const char *text = (const char *)message->text.data;
+        if (message->severity == CONFIG_ERROR)
+            fprintf(stderr, "klammd: %.*s\n", (int)message->text.size, text);
+        else if (report->error_count == 0)
+            diagnostics_log(diagnostics,
+                            message->severity == CONFIG_WARNING ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                            "config: %.*s", (int)message->text.size, text);
+    }
+}
+
+/* Builds the configuration; it and its texts live as long as `heap`. */
+static bool load_config(const struct arguments *arguments, struct heap *heap, struct arena *arena,
+                        struct server_config *config, const struct diagnostics *diagnostics)
+{
+    struct server_config_input input = {
+        .overrides = arguments->overrides,
+        .override_count = arguments->override_count,
+    };
+    if (arguments->file) {
+        size_t size;
+        const char *error;
+        char *text = host_read_file(arguments->file, heap, CONFIG_FILE_SIZE_MAX, &size, &error);
+        if (!text) {
+            fprintf(stderr, "klammd: cannot read %s: %s\n", arguments->file, error);
+            return false;
+        }
+        input.file_name = view_of_string(arguments->file);
+        input.file_text = view_of(text, size);
+    }
+    struct config_report report = {0};
+    bool valid = server_config_build(config, &input, &report, arena);
+    print_report(&report, diagnostics);
+    return valid;
+}
+
+static void node_ready(void *self)
+{
+    const struct process *process = self;
+    const struct control *control = &process->control;
+    printf("klammd is ready: node %d", process->broker.config->node_id);
+    for (size_t i = 0; i < control->listeners.socket_count; i++) {
+        char address[ADDRESS_TEXT_SIZE];
+        const struct listener_socket *socket = &control->listeners.sockets[i];
+        printf(" %.*s://%s", (int)socket->config->name.size,
+               (const char *)socket->config->name.data,
+               address_format(&socket->listener.local, address, sizeof(address)));
+    }
+    printf("\n");
+    if (!process->broker.config->has_file && control->listeners.socket_count > 0) {
+        unsigned port = control->listeners.sockets[0].listener.local.port;
+        printf("\n"
+               "  echo 'hello' | kcat -b localhost:%u -P -t greetings\n"
+               "  kcat -b localhost:%u -C -t greetings -e\n"
+               "  kcat -b localhost:%u -L\n"
+               "\n",
+               port, port, port);
+    }
+    fflush(stdout);
+}
+
+static void node_ended(void *self, int status)
+{
+    struct process *process = self;
+    node_stop(process->control.loop, status);
+}
+
+static void boot(struct loop *loop, void *argument)
+{
+    struct process *process = argument;
+    if (loop->index > 0) {
+        shard_boot(&process->shards[loop->index], &process->broker, loop);
+        return;
+    }
+    struct control_host host = {.ready = node_ready, .ended = node_ended, .self = process};
+    control_boot(&process->control, &process->broker, loop, host);
+}
+
+static void stop_requested(struct loop *loop)
+{
+    control_stop(loop->owner);
+}
+
+static int run_node(const struct server_config *config, struct heap *heap,
+                    const struct diagnostics *diagnostics)
+{
+    struct process *process = heap_must_get(heap, MEMORY_STATE, sizeof(*process));
+    const struct broker_settings *settings = &config->settings;
+    unsigned shards =
+        settings->klamm_shards > 0 ? (unsigned)settings->klamm_shards : host_cpu_count();
+    if (shards > LOOP_COUNT_MAX - 1)
+        shards = LOOP_COUNT_MAX - 1;
+    process->broker = (struct broker){
+        .config = config,
+        .diagnostics = diagnostics,
+        .shard_count = shards,
+        .request_memory = settings->queued_max_request_bytes > 0
+                              ? (uint64_t)settings->queued_max_request_bytes
+                              : host_memory_limit() / MEMORY_SHARE,
+        .control = &process->control,
+    };
+    struct node_options options = {
+        .shards = shards,
+        .diagnostics = diagnostics,
+        .boot = boot,
+        .stop_requested = stop_requested,
+        .argument = process,
+    };
+    return node_run(&options);
+}
+
+int main(int argument_count, char **argument_values)
+{
+    struct arguments arguments;
+    if (!parse_arguments(argument_count, argument_values, &arguments))
+        return EXIT_BAD_USAGE;
+    if (arguments.help) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (arguments.version) {
+        printf("klammd %s\n", KLAMM_VERSION);
+        return 0;
+    }
+    struct heap heap;
+    struct arena arena;
+    struct server_config config;
+    host_heap_init(&heap);
+    arena_init(&arena, &heap, MEMORY_STATE, 0);
+    const struct diagnostics *diagnostics = host_diagnostics(LOG_LEVEL_INFO);
+    if (!load_config(&arguments, &heap, &arena, &config, diagnostics))
+        return EXIT_BAD_USAGE;
+    return run_node(&config, &heap, diagnostics);
+}
