@@ -53,9 +53,12 @@ static void fail_directory(struct log_boot_job *boot, const struct job_context *
     found->is_failed = true;
     log_error(context->diagnostics, "log directory %s is offline: cannot %s: %s", found->path.text,
               what, storage_status_text(status));
-    if (boot->message[0] == 0)
-        snprintf(boot->message, sizeof(boot->message), "log directory %s: cannot %s: %s",
-                 found->path.text, what, storage_status_text(status));
+    struct text_builder message;
+    if (boot->message[0] != 0)
+        return;
+    text_builder_init(&message, boot->message, sizeof(boot->message));
+    text_append_format(&message, "log directory %s: cannot %s: %s", found->path.text, what,
+                       storage_status_text(status));
 }
 
 /* ---- Open ------------------------------------------------------------------------------------ */
