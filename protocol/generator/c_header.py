@@ -42,7 +42,7 @@ def struct_lines(struct, message):
 def message_lines(message):
     name = snake(message.name)
     upper = constant(message.name)
-    lines = ['enum {']
+    lines = ['/* %s, versions %r. */' % (message.name, message.versions), 'enum {']
     lines.append('    %s_VERSION_MIN = %d,' % (upper, message.versions.low))
     lines.append('    %s_VERSION_MAX = %d,' % (upper, message.versions.high))
     if not message.flexible.empty():
@@ -52,12 +52,17 @@ def message_lines(message):
     lines += ['};', '']
     for struct in message.structs:
         lines += struct_lines(struct, message)
+    lines.append('/* Set every field to its default; an array is empty, and null only where noted. */')
     for struct in message.structs:
         lines.append('void %s_init(struct %s *message);' % (struct.c_name, struct.c_name))
     lines += [
+        '/* Sets every field; views point into the input, arrays are in the arena. False: malformed,'
+        ' or', ' * the arena refused. Bytes behind the message are left in the reader. */',
         'bool %s_decode(struct %s *out, struct reader *in, int16_t version,' % (name, name),
         '    struct arena *arena);',
+        '/* Bytes that encode writes: without external records. */',
         'size_t %s_size(const struct %s *message, int16_t version);' % (name, name),
+        '/* Fails the writer when it is full or when the version cannot carry a value. */',
         'void %s_encode(const struct %s *message, struct message_writer *out,' % (name, name),
         '    int16_t version);', '']
     return lines
