@@ -1,0 +1,151 @@
+/*
+ * Produce load. Each connection owns a few templates with batches of different sizes for different
+ * partitions. Open loop: a connection's k-th request is due at start + k * interval, is sent when
+ * it is due whatever came before (up to its in-flight limit; what waits there counts as latency),
+ * and its latency runs from when it was due. Closed loop: in-flight requests are kept full.
+ */
+#include "bench/loads.h"
+
+#include <stdio.h>
+
+#include "bench/floors.h"
+#include "bench/report.h"
+#include "bench/requests.h"
+
+enum { TEMPLATES = 8, FLOOR_BYTES = 1 << 30 };
+
+struct producer {
+    struct request_template templates[TEMPLATES];
+    unsigned next;
+    uint64_t due_ns;
+};
+
+struct produce_load {
+    const struct bench_options *options;
+    struct bench_pool pool;
+    struct arena arena;   /* templates */
+    struct arena scratch; /* answers */
+    struct producer *producers;
+    struct bench_report report;
+    uint64_t interval_ns;
+    uint64_t end_ns;
+    uint64_t queued_bytes;
+};
+
+static void produce_answered(struct bench_client *client, const struct bench_send *send,
+                             const uint8_t *body, size_t size, uint64_t now_ns)
+{
+    struct produce_load *load = client->pool->owner;
+    if (body)
+        bench_check_produce(&load->scratch, body, size);
+    load->report.requests++;
+    load->report.bytes += send->template->payload;
+    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+}
+
+static void make_producers(struct produce_load *load)
+{
+    const struct bench_options *options = load->options;
+    load->producers = arena_get_array(&load->arena, options->connections, sizeof(struct producer));
+    for (unsigned i = 0; i < options->connections; i++) {
+        struct random_stream random;
+        random_init(&random, 1, i);
+        for (unsigned t = 0; t < TEMPLATES; t++) {
+            int32_t first = (int32_t)random_below(&random, (uint64_t)options->partitions);
+            bench_produce_template(&load->arena, options, &random, first, options->batches,
+                                   &load->producers[i].templates[t]);
+        }
+    }
+}
+
+static bool enough(const struct produce_load *load, uint64_t now_ns)
+{
+    return now_ns >= load->end_ns ||
+           (load->options->bytes > 0 && load->queued_bytes >= load->options->bytes);
+}
+
+static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
+{
+    struct producer *producer = &load->producers[index];
+    struct bench_client *client = &load->pool.clients[index];
+    bool queued = false;
+    while (bench_client_open_sends(client) < load->options->in_flight && !enough(load, now_ns) &&
+           (load->interval_ns == 0 || producer->due_ns <= now_ns)) {
+        const struct request_template *template =
+            &producer->templates[producer->next++ % TEMPLATES];
+        uint64_t intended_ns = load->interval_ns ? producer->due_ns : now_ns;
+        if (!bench_client_send(client, template, intended_ns))
+            break;
+        load->queued_bytes += template->payload;
+        producer->due_ns += load->interval_ns;
+        queued = true;
+    }
+    if (queued)
+        bench_client_flush(client);
+}
+
+static uint64_t pause_ns(const struct produce_load *load, uint64_t now_ns)
+{
+    uint64_t next_ns = now_ns + 10000000;
+    if (load->interval_ns == 0)
+        return 10000000;
+    for (unsigned i = 0; i < load->options->connections; i++)
+        if (load->producers[i].due_ns < next_ns &&
+            bench_client_open_sends(&load->pool.clients[i]) < load->options->in_flight)
+            next_ns = load->producers[i].due_ns;
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+static bool all_answered(const struct produce_load *load)
+{
+    for (unsigned i = 0; i < load->options->connections; i++)
+        if (bench_client_open_sends(&load->pool.clients[i]) > 0)
+            return false;
+    return true;
+}
+
+static void run(struct produce_load *load)
+{
+    const struct bench_options *options = load->options;
+    uint64_t start_ns = load->report.start_ns;
+    load->end_ns = start_ns + (uint64_t)(options->seconds * 1e9);
+    if (options->rate > 0)
+        load->interval_ns = (uint64_t)(1e9 * options->connections / options->rate);
+    for (unsigned i = 0; i < options->connections; i++)
+        load->producers[i].due_ns = start_ns + load->interval_ns * i / options->connections;
+    for (;;) {
+        uint64_t now_ns = bench_now_ns();
+        if (enough(load, now_ns) && all_answered(load))
+            return;
+        if (now_ns > load->end_ns + 60000000000u)
+            bench_fail("requests are still unanswered a minute after the end");
+        for (unsigned i = 0; i < options->connections; i++)
+            send_due(load, i, now_ns);
+        bench_pool_turn(&load->pool, pause_ns(load, bench_now_ns()));
+        report_progress(&load->report, bench_now_ns());
+    }
+}
+
+void load_produce(const struct bench_options *options)
+{
+    struct produce_load load = {.options = options};
+    bench_pool_open(&load.pool, options->host, options->port, options->connections);
+    bench_create_topic(&load.pool, options);
+    load.pool.owner = &load;
+    load.pool.answered = produce_answered;
+    load.pool.expects_answers = options->acks != 0;
+    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
+    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    make_producers(&load);
+    if (options->broker_pid) {
+        load.report.floor_name = "floor_receive_s_per_gib";
+        load.report.floor_s_per_gib = floor_receive_s_per_gib(options->directory, FLOOR_BYTES);
+    }
+    report_start(&load.report, options, &load.pool.heap);
+    run(&load);
+    report_finish(&load.report);
+    report_deinit(&load.report);
+    arena_deinit(&load.scratch);
+    arena_deinit(&load.arena);
+    bench_pool_close(&load.pool);
+}
