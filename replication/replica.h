@@ -1,0 +1,135 @@
+/*
+ * One replica of a partition on the loop that owns it: leadership, high watermark, and everybody
+ * who waits for it.
+ *
+ * Owns the leader epoch, the in-sync set as this node leads it, the rule by which the high
+ * watermark moves, the appends that wait for an acknowledgement and the fetches that watch for
+ * data. Reaches storage only through its log (log/partition_log.h), which belongs to it from
+ * replica_attach to replica_detach. Everything runs on the replica's loop; callbacks run in the
+ * deferred phase of a turn or inside replica_fail, replica_resign and replica_detach, never inside
+ * replica_append.
+ *
+ * This node leads every partition that it has, alone in its in-sync set: the high watermark is the
+ * local end. The local end is the durable end in `sync` durability, the written end in `cache`.
+ *
+ * Invariants:
+ *  1. log start <= high watermark <= local end <= log end; the high watermark of a leader never
+ *     moves down.
+ *  2. commit_waits and local_waits are in rising order of required_offset, and every wait in them
+ *     requires more than the high watermark (the local end).
+ *  3. Every append for which replica_append returned false is told exactly once (`done`).
+ *  4. A watch is in the list of its replica until it fires or is removed.
+ */
+#ifndef KLAMM_REPLICATION_REPLICA_H
+#define KLAMM_REPLICATION_REPLICA_H
+
+#include "base/list.h"
+#include "base/uuid.h"
+#include "config/topic_config.h"
+#include "log/partition_log.h"
+#include "protocol/errors.h"
+
+enum replica_state {
+    REPLICA_OPENING, /* its log is being opened or made */
+    REPLICA_LEADING,
+    REPLICA_OFFLINE, /* the directory failed or the log is damaged; until restart */
+    REPLICA_GONE     /* deleted, or the node stops */
+};
+
+enum { REPLICA_KEY_SIZE = UUID_SIZE + 4 };
+
+struct replica {
+    uint8_t key[REPLICA_KEY_SIZE]; /* topic id and partition, for the table */
+    struct list link;              /* of the table */
+    struct heap *heap;
+    struct uuid topic_id;
+    int32_t partition;
+    enum replica_state state;
+    struct partition_log *log; /* NULL unless LEADING */
+    struct topic_config config;
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    int64_t epoch_start_offset; /* log end when this leader epoch began here */
+    struct list local_waits;    /* replica_append.link: acks=1 */
+    struct list commit_waits;   /* replica_append.link: acks=all */
+    struct list watches;        /* replica_watch.link */
+    void *context;              /* the owner's */
+    struct view topic;          /* in this block */
+    size_t held_size;
+};
+
+/* An append and its acknowledgement; embedded by whoever waits, who keeps the bytes in place. */
+struct replica_append {
+    struct log_append append; /* data, size, origin: the caller's */
+    int16_t acks;             /* 0: done when written; 1: at the local end; -1: committed */
+    void (*done)(struct replica_append *append);
+    /* Out: error, and in `append` the offsets. */
+    enum kafka_error error;
+    /* Private. */
+    struct list link;
+    struct replica *replica;
+    int64_t required_offset; /* end that must be reached */
+    bool is_written;         /* the log does not use the bytes any more */
+};
+
+/* Someone who waits for data or for a change of state; embedded. */
+struct replica_watch {
+    struct list link;
+    void (*fired)(struct replica_watch *watch); /* out of the list already */
+};
+
+/* A replica without a log, OPENING; copies the name and the config. */
+struct replica *replica_create(struct heap *heap, struct view topic, struct uuid topic_id,
+                               int32_t partition, const struct topic_config *config);
+/* GONE or never attached; nobody waits. */
+void replica_destroy(struct replica *replica);
+
+/* Takes the log and leads with this epoch. */
+void replica_attach(struct replica *replica, struct partition_log *log, int32_t leader_epoch,
+                    int32_t partition_epoch);
+/* A newer state from the metadata; a new leader epoch begins at the log end. */
+void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
+/* Takes effect for what comes next. */
+void replica_set_config(struct replica *replica, const struct topic_config *config);
+/* The log or its directory is lost: tells everybody KAFKA_STORAGE_ERROR. */
+void replica_fail(struct replica *replica);
+/*
+ * Ends the replica: tells everybody who waits `error` and gives the log out (NULL when it has
+ * none); its owner closes or drops it.
+ */
+struct partition_log *replica_detach(struct replica *replica, enum kafka_error error);
+
+/*
+ * Whether requests may be served: NONE, or what to answer. `leader_epoch` is the one the requester
+ * knows, -1 when it does not say (KIP-320).
+ */
+enum kafka_error replica_check(const struct replica *replica, int32_t leader_epoch);
+
+/*
+ * Appends. True: finished, see append->error. False: `done` is called later, and only then the
+ * bytes may go.
+ */
+bool replica_append(struct replica *replica, struct replica_append *append);
+
+int64_t replica_high_watermark(const struct replica *replica);
+/* What acks=1 waits for and what this node counts as its own in the high watermark. */
+int64_t replica_local_end(const struct replica *replica);
+/* The end that a reader may see: LOG_READ_HIGH_WATERMARK or LOG_READ_LAST_STABLE and so on. */
+int64_t replica_read_bound(const struct replica *replica, enum log_read_bound bound);
+
+/* Fires when the high watermark, the last stable offset or the state moves. */
+void replica_watch(struct replica *replica, struct replica_watch *watch);
+/* Also right for a watch that has fired. */
+void replica_unwatch(struct replica_watch *watch);
+
+/*
+ * DeleteRecords: moves the log start to `offset`, -1 for the high watermark. OFFSET_OUT_OF_RANGE
+ * above the high watermark, POLICY_VIOLATION when the topic does not delete.
+ */
+enum kafka_error replica_delete_records(struct replica *replica, int64_t offset,
+                                        int64_t *log_start_offset);
+
+/* Asserts invariants 1 and 2. */
+void replica_assert(const struct replica *replica);
+
+#endif
