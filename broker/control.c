@@ -61,7 +61,6 @@ static void publish_own_image(struct control *control)
     control->first_image.version = image->version;
     control->first_image.shown = first_image_shown;
     publisher_publish(&control->publisher, image, delta);
-    image_release(image);
     publisher_wait(&control->publisher, &control->first_image);
 }
 
