@@ -63,7 +63,7 @@ struct server_config {
     struct config_list log_dirs;
     struct view metadata_log_dir; /* the first of log_dirs unless set */
 
-    struct config_set file; /* every key that was given, by its own name, canonical order */
+    struct config_set file;          /* every key that was given, by its own name, as written */
     struct broker_settings settings; /* file and defaults, without dynamic entries */
     struct topic_config topic_defaults;
 };
@@ -104,6 +104,17 @@ bool server_config_build(struct server_config *config, const struct server_confi
  */
 void broker_settings_resolve(struct broker_settings *settings, const struct config_layers *layers,
                              struct arena *arena);
+/*
+ * Whether the user gave `name` in file or override: internal topics whose replication factor is not
+ * set get as many replicas as there are brokers, at most three.
+ */
+bool server_config_is_set(const struct server_config *config, const char *name);
+/*
+ * The row behind a name that may carry a listener prefix ("listener.name.external.ssl.key.password"
+ * or with a SASL mechanism before the key), or NULL. *prefix_size (may be NULL) gets the bytes
+ * before the key.
+ */
+const struct config_definition *config_find_prefixed(struct view name, size_t *prefix_size);
 /* The security protocol's name, such as "SASL_SSL". */
 const char *security_protocol_name(enum security_protocol protocol);
 

@@ -82,8 +82,8 @@ struct config_layers {
 /* Resolves all fields. Allocates nothing that outlives the call; `arena` is scratch. */
 void topic_config_resolve(struct topic_config *config, const struct config_layers *layers,
                           struct arena *arena);
-/* All defaults. */
-void topic_config_default(struct topic_config *config);
+/* All defaults; `arena` is scratch. */
+void topic_config_default(struct topic_config *config, struct arena *arena);
 /*
  * Checks a complete set of topic overrides: unknown names, bad values, keys that contradict each
  * other. False with *error held by the arena; the answer to the client is INVALID_CONFIG (40).

@@ -1,0 +1,69 @@
+/*
+ * The quorum that a node belongs to: a static list of voters, or servers at which a dynamic one is
+ * found, or nothing, which means that this node is the only voter.
+ */
+#include "config/server_internal.h"
+
+#include "base/text.h"
+
+/* The rule of the row has checked the form. */
+static struct voter_config read_voter(struct view text)
+{
+    struct voter_config voter = {0};
+    int64_t id = 0;
+    size_t at = text_find(text, '@');
+    (void)text_parse_i64(view_of(text.data, at), 0, INT32_MAX, &id);
+    (void)config_read_endpoint(view_of(text.data + at + 1, text.size - at - 1), &voter.host,
+                               &voter.port);
+    voter.id = (int32_t)id;
+    return voter;
+}
+
+static bool is_voter(const struct server_config *config, size_t count, int32_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (config->voters[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+static void check_membership(const struct server_config *config, struct config_report *report,
+                             struct arena *arena)
+{
+    bool listed = is_voter(config, config->voter_count, config->node_id);
+    if (config->is_controller && !listed)
+        report_add(report, arena, CONFIG_ERROR,
+                   "controller.quorum.voters: a controller must be among the voters, and node.id "
+                   "%d is not",
+                   (int)config->node_id);
+    if (!config->is_controller && listed)
+        report_add(report, arena, CONFIG_ERROR,
+                   "controller.quorum.voters: node.id %d is a voter, so process.roles must have "
+                   "controller",
+                   (int)config->node_id);
+}
+
+void server_quorum_build(struct server_config *config, struct config_report *report,
+                         struct arena *arena)
+{
+    struct config_list voters = server_value(config, "controller.quorum.voters", arena).list;
+    config->bootstrap_servers =
+        server_value(config, "controller.quorum.bootstrap.servers", arena).list;
+    config->voters = arena_get_array(arena, voters.count, sizeof(*config->voters));
+    config->voter_count = 0;
+    for (size_t i = 0; config->voters && i < voters.count; i++) {
+        config->voters[i] = read_voter(voters.items[i]);
+        if (is_voter(config, i, config->voters[i].id))
+            report_add(report, arena, CONFIG_ERROR,
+                       "controller.quorum.voters: the id %d is there twice",
+                       (int)config->voters[i].id);
+        config->voter_count = i + 1;
+    }
+    if (config->voter_count > 0)
+        check_membership(config, report, arena);
+    if (!config->is_controller && config->voter_count == 0 && config->bootstrap_servers.count == 0)
+        report_add(report, arena, CONFIG_ERROR,
+                   "controller.quorum.voters or controller.quorum.bootstrap.servers must be set on "
+                   "a node without the controller role");
+}
