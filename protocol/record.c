@@ -46,6 +46,7 @@ static bool read_record(struct reader *reader, struct record *record)
     if (reader->failed || record->header_count < 0)
         return false;
     record->headers = view_of(reader->next, reader_left(reader));
+    record->header_list = NULL;
     for (int32_t i = 0; i < record->header_count; i++) {
         struct record_header header;
         if (!record_header_next(reader, &header))

@@ -316,9 +316,9 @@ public class RecordBatches {
             validate(out, type.name + "-record-cut", patched(keyed, keyed.sizeInBytes() - 3, 1, 0x7f), createRules);
         }
         List<Row> gaps = List.of(new Row(0, NOW, null, bytes("a")), new Row(2, NOW + 1, null, bytes("b")));
-        validate(out, "gzip-inner-gap", patched(build(codec(CompressionType.GZIP), Shape.plain(0), gaps), 23, 4, 1), all[0]);
+        validate(out, "gzip-inner-gap", patched(build(codec(CompressionType.GZIP), Shape.plain(0), gaps), 23, 4, 1), all[6]);
         validate(out, "gzip-inner-gap-append", patched(build(codec(CompressionType.GZIP), Shape.plain(0), gaps), 23, 4, 1),
-                 all[4]);
+                 all[7]);
     }
 
     public static void main(String[] arguments) throws Exception {
