@@ -74,6 +74,10 @@ void quorum_step(struct quorum *quorum, const struct quorum_event *event,
         klamm_assert(event->offset <= quorum->log_end);
         flushed(quorum, event->offset, effects);
         break;
+    case QUORUM_EVENT_CUT:
+        klamm_assert(event->offset >= quorum->flushed_end);
+        quorum->log_end = event->offset;
+        break;
     case QUORUM_EVENT_RESIGN:
         quorum->role = QUORUM_RESIGNED;
         quorum->is_active = false;

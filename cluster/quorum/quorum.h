@@ -46,6 +46,7 @@ enum quorum_event_kind {
     QUORUM_EVENT_PERSISTED, /* the state of the last PERSIST effect is on disk */
     QUORUM_EVENT_APPENDED,  /* the log ends at `offset` now */
     QUORUM_EVENT_FLUSHED,   /* everything below `offset` is on disk */
+    QUORUM_EVENT_CUT,       /* the device was full: the log ends at `offset` again */
     QUORUM_EVENT_RESIGN,    /* stop, or an append failed */
 };
 
