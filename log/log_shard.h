@@ -39,11 +39,15 @@ struct log_shard {
     size_t open_files_limit;
     size_t open_files;        /* idle and in use */
     struct list idle_files;   /* struct segment_file.idle_link, longest unused first */
-    struct log_place *places; /* direct-mapped by generation and offset */
+    struct log_place *places; /* direct-mapped by generation and offset; NULL until used */
     size_t place_count;       /* a power of two */
     uint64_t next_generation;
+    struct storage_buffer
+        *write_buffers; /* LOG_WRITE_BUFFERS_MAX, while no write holds it; or NULL */
     struct log_counters counters;
 };
+
+enum { LOG_WRITE_BUFFERS_MAX = 256 }; /* appends of one vectored write */
 
 struct log_shard_options {
     size_t open_files_limit; /* 0: 256 */

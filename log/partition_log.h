@@ -82,7 +82,8 @@ struct partition_log_options {
     struct view topic;     /* copied */
     int32_t partition;
     struct uuid topic_id;
-    struct log_config config;    /* copied */
+    struct log_config config;                       /* copied */
+    const struct producer_state_options *producers; /* borrowed while the log lives */
     struct committer *committer; /* of the log directory; NULL: nothing ever becomes durable */
     const struct partition_log_events *events; /* may be NULL */
     void *owner;
@@ -131,9 +132,12 @@ void partition_log_open(struct log_open_job *job);
  */
 struct log_close {
     void (*closed)(struct log_close *close, bool clean);
-    int64_t log_end;          /* out: at the time of closing */
-    int64_t log_start_offset; /* out */
-    void *context;            /* the caller's */
+    /* Out: what the checkpoints should say. */
+    int64_t log_end;
+    int64_t log_start_offset;
+    int64_t recovery_point;
+    int64_t high_watermark;
+    void *context; /* the caller's */
 };
 void partition_log_close(struct partition_log *log, struct log_close *close);
 /*
@@ -203,8 +207,9 @@ struct log_append {
     uint8_t *data;
     size_t size; /* bytes; a partial batch at the end is ignored */
     enum log_append_origin origin;
-    int32_t leader_epoch;                    /* stamped into the batches (CLIENT, COORDINATOR) */
-    int64_t verification_guard;              /* KIP-890; 0: none */
+    int32_t leader_epoch;        /* stamped into the batches (CLIENT, COORDINATOR) */
+    uint64_t verification_guard; /* KIP-890; 0: none */
+    int16_t transaction_version; /* of markers from a coordinator; 2: the stricter epoch rule */
     void (*done)(struct log_append *append); /* written or failed: see `error`; may be NULL */
     void *context;                           /* the caller's */
     /* Out: valid when partition_log_append returns, except that `error` may still turn. */
@@ -342,11 +347,12 @@ struct log_change {
     void (*done)(struct log_change *change);
     enum storage_status status; /* out */
     void *context;              /* the caller's */
+    struct deferred deferred;   /* private */
 };
 
 /*
- * Removes the batches that hold `offset` and everything behind it (log.md 2.6). The log end is at
- * most `offset` at once; reads below it go on.
+ * Removes the batches that hold `offset` and everything behind it. Queued appends are written
+ * first; then the log end is at most `offset`, and reads below it go on.
  */
 void partition_log_truncate(struct partition_log *log, int64_t offset, struct log_change *change);
 /* Drops everything; the log is empty and starts (and ends) at `offset`. */

@@ -1,0 +1,90 @@
+/*
+ * Closing waits until the queue is written and no job refers to the log, then writes and syncs the
+ * log files and side files in one job, and then the object goes. Dropping skips the writing.
+ */
+#include "base/assert.h"
+#include "log/partition_log_internal.h"
+#include "log/partition_log_truncation.h"
+#include "log/side_files.h"
+
+static bool is_quiet(const struct partition_log *log)
+{
+    return log->jobs == 0 && log->write_count == 0 && !log->is_rolling_back &&
+           !log->is_opening_for_write && list_is_empty(&log->queue) &&
+           list_is_empty(&log->finished) && !log->wants_failed_event;
+}
+
+static void end_log(struct partition_log *log, bool clean)
+{
+    struct log_close *close = log->close;
+    close->log_end = log->written_end;
+    close->log_start_offset = log->log_start;
+    close->recovery_point = clean ? log->written_end : partition_log_recovery_point(log);
+    close->high_watermark = log->high_watermark;
+    partition_log_destroy(log);
+    close->closed(close, clean);
+}
+
+/* The closing job ended; the last reference of the job itself goes right after. */
+static void close_written(struct partition_log *log, enum storage_status status)
+{
+    if (status != STORAGE_OK)
+        log->is_damaged = true;
+    log->is_closed = true;
+}
+
+static bool needs_side_files(const struct partition_log *log)
+{
+    for (uint32_t i = 0; i + 1 < log->segment_count; i++) {
+        if (log->segments[i]->needs_side_files)
+            return true;
+    }
+    return false;
+}
+
+static void advance_close(struct partition_log *log)
+{
+    if (!is_quiet(log))
+        return;
+    if (log->is_closed || log->is_dropping || log->is_damaged) {
+        end_log(log, log->is_closed && !log->is_damaged);
+        return;
+    }
+    if (needs_side_files(log))
+        log->is_damaged = true; /* an earlier try found no space: let the next start recover */
+    side_files_write(
+        log, partition_log_active(log),
+        &(struct side_files_options){
+            .is_seal = true, .with_snapshot = true, .with_log_sync = true, .done = close_written});
+}
+
+void partition_log_advance(struct partition_log *log)
+{
+    if (log->truncation && is_quiet(log))
+        partition_log_begin_truncation(log);
+    else if (log->close && !log->truncation)
+        advance_close(log);
+}
+
+static void begin_close(struct partition_log *log, struct log_close *close)
+{
+    klamm_assert(log->close == NULL);
+    log->close = close;
+    if (log->state == PARTITION_LOG_FAILED)
+        log->is_damaged = true;
+    log->state = PARTITION_LOG_CLOSING;
+    loop_defer(log->shard->loop, &log->deferred);
+}
+
+void partition_log_close(struct partition_log *log, struct log_close *close)
+{
+    begin_close(log, close);
+}
+
+void partition_log_drop(struct partition_log *log, struct log_close *close)
+{
+    log->is_dropping = true;
+    if (log->write_count == 0)
+        partition_log_refuse_queue(log);
+    begin_close(log, close);
+}

@@ -1,0 +1,142 @@
+/*
+ * The inside of a partition log, for the files of this folder that act on it and for their tests.
+ *
+ * Files: partition_log.c (offsets, events, life), partition_log_append.c (queue and writes),
+ * partition_log_roll.c (new segments, side files), partition_log_change.c (truncation),
+ * partition_log_close.c, partition_log_open.c (from log_recovery.c), log_read.c, log_lookup.c,
+ * log_retention.c.
+ *
+ * States:
+ *   RUNNING      appends are taken
+ *   NO_SPACE     a write found the device full and was rolled back; refused until retry_at_ns
+ *   CUTTING      a truncation waits for its turn or runs; appends are refused
+ *   CLOSING      nothing new is taken; ends when queue and jobs are empty
+ *   FAILED       the device failed; reads of what is resident may still work
+ */
+#ifndef KLAMM_LOG_PARTITION_LOG_INTERNAL_H
+#define KLAMM_LOG_PARTITION_LOG_INTERNAL_H
+
+#include "log/committer.h"
+#include "log/leader_epochs.h"
+#include "log/partition_log.h"
+#include "log/segment.h"
+#include "log/segment_file.h"
+
+enum partition_log_state {
+    PARTITION_LOG_RUNNING,
+    PARTITION_LOG_NO_SPACE,
+    PARTITION_LOG_CUTTING,
+    PARTITION_LOG_CLOSING,
+    PARTITION_LOG_FAILED,
+};
+
+struct log_truncation;
+
+struct partition_log {
+    struct log_shard *shard;
+    char *directory; /* NUL-terminated, own */
+    char *topic;     /* own; topic_size bytes */
+    uint32_t topic_size;
+    int32_t partition;
+    struct uuid topic_id;
+    struct log_config config;
+    const struct partition_log_events *events;
+    void *owner;
+
+    struct segment **segments; /* by base offset; the last is active */
+    uint32_t segment_count;
+    uint32_t segment_capacity;
+    int64_t log_start;
+    int64_t high_watermark;
+    int64_t written_end;
+    int64_t log_end;
+    uint64_t generation; /* of remembered places */
+    struct leader_epochs epochs;
+    struct producer_state producers;
+
+    bool has_committer;
+    struct commit_partition commit;
+    struct commit_room_wait room_wait;
+
+    enum partition_log_state state;
+    enum storage_status failure; /* why FAILED or NO_SPACE */
+    uint64_t retry_at_ns;
+    uint64_t next_maintenance_ns;
+
+    /* Writing: queue holds log_append.link; the first write_count of it are being written. */
+    struct list queue;
+    struct list finished; /* to be told `done` */
+    uint32_t queued_bytes;
+    uint32_t write_count;                 /* in flight; 0: none */
+    struct storage_buffer *write_buffers; /* while a write is pending */
+    struct storage_request write_request;
+    struct segment_file_wait open_wait;
+    bool is_opening_for_write;
+    bool is_rolling_back;
+    bool wants_roll;
+    bool wants_failed_event;
+    int64_t told_written_end;
+    struct deferred deferred;
+
+    uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
+    struct log_truncation *truncation;
+    struct log_close *close;
+    bool is_dropping;
+    bool is_damaged; /* something failed: the directory is not clean */
+    bool is_closed;  /* the closing job ended */
+};
+
+static inline struct segment *partition_log_active(const struct partition_log *log)
+{
+    return log->segments[log->segment_count - 1];
+}
+
+/* The place of the last segment whose base offset is <= `offset`, or 0. */
+uint32_t partition_log_segment_at(const struct partition_log *log, int64_t offset);
+/* The offset behind the segment: the next one's base, or the written end. */
+int64_t partition_log_segment_end(const struct partition_log *log, uint32_t place);
+/* Makes room and adds a segment behind the others (takes it). */
+void partition_log_push_segment(struct partition_log *log, struct segment *segment);
+/* A fresh segment object. */
+struct segment *partition_log_new_segment(struct partition_log *log, int64_t base_offset);
+void partition_log_free_segment(struct partition_log *log, struct segment *segment);
+
+/* Writes what can be written now; appends that ended are told in the deferred phase. */
+void partition_log_pump(struct partition_log *log);
+/* Something that others wait for ended: starts a truncation or a closing that can begin now. */
+void partition_log_advance(struct partition_log *log);
+/* The device failed: queued appends end with an error, the owner hears it, nothing goes on. */
+void partition_log_fail(struct partition_log *log, enum storage_status status);
+/* Ends every queued append that is not being written with KAFKA_STORAGE_ERROR, and forgets what
+ * they had changed. */
+void partition_log_refuse_queue(struct partition_log *log);
+
+/* Begins a new active segment at `base_offset`; the queue must be empty. */
+void partition_log_begin_segment(struct partition_log *log, int64_t base_offset);
+/* Writes index tails of a segment into their files when they grew long. */
+void partition_log_trim_tails(struct partition_log *log, struct segment *segment);
+/* Recomputes how far the recovery point may go. */
+void partition_log_update_recovery_limit(struct partition_log *log);
+/* Tells the committer's copy of the offsets. */
+void partition_log_update_commit(struct partition_log *log);
+
+/* What the producer state needs to know of a whole batch, its marker included. */
+void partition_log_producer_batch(struct view batch, struct producer_batch *producer);
+
+/* The offset that a read may not reach. */
+int64_t partition_log_bound(const struct partition_log *log, enum log_read_bound bound);
+
+/* Counted activities that keep the log alive. */
+void partition_log_job_begin(struct partition_log *log);
+void partition_log_job_end(struct partition_log *log);
+
+/* Builds the log object from what a load found; NULL never (memory is state). */
+struct log_load;
+struct partition_log *partition_log_create_loaded(const struct partition_log_options *options,
+                                                  const struct log_load *load);
+/* Replaces segments, epochs, producers and offsets by those of a load (after a truncation). */
+void partition_log_adopt(struct partition_log *log, const struct log_load *load);
+/* Ends the object; nothing may refer to it. */
+void partition_log_destroy(struct partition_log *log);
+
+#endif

@@ -1,0 +1,345 @@
+/*
+ * A truncation waits until nothing is written and no job refers to the log, cuts the files in a
+ * job, loads the directory again like a clean one, and takes over what the load found: producers,
+ * epochs and indexes need no second way of falling back.
+ *
+ * Below the high watermark a range may be on its way to a consumer, so nothing there is changed in
+ * place: the kept part is written into a new file, which replaces the old one by rename.
+ */
+#include "base/assert.h"
+#include "log/log_recovery.h"
+#include "log/partition_log_truncation.h"
+#include "log/producer_snapshot.h"
+
+struct log_truncation {
+    struct job job;
+    struct partition_log *log;
+    struct log_change *change;
+    int64_t offset;
+    int64_t log_start;
+    bool is_full; /* everything goes; the log starts again at `offset` */
+    bool copies;  /* the cut is below the high watermark */
+    enum storage_status status;
+    int64_t *bases;             /* of the segments, ascending */
+    struct segment_file **busy; /* their files with unsynced bytes, referenced */
+    uint32_t base_count;
+    uint32_t busy_count;
+    struct log_load *load;
+};
+
+/* ---- In the job ------------------------------------------------------------------------------ */
+
+static enum storage_status unlink_file(struct log_truncation *truncation, struct storage storage,
+                                       int64_t base_offset, const char *suffix)
+{
+    struct log_path path;
+    if (!log_path_of_offset(&path, truncation->log->directory, base_offset, suffix))
+        return STORAGE_IO;
+    enum storage_status status = storage_run_path(storage, STORAGE_UNLINK, path.text, NULL);
+    return status == STORAGE_NOT_FOUND ? STORAGE_OK : status;
+}
+
+static enum storage_status unlink_segment(struct log_truncation *truncation, struct storage storage,
+                                          int64_t base_offset)
+{
+    static const char *const suffixes[] = {SEGMENT_INDEX_SUFFIX, SEGMENT_TIME_INDEX_SUFFIX,
+                                           TRANSACTION_INDEX_SUFFIX, SEGMENT_LOG_SUFFIX};
+    enum storage_status status = STORAGE_OK;
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && status == STORAGE_OK; i++)
+        status = unlink_file(truncation, storage, base_offset, suffixes[i]);
+    return status;
+}
+
+/* Snapshots behind the cut describe what is gone. */
+static enum storage_status unlink_snapshots(struct log_truncation *truncation,
+                                            const struct job_context *context)
+{
+    struct storage_listing *listing;
+    const char *directory = truncation->log->directory;
+    enum storage_status status =
+        storage_run_list(context->storage, directory, context->heap, &listing);
+    if (status != STORAGE_OK)
+        return status;
+    for (size_t i = 0; i < listing->count && status == STORAGE_OK; i++) {
+        int64_t offset;
+        if (log_path_parse_offset(listing->entries[i].name, PRODUCER_SNAPSHOT_SUFFIX, &offset) &&
+            (truncation->is_full || offset > truncation->offset))
+            status = unlink_file(truncation, context->storage, offset, PRODUCER_SNAPSHOT_SUFFIX);
+    }
+    storage_listing_release(listing);
+    return status;
+}
+
+/* Where the first batch begins whose last offset is >= the cut. */
+static enum storage_status find_cut(struct log_truncation *truncation, struct storage storage,
+                                    struct storage_file *file, uint64_t size, uint32_t *position)
+{
+    struct file_reader reader = {.storage = storage, .file = file, .blocking = true};
+    struct segment_place place = {0};
+    bool found;
+    *position = (uint32_t)size;
+    enum log_read_status status =
+        segment_walk_to_offset(&reader, 0, (uint32_t)size, truncation->offset, &found, &place);
+    if (status != LOG_READ_OK)
+        return STORAGE_IO;
+    if (found)
+        *position = place.position;
+    return STORAGE_OK;
+}
+
+/* The first `size` bytes into a new file that takes the name. */
+static enum storage_status copy_prefix(struct storage storage, struct heap *heap,
+                                       struct storage_file *from, const char *path, uint64_t size)
+{
+    enum { PIECE = 256 * 1024 };
+    struct log_path copy_path;
+    if (!log_path_set(&copy_path, path) ||
+        strlen(path) + sizeof(".cleaned") > sizeof(copy_path.text))
+        return STORAGE_IO;
+    memcpy(copy_path.text + strlen(path), ".cleaned", sizeof(".cleaned"));
+    struct storage_file *to;
+    uint64_t old_size;
+    enum storage_status status = storage_run_open(
+        storage, copy_path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE | STORAGE_FLAG_CREATE, &to,
+        &old_size);
+    if (status != STORAGE_OK)
+        return status;
+    if (old_size)
+        status = storage_run_truncate(storage, to, 0);
+    uint8_t *piece = heap_must_get(heap, MEMORY_SCRATCH, PIECE);
+    for (uint64_t at = 0; at < size && status == STORAGE_OK;) {
+        size_t wanted = size - at < PIECE ? (size_t)(size - at) : PIECE;
+        size_t read_size = 0;
+        status = storage_run_read(storage, from, at, piece, wanted, &read_size);
+        if (status == STORAGE_OK && read_size != wanted)
+            status = STORAGE_IO;
+        if (status == STORAGE_OK)
+            status = storage_run_write(storage, to, at, piece, wanted);
+        at += wanted;
+    }
+    heap_put(heap, MEMORY_SCRATCH, piece, PIECE);
+    if (status == STORAGE_OK)
+        status = storage_run_sync(storage, to);
+    storage_run_close(storage, to);
+    if (status == STORAGE_OK)
+        status = storage_run_path(storage, STORAGE_RENAME, copy_path.text, path);
+    return status;
+}
+
+static enum storage_status cut_segment(struct log_truncation *truncation,
+                                       const struct job_context *context, int64_t base_offset)
+{
+    struct storage storage = context->storage;
+    struct log_path path;
+    struct storage_file *file;
+    uint64_t size;
+    uint32_t position;
+    if (!log_path_of_offset(&path, truncation->log->directory, base_offset, SEGMENT_LOG_SUFFIX))
+        return STORAGE_IO;
+    enum storage_status status =
+        storage_run_open(storage, path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE, &file, &size);
+    if (status == STORAGE_NOT_FOUND)
+        return STORAGE_OK; /* begun, but nothing was written yet */
+    if (status != STORAGE_OK)
+        return status;
+    status = find_cut(truncation, storage, file, size, &position);
+    if (status == STORAGE_OK && position < size) {
+        if (truncation->copies)
+            status = copy_prefix(storage, context->heap, file, path.text, position);
+        else
+            status = storage_run_truncate(storage, file, position);
+    }
+    if (status == STORAGE_OK)
+        status = storage_run_sync(storage, file);
+    storage_run_close(storage, file);
+    return status;
+}
+
+/* What stays is trusted by the load, and the committer will forget these files. */
+static enum storage_status sync_busy(struct log_truncation *truncation, struct storage storage)
+{
+    enum storage_status status = STORAGE_OK;
+    for (uint32_t i = 0; i < truncation->busy_count && status == STORAGE_OK; i++)
+        status = storage_run_sync(storage, truncation->busy[i]->log);
+    return status;
+}
+
+/* Cuts the files; the side files of the cut segment go and are made again by the load. */
+static enum storage_status cut_files(struct log_truncation *truncation,
+                                     const struct job_context *context)
+{
+    enum storage_status status = unlink_snapshots(truncation, context);
+    uint32_t kept = truncation->base_count;
+    while (kept > 0 && status == STORAGE_OK &&
+           (truncation->is_full || truncation->bases[kept - 1] > truncation->offset))
+        status = unlink_segment(truncation, context->storage, truncation->bases[--kept]);
+    if (kept == 0 || status != STORAGE_OK)
+        return status;
+    status = cut_segment(truncation, context, truncation->bases[kept - 1]);
+    if (status == STORAGE_OK)
+        status = unlink_file(truncation, context->storage, truncation->bases[kept - 1],
+                             SEGMENT_INDEX_SUFFIX);
+    if (status == STORAGE_OK)
+        status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
+                                  truncation->log->directory, NULL);
+    return status;
+}
+
+static enum job_progress truncation_step(struct job *job, const struct job_context *context)
+{
+    struct log_truncation *truncation = container_of(job, struct log_truncation, job);
+    if (truncation->load)
+        return log_load_step(truncation->load, context);
+    truncation->status = sync_busy(truncation, context->storage);
+    if (truncation->status == STORAGE_OK)
+        truncation->status = cut_files(truncation, context);
+    if (truncation->status != STORAGE_OK)
+        return JOB_FINISHED;
+    struct partition_log *log = truncation->log;
+    struct log_load *load = heap_must_get(context->heap, MEMORY_SCRATCH, sizeof(*load));
+    load->heap = context->heap;
+    load->directory = log->directory;
+    load->index_interval_bytes = log->config.index_interval_bytes;
+    load->is_compacted = log->config.cleanup_compact;
+    load->producer_options = log->producers.options;
+    load->clean = true;
+    load->recovery_point = INT64_MAX;
+    load->log_start = truncation->log_start;
+    log_load_init(load);
+    truncation->load = load;
+    return JOB_MORE;
+}
+
+/* ---- On the loop ----------------------------------------------------------------------------- */
+
+static void adopt_load(struct partition_log *log, const struct log_truncation *truncation)
+{
+    const struct log_load *load = truncation->load;
+    if (load->status != LOG_OPEN_OK) {
+        partition_log_fail(log, STORAGE_IO);
+        return;
+    }
+    /* Epochs are held here: those in the file may be older. */
+    struct leader_epochs epochs = log->epochs;
+    leader_epochs_init(&log->epochs);
+    if (log->has_committer)
+        committer_truncated(&log->commit, load->log_end);
+    partition_log_adopt(log, load);
+    leader_epochs_deinit(&log->epochs, log->shard->heap);
+    log->epochs = epochs;
+    leader_epochs_truncate_end(&log->epochs, log->written_end);
+    if (truncation->is_full)
+        leader_epochs_clear(&log->epochs);
+}
+
+static void release_busy(struct log_truncation *truncation, struct heap *heap)
+{
+    for (uint32_t i = 0; i < truncation->busy_count; i++)
+        segment_file_release(truncation->busy[i]);
+    heap_put(heap, MEMORY_SCRATCH, truncation->busy,
+             truncation->base_count * sizeof(struct segment_file *));
+}
+
+static void truncation_done(struct job *job)
+{
+    struct log_truncation *truncation = container_of(job, struct log_truncation, job);
+    struct partition_log *log = truncation->log;
+    struct heap *heap = log->shard->heap;
+    struct log_change *change = truncation->change;
+    if (truncation->status != STORAGE_OK)
+        partition_log_fail(log, truncation->status);
+    else
+        adopt_load(log, truncation);
+    change->status = log->state == PARTITION_LOG_FAILED ? log->failure : STORAGE_OK;
+    if (truncation->load) {
+        struct heap *load_heap = truncation->load->heap;
+        log_load_deinit(truncation->load);
+        heap_put(load_heap, MEMORY_SCRATCH, truncation->load, sizeof(*truncation->load));
+    }
+    release_busy(truncation, heap);
+    heap_put(heap, MEMORY_SCRATCH, truncation->bases,
+             truncation->base_count * sizeof(*truncation->bases));
+    heap_put(heap, MEMORY_SCRATCH, truncation, sizeof(*truncation));
+    if (log->state == PARTITION_LOG_CUTTING)
+        log->state = PARTITION_LOG_RUNNING;
+    change->done(change);
+    partition_log_job_end(log);
+}
+
+/* Only epochs may have to go: the batches end at or below the cut. */
+static void drop_epochs(struct deferred *deferred)
+{
+    struct log_change *change = container_of(deferred, struct log_change, deferred);
+    change->status = STORAGE_OK;
+    change->done(change);
+}
+
+void partition_log_begin_truncation(struct partition_log *log)
+{
+    struct log_truncation *truncation = log->truncation;
+    struct heap *heap = log->shard->heap;
+    log->truncation = NULL;
+    truncation->log_start = log->log_start;
+    if (truncation->is_full || truncation->log_start > truncation->offset)
+        truncation->log_start = truncation->offset;
+    truncation->copies = truncation->offset < log->high_watermark;
+    truncation->base_count = log->segment_count;
+    truncation->bases =
+        heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(*truncation->bases));
+    truncation->busy =
+        heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(struct segment_file *));
+    for (uint32_t i = 0; i < log->segment_count; i++) {
+        struct segment_file *file = log->segments[i]->file;
+        truncation->bases[i] = log->segments[i]->base_offset;
+        if (!file || !file->log || !commit_file_is_busy(&file->commit))
+            continue;
+        segment_file_acquire(file);
+        truncation->busy[truncation->busy_count++] = file;
+    }
+    if (truncation->offset < log->written_end) {
+        log->written_end =
+            truncation->offset > log->log_start ? truncation->offset : log->log_start;
+        log->log_end = log->written_end;
+        if (log->high_watermark > log->written_end)
+            log->high_watermark = log->written_end;
+    }
+    partition_log_job_begin(log);
+    loop_start_job(log->shard->loop, &truncation->job);
+}
+
+static void request_truncation(struct partition_log *log, int64_t offset, bool is_full,
+                               struct log_change *change)
+{
+    klamm_assert(log->truncation == NULL);
+    klamm_assert(log->state != PARTITION_LOG_CUTTING);
+    struct log_truncation *truncation =
+        heap_must_get(log->shard->heap, MEMORY_SCRATCH, sizeof(*truncation));
+    truncation->log = log;
+    truncation->change = change;
+    truncation->offset = offset;
+    truncation->is_full = is_full;
+    truncation->job.step = truncation_step;
+    truncation->job.done = truncation_done;
+    truncation->job.job_class = JOB_DEVICE;
+    if (log->state == PARTITION_LOG_RUNNING || log->state == PARTITION_LOG_NO_SPACE)
+        log->state = PARTITION_LOG_CUTTING;
+    log->truncation = truncation;
+    loop_defer(log->shard->loop, &log->deferred);
+}
+
+void partition_log_truncate(struct partition_log *log, int64_t offset, struct log_change *change)
+{
+    if (offset >= log->log_end) {
+        leader_epochs_truncate_end(&log->epochs, log->log_end);
+        deferred_init(&change->deferred, drop_epochs);
+        loop_defer(log->shard->loop, &change->deferred);
+        return;
+    }
+    request_truncation(log, offset, offset < log->segments[0]->base_offset, change);
+}
+
+void partition_log_truncate_fully(struct partition_log *log, int64_t offset,
+                                  struct log_change *change)
+{
+    request_truncation(log, offset, true, change);
+}
