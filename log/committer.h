@@ -55,7 +55,10 @@ struct commit_partition_events {
     void (*durable)(struct commit_partition *partition, int64_t durable_end);
     /* The directory failed: nothing of this partition will become durable any more. */
     void (*failed)(struct commit_partition *partition, enum storage_status status);
-    /* The file must not be closed between hold and release; its memory must stay. */
+    /*
+     * The file must not be closed between hold and release; its memory must stay. `partition` is
+     * NULL in a release that comes after committer_remove_partition.
+     */
     void (*hold)(struct commit_partition *partition, struct commit_file *file);
     void (*release)(struct commit_partition *partition, struct commit_file *file);
 };
@@ -89,7 +92,8 @@ struct commit_partition {
     int64_t written_end;
     int64_t synced_end;
     int64_t durable_end;
-    int64_t requested_end;
+    int64_t requested_end; /* somebody waits for this to be durable */
+    int64_t sync_target;   /* files are to be synced up to here */
     int64_t journal_start; /* what the journal holds durably behind it is [start, end) */
     int64_t journal_end;
     int64_t journal_written;  /* handed to the journal up to here, contiguous from journal_start */
@@ -124,6 +128,18 @@ struct commit_room_wait {
 
 struct commit_sync;
 
+/* The last offsets of a closed partition; they still belong into the checkpoints. */
+struct commit_remembered {
+    struct list link;
+    int32_t partition;
+    int64_t recovery_point;
+    int64_t log_start_offset;
+    int64_t first_base_offset;
+    int64_t high_watermark;
+    size_t topic_size;
+    char topic[];
+};
+
 struct committer {
     struct loop *loop;
     const char *directory; /* path of the log directory; borrowed */
@@ -131,6 +147,8 @@ struct committer {
     void (*failed)(struct committer *committer, enum storage_status status, void *context);
     void *failed_context;
     struct list partitions;
+    struct list remembered;      /* struct commit_remembered */
+    uint64_t membership_version; /* changes when a partition comes or goes */
     struct list queue;
     struct list dirty;
     struct list reports;
@@ -142,6 +160,7 @@ struct committer {
     uint64_t unsynced_bytes;
     struct journal *journal;     /* NULL when not enabled */
     enum storage_status failure; /* STORAGE_OK while the directory lives */
+    bool is_failure_told;
     void (*stopped)(struct committer *committer);
     struct committer_counters counters;
 };
@@ -171,8 +190,9 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
                              int64_t written_end);
 /*
  * Takes a partition out: closed (after a flush, if it matters) or deleted. Unsynced files are
- * forgotten; the journal is told that its entries are void when `is_deleted`. Nothing is reported
- * for it afterwards, except releases of held files.
+ * forgotten. The offsets of a closed one are remembered for the checkpoints; of a deleted one the
+ * journal is told that its entries are void. Nothing is reported for it afterwards, except releases
+ * of held files.
  */
 void committer_remove_partition(struct commit_partition *partition, bool is_deleted);
 
@@ -186,8 +206,8 @@ void committer_written(struct commit_partition *partition, struct commit_file *f
 /* Someone waits until everything below `up_to` is durable. May be called before the write. */
 void committer_request(struct commit_partition *partition, int64_t up_to);
 /*
- * The log was cut to `offset` (the file is cut already, or will be before the next write). Ends
- * fall back; nothing behind is reported before the journal knows of the cut.
+ * The log was cut to `offset`; the owner cuts and syncs the file before its next write. Ends fall
+ * back; nothing behind is reported before the journal knows of the cut.
  */
 void committer_truncated(struct commit_partition *partition, int64_t offset);
 /* A file is deleted or replaced: its bytes need no sync. It may still be held. */

@@ -23,6 +23,8 @@
 struct directory_owner;
 struct directory_gather;
 
+enum { DIRECTORY_CHECKPOINTS = 3 /* recovery points, log starts, high watermarks */ };
+
 struct directory_owner_options {
     uint64_t high_watermark_interval_ns; /* replica.high.watermark.checkpoint.interval.ms; 0: 5 s */
     uint64_t offset_interval_ns;         /* log.flush.offset.checkpoint.interval.ms; 0: 60 s */
@@ -37,22 +39,26 @@ struct directory_owner {
     struct directory_owner_options options;
     uint32_t generation; /* counts failures: 0 while it lives */
     bool is_failed;
-    uint32_t partition_count; /* kept by directory_owner_count; chooses the place of new ones */
+    uint32_t partition_count; /* kept by the caller; directory_owner_choose looks at it */
     struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
     struct timer high_watermark_timer;
     struct timer offset_timer;
-    struct directory_gather *gather; /* the one under way, or NULL */
-    bool wants_offsets;              /* wishes that came meanwhile */
-    bool wants_high_watermarks;
-    struct directory_flush_wait *waits; /* to be told when all wishes so far are on disk */
-    uint32_t written_checksum[3];
-    uint64_t written_size[3];
+    struct directory_gather *gather;    /* the one under way, or NULL */
+    bool must_write;                    /* the last writing failed: changed or not, write again */
+    unsigned wanted;                    /* kinds of checkpoints wished meanwhile */
+    struct directory_flush_wait *waits; /* to be told after the next gathering */
+    struct {
+        bool is_written; /* by this process */
+        uint32_t checksum;
+        size_t size;
+    } written[DIRECTORY_CHECKPOINTS];
+    struct directory_stop *stop;
     /* The directory failed; on the control loop, once. */
     void (*failed)(struct directory_owner *owner, enum storage_status status, void *context);
     void *context;
 };
 
-/* Takes over the lock and the identity from `found`. Timers start with the first attach. */
+/* Takes over the lock and the identity from `found`; the timers start. */
 void directory_owner_init(struct directory_owner *owner, struct loop *loop, unsigned index,
                           const struct log_directory_found *found,
                           const struct directory_owner_options *options,
@@ -73,20 +79,25 @@ struct directory_flush_wait {
 void directory_owner_flush(struct directory_owner *owner, struct directory_flush_wait *wait);
 
 /*
- * The clean stop, after all partitions were closed (their offsets handed over by
- * directory_owner_remember): writes the checkpoints and, when `is_clean`, the marker last; releases
- * the lock; then `done`.
+ * The clean stop, after all partitions were closed on the loops but before directory_shard_stop
+ * (committers remember the offsets of closed partitions): writes the checkpoints and, when
+ * `is_clean`, the marker last; releases the lock; then `done`. The loops must still turn.
  */
 struct directory_stop {
     void (*done)(struct directory_stop *stop, bool ok);
-    bool is_clean;        /* every partition closed without error */
-    int64_t broker_epoch; /* for the marker */
-    struct directory_owner *owner;
+    bool is_clean;                 /* every partition closed without error */
+    int64_t broker_epoch;          /* for the marker */
+    struct directory_owner *owner; /* private from here */
+    struct directory_flush_wait wait;
     struct job job;
+    bool is_written;
 };
 void directory_owner_stop(struct directory_owner *owner, struct directory_stop *stop);
 
 /* The directory for a new partition: alive and with the fewest partitions; NULL when none is. */
 struct directory_owner *directory_owner_choose(struct directory_owner *const *owners, size_t count);
+
+/* For log/directory_shard.c: takes a shard's failure_message on the control loop. */
+void directory_owner_hear_failure(struct message *message, struct loop *at);
 
 #endif

@@ -6,7 +6,8 @@
  * owner tells every loop.
  *
  * Invariants:
- *  1. is_failed is set on this loop before any partition is told, and never cleared.
+ *  1. is_failed is set on this loop before any partition is told, and never cleared. Partitions
+ *     are told by the committer, right after `failed`.
  *  2. A report lists every partition that is on this loop at that time exactly once.
  */
 #ifndef KLAMM_LOG_DIRECTORY_SHARD_H
@@ -18,36 +19,39 @@
 
 struct directory_owner;
 
-/* The offsets of one partition, on their way to the checkpoints. */
-struct directory_report_entry {
-    const char *topic; /* in the report's own memory */
-    uint32_t topic_size;
-    int32_t partition;
-    int64_t recovery_point;
-    int64_t log_start_offset; /* -1: the first segment begins there, nothing to remember */
-    int64_t high_watermark;
-};
-
 struct directory_shard {
     struct loop *loop;
     unsigned index; /* of the directory */
     struct log_path path;
     struct committer committer;
     bool is_failed;
-    /* Called on this loop, once, after its partitions were told; may be NULL. */
+    /* Called on this loop, once, just before its partitions are told; may be NULL. */
     void (*failed)(struct directory_shard *shard, void *context);
     void *failed_context;
-    struct directory_owner *owner; /* used only as the address of messages */
-    unsigned owner_loop;
+    struct directory_owner *owner;  /* used only as the address of messages to loop 0 */
+    uint64_t reported_digest[2];    /* of the offsets last reported; by kind of checkpoint */
     struct message failure_message; /* to the owner, at most once */
+    bool is_owner_told;
     enum storage_status failure;
+    void (*stopped)(struct directory_shard *shard);
 };
 
-/* Begins on its loop; then the owner's loop must be told: directory_owner_attach. */
+/*
+ * Begins on its loop. `owner` is only the address of messages (NULL: a test without owner); on the
+ * control loop, directory_owner_attach makes it known there.
+ */
 void directory_shard_init(struct directory_shard *shard, struct loop *loop, unsigned index,
-                          const char *path, const struct committer_options *options,
+                          const char *path, struct directory_owner *owner,
+                          const struct committer_options *options,
                           void (*failed)(struct directory_shard *shard, void *context),
                           void *failed_context);
+/*
+ * Ends the committer, after all partitions of this loop were removed; `stopped` runs in a later
+ * turn, then the memory may go. Before it directory_owner_stop must be done, because the closed
+ * partitions' offsets are remembered here.
+ */
+void directory_shard_stop(struct directory_shard *shard,
+                          void (*stopped)(struct directory_shard *shard));
 /* Any device error of this directory seen on this loop (append, truncate, open for append). */
 void directory_shard_fail(struct directory_shard *shard, enum storage_status status);
 

@@ -1,0 +1,63 @@
+/*
+ * How it works: the committer reports a failure here; from there one message goes to the owner on
+ * the control loop, which tells every loop, this one too. The owner's questions are answered in
+ * directory_owner.c, next to the messages that carry them.
+ */
+#include "log/directory_shard.h"
+
+#include "base/assert.h"
+#include "log/directory_owner.h"
+
+static void committer_failed(struct committer *committer, enum storage_status status, void *context)
+{
+    struct directory_shard *shard = context;
+    (void)committer;
+    shard->is_failed = true;
+    shard->failure = status;
+    if (shard->failed)
+        shard->failed(shard, shard->failed_context);
+    if (shard->owner && !shard->is_owner_told) {
+        shard->is_owner_told = true;
+        shard->failure_message.deliver = directory_owner_hear_failure;
+        loop_post(shard->loop, 0, &shard->failure_message);
+    }
+}
+
+void directory_shard_init(struct directory_shard *shard, struct loop *loop, unsigned index,
+                          const char *path, struct directory_owner *owner,
+                          const struct committer_options *options,
+                          void (*failed)(struct directory_shard *shard, void *context),
+                          void *failed_context)
+{
+    *shard = (struct directory_shard){.loop = loop,
+                                      .index = index,
+                                      .owner = owner,
+                                      .failed = failed,
+                                      .failed_context = failed_context};
+    if (!log_path_set(&shard->path, path))
+        klamm_unreachable("the path was checked at the start");
+    committer_init(&shard->committer, loop, shard->path.text, options, committer_failed, shard);
+}
+
+void directory_shard_fail(struct directory_shard *shard, enum storage_status status)
+{
+    if (shard->is_failed)
+        return;
+    log_error(shard->loop->diagnostics, "log directory %s failed: %s", shard->path.text,
+              storage_status_text(status));
+    shard->is_failed = true;
+    committer_fail(&shard->committer, status);
+}
+
+static void committer_stopped(struct committer *committer)
+{
+    struct directory_shard *shard = container_of(committer, struct directory_shard, committer);
+    shard->stopped(shard);
+}
+
+void directory_shard_stop(struct directory_shard *shard,
+                          void (*stopped)(struct directory_shard *shard))
+{
+    shard->stopped = stopped;
+    committer_stop(&shard->committer, committer_stopped);
+}
