@@ -25,8 +25,7 @@ const struct message_type *message_type_find(const char *name)
     return NULL;
 }
 
-/* Bytes of one element in memory. */
-static size_t item_size(const struct message_field *field)
+size_t message_field_item_size(const struct message_field *field)
 {
     switch (field->kind) {
     case MESSAGE_FIELD_BOOL:
@@ -87,7 +86,7 @@ static bool items_equal(const struct message_field *field, const void *a, const 
     case MESSAGE_FIELD_INT64:
     case MESSAGE_FIELD_FLOAT64:
     case MESSAGE_FIELD_UUID:
-        return memcmp(a, b, item_size(field)) == 0;
+        return memcmp(a, b, message_field_item_size(field)) == 0;
     }
     klamm_unreachable("kind of field");
 }
@@ -109,7 +108,7 @@ static bool arrays_equal(const struct message_field *field, const uint8_t *a, co
     memcpy(&right_count, b + field->count_offset, sizeof(right_count));
     if (left_count != right_count || (nullable && (!left != !right)))
         return false;
-    size_t size = item_size(field);
+    size_t size = message_field_item_size(field);
     for (size_t i = 0; i < left_count; i++)
         if (!items_equal(field, left + i * size, right + i * size, false, version))
             return false;

@@ -90,6 +90,9 @@ static inline bool message_versions_contain(struct message_versions versions, in
     return version >= versions.low && version <= versions.high;
 }
 
+/* Bytes in memory of one value of the field: of one element, where it is an array. */
+size_t message_field_item_size(const struct message_field *field);
+
 size_t message_type_count(void);
 const struct message_type *message_type_at(size_t index);
 /* By Kafka's name; NULL when there is none. */

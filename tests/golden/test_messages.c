@@ -105,25 +105,6 @@ static int64_t number_at(const struct message_field *field, const void *place)
     return 0;
 }
 
-static size_t item_size(const struct message_field *field)
-{
-    static const size_t sizes[] = {
-        [MESSAGE_FIELD_BOOL] = sizeof(bool),
-        [MESSAGE_FIELD_INT8] = 1,
-        [MESSAGE_FIELD_INT16] = 2,
-        [MESSAGE_FIELD_UINT16] = 2,
-        [MESSAGE_FIELD_INT32] = 4,
-        [MESSAGE_FIELD_UINT32] = 4,
-        [MESSAGE_FIELD_INT64] = 8,
-        [MESSAGE_FIELD_FLOAT64] = 8,
-        [MESSAGE_FIELD_UUID] = UUID_SIZE,
-        [MESSAGE_FIELD_STRING] = sizeof(struct view),
-        [MESSAGE_FIELD_BYTES] = sizeof(struct view),
-        [MESSAGE_FIELD_RECORDS] = sizeof(struct records_field),
-    };
-    return field->kind == MESSAGE_FIELD_STRUCT ? field->fields->size : sizes[field->kind];
-}
-
 /* Base64 with padding, as JSON carries bytes. */
 static struct view base64_of(const struct entry *entry, struct view bytes)
 {
@@ -207,7 +188,8 @@ static bool array_matches(const struct entry *entry, const struct message_field 
     if (!json_is_array(value) || !items || json_array_size(value) != count)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!item_matches(entry, field, items + i * item_size(field), json_array_get(value, i)))
+        if (!item_matches(entry, field, items + i * message_field_item_size(field),
+                          json_array_get(value, i)))
             return false;
     return true;
 }

@@ -53,44 +53,38 @@ static void store_number(void *place, uint64_t number, size_t size)
     memcpy(place, from, size);
 }
 
-/* Fills one value that is not null and returns its size in memory. */
-static size_t fill_item(const struct filler *filler, const struct message_field *field, void *place)
+/* Fills one value that is not null. */
+static void fill_item(const struct filler *filler, const struct message_field *field, void *place)
 {
     switch (field->kind) {
     case MESSAGE_FIELD_BOOL:
         *(bool *)place = random_chance(filler->random, 1, 2);
-        return sizeof(bool);
+        return;
     case MESSAGE_FIELD_INT8:
-        store_number(place, random_number(filler, field), 1);
-        return 1;
     case MESSAGE_FIELD_INT16:
     case MESSAGE_FIELD_UINT16:
-        store_number(place, random_number(filler, field), 2);
-        return 2;
     case MESSAGE_FIELD_INT32:
     case MESSAGE_FIELD_UINT32:
-        store_number(place, random_number(filler, field), 4);
-        return 4;
     case MESSAGE_FIELD_INT64:
     case MESSAGE_FIELD_FLOAT64:
-        store_number(place, random_number(filler, field), 8);
-        return 8;
+        store_number(place, random_number(filler, field), message_field_item_size(field));
+        return;
     case MESSAGE_FIELD_UUID:
         if (random_chance(filler->random, 1, 2))
             random_fill(filler->random, place, UUID_SIZE);
         else
             memset(place, 0, UUID_SIZE);
-        return UUID_SIZE;
+        return;
     case MESSAGE_FIELD_STRING:
     case MESSAGE_FIELD_BYTES:
         *(struct view *)place = random_view(filler);
-        return sizeof(struct view);
+        return;
     case MESSAGE_FIELD_RECORDS:
         *(struct records_field *)place = (struct records_field){.memory = random_view(filler)};
-        return sizeof(struct records_field);
+        return;
     case MESSAGE_FIELD_STRUCT:
         fill_struct(filler, field->fields, place);
-        return field->fields->size;
+        return;
     }
     klamm_unreachable("kind of field");
 }
@@ -99,13 +93,11 @@ static void fill_array(const struct filler *filler, const struct message_field *
                        uint8_t *message, bool null)
 {
     size_t count = null ? 0 : (size_t)random_below(filler->random, ARRAY_COUNT_MAX + 1);
-    size_t size =
-        field->kind == MESSAGE_FIELD_STRUCT ? field->fields->size : sizeof(struct records_field);
+    size_t size = message_field_item_size(field);
     uint8_t *items = null ? NULL : arena_get_array(filler->arena, count, size);
     klamm_assert(null || items);
-    uint8_t *next = items;
     for (size_t i = 0; i < count; i++)
-        next += fill_item(filler, field, next);
+        fill_item(filler, field, items + i * size);
     memcpy(message + field->offset, &items, sizeof(items));
     memcpy(message + field->count_offset, &count, sizeof(count));
 }
