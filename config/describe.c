@@ -56,6 +56,8 @@ static void trim_chain(struct config_chain *chain, struct view name,
         /* The default of a key that no broker key stands behind: only groups show it. */
         if (own_default && (request->scope != CONFIG_SCOPE_GROUP || override))
             continue;
+        if (step.source == CONFIG_SOURCE_DEFAULT && step.row->dynamic_only)
+            continue;
         if (request->cluster_default && step.source != CONFIG_SOURCE_DYNAMIC_CLUSTER)
             continue;
         chain->steps[kept++] = step;
