@@ -8,6 +8,7 @@
 #ifndef KLAMM_TESTS_UNIT_LOG_MEMORY_NODE_H
 #define KLAMM_TESTS_UNIT_LOG_MEMORY_NODE_H
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "runtime/loop.h"
 
