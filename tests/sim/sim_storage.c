@@ -179,7 +179,7 @@ static enum storage_status run_unlink(struct sim_node *node, const char *path, b
     struct sim_inode *parent = sim_disk_parent(node->disk, path, &name);
     const struct sim_inode *inode = parent ? sim_names_find(&parent->names, name) : NULL;
     if (!inode)
-        return STORAGE_NOT_FOUND;
+        return sim_disk_find(node->disk, path) ? STORAGE_NOT_EMPTY : STORAGE_NOT_FOUND;
     if (inode->is_directory != is_directory || inode->names.count > 0)
         return is_directory && !inode->is_directory ? STORAGE_NOT_FOUND : STORAGE_NOT_EMPTY;
     sim_disk_unlink(node->disk, parent, name);

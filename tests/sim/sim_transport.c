@@ -16,8 +16,6 @@ enum {
     DEATH_DELAY_MAX_NS = 100000000
 };
 
-enum told { TOLD_NOTHING, TOLD_CONNECTED, TOLD_ACCEPTED };
-
 struct link;
 
 struct end {
@@ -30,6 +28,7 @@ struct end {
     struct stream *owner;
     struct listener *listener; /* who accepted it, until told */
     bool paused;
+    bool connecting; /* until `connected` is told */
     bool tell_connected;
     bool finished; /* the other side sent its last byte: `why` follows the unread bytes */
     bool closing;  /* closed by the owner; what was handed over still leaves */
@@ -287,7 +286,7 @@ static void end_transmit(struct end *end)
     struct link *link = end->link;
     struct sim *sim = link->sim;
     struct end *to = other_end(end);
-    if (end->finished || end->tell_connected)
+    if (end->finished || end->connecting)
         return;
     while (end->node && end->first) {
         size_t room = WINDOW - to->unread_size - to->under_way;
@@ -401,6 +400,7 @@ static void end_network(struct end *end)
     }
     if (end->tell_connected) {
         end->tell_connected = false;
+        end->connecting = false;
         if (end->first)
             unsent_mark(end);
         end->owner->events->connected(end->owner);
@@ -579,6 +579,7 @@ static enum transport_status sim_connect(void *self, struct stream *owner, const
     struct end *end = &link->ends[0];
     end->at = at;
     end->owner = owner;
+    end->connecting = true;
     owner->seam = end;
     uint64_t delay = sim_delay(&sim->schedule, NETWORK_DELAY_MIN_NS, NETWORK_DELAY_MAX_NS);
     struct sim_event *event = sim_schedule(sim, NULL, delay, connect_arrives);
