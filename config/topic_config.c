@@ -124,12 +124,14 @@ void topic_config_default(struct topic_config *config, struct arena *arena)
     topic_config_resolve(config, &layers, arena);
 }
 
-/* Keys that contradict each other once all layers are taken together. */
-static bool check_together(const struct config_layers *layers, struct view *error,
-                           struct arena *arena)
+bool topic_config_check_together(const struct config_set *overrides,
+                                 const struct config_layers *layers, struct view *error,
+                                 struct arena *arena)
 {
     struct topic_config config;
-    topic_config_resolve(&config, layers, arena);
+    struct config_layers with = *layers;
+    with.topic = overrides;
+    topic_config_resolve(&config, &with, arena);
     if (config.min_compaction_lag_ms > config.max_compaction_lag_ms) {
         *error = config_text(arena,
                              "min.compaction.lag.ms (%lld) must not be larger than "
@@ -144,24 +146,4 @@ static bool check_together(const struct config_layers *layers, struct view *erro
         return false;
     }
     return true;
-}
-
-bool topic_config_check(const struct config_set *overrides, const struct config_layers *layers,
-                        struct view *error, struct arena *arena)
-{
-    for (size_t i = 0; i < overrides->count; i++) {
-        const struct config_entry *entry = &overrides->entries[i];
-        const struct config_definition *row = config_find(CONFIG_SCOPE_TOPIC, entry->name);
-        struct config_value value;
-        if (!row) {
-            *error = config_text(arena, "Unknown topic config: %.*s", (int)entry->name.size,
-                                 (const char *)entry->name.data);
-            return false;
-        }
-        if (!config_value_parse(row, entry->value, &value, error, arena))
-            return false;
-    }
-    struct config_layers with = *layers;
-    with.topic = overrides;
-    return check_together(&with, error, arena);
 }

@@ -85,10 +85,11 @@ void topic_config_resolve(struct topic_config *config, const struct config_layer
 /* All defaults; `arena` is scratch. */
 void topic_config_default(struct topic_config *config, struct arena *arena);
 /*
- * Checks a complete set of topic overrides: unknown names, bad values, keys that contradict each
- * other. False with *error held by the arena; the answer to the client is INVALID_CONFIG (40).
+ * Whether the keys of a topic agree with each other under all layers (each by itself is checked by
+ * config/alter.h, which also is what callers use). False with *error constant or in the arena.
  */
-bool topic_config_check(const struct config_set *overrides, const struct config_layers *layers,
-                        struct view *error, struct arena *arena);
+bool topic_config_check_together(const struct config_set *overrides,
+                                 const struct config_layers *layers, struct view *error,
+                                 struct arena *arena);
 
 #endif
