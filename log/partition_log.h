@@ -296,7 +296,7 @@ enum { LOG_COPY_LIMIT = 32 * 1024 }; /* shorter ranges are copied, longer ones s
 enum log_read_status partition_log_read(struct partition_log *log, const struct log_read *read,
                                         struct log_slice *slice);
 /*
- * Copies `size` bytes at `at` of the slice. LOG_READ_NEEDS_IO: use log_slice_load. The slice keeps
+ * Copies `size` bytes at `at` of the slice. LOG_READ_NEEDS_IO: warm the same read, then copy again. The slice keeps
  * its lease.
  */
 enum log_read_status log_slice_copy(struct log_shard *shard, const struct log_slice *slice,

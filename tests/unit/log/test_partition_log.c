@@ -1,0 +1,402 @@
+/* Appending, reading, rolling, closing and cutting a log on a disk in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/log/log_fixture.h"
+
+static int setup(void **state)
+{
+    struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture_init(fixture);
+    fixture_create(fixture);
+    assert_non_null(fixture->log);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+static void a_new_partition_is_durable_and_empty(void **state)
+{
+    struct log_fixture *fixture = *state;
+    assert_int_equal(partition_log_end_offset(fixture->log), 0);
+    assert_true(
+        memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY "/partition.metadata").size > 0);
+    assert_false(view_is_null(
+        memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.log")));
+}
+
+static void appends_get_offsets_in_order_and_are_read_back(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 300; i++)
+        assert_int_equal(fixture_write(fixture, 3, 100), i * 3);
+    assert_int_equal(fixture->written_end, 900);
+    assert_int_equal(partition_log_end_offset(fixture->log), 900);
+    assert_int_equal(fixture_scan(fixture, 1), 900);
+    assert_int_equal(fixture_scan(fixture, 1000), 900);
+    assert_int_equal(fixture_scan(fixture, 1 << 20), 900);
+}
+
+static void sync_durability_moves_the_durable_end_without_being_asked(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture_write(fixture, 3, 100);
+    assert_int_equal(fixture->durable_end, 3);
+    assert_int_equal(partition_log_durable_end(fixture->log), 3);
+}
+
+static void appends_of_one_turn_are_one_write(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct fixture_append appends[5];
+    struct batch_options options = fixture_options();
+    fixture_write(fixture, 1, 1);
+    uint64_t calls = fixture->node.append_calls;
+    for (size_t i = 0; i < 5; i++) {
+        fixture_batch(fixture, &appends[i], &options, 2, 10, 5);
+        assert_int_equal(partition_log_append(fixture->log, &appends[i].append), LOG_APPEND_QUEUED);
+        assert_int_equal(appends[i].append.base_offset, 1 + 2 * i);
+    }
+    assert_int_equal(partition_log_written_end(fixture->log), 1);
+    assert_int_equal(partition_log_end_offset(fixture->log), 11);
+    partition_log_check(fixture->log);
+    memory_node_run(&fixture->node);
+    assert_int_equal(fixture->node.append_calls, calls + 1);
+    assert_int_equal(partition_log_written_end(fixture->log), 11);
+    for (size_t i = 0; i < 5; i++)
+        fixture_append_free(fixture, &appends[i]);
+}
+
+static void reads_end_at_batch_boundaries_and_obey_limits(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 100; i++)
+        fixture_write(fixture, 10, 10);
+    struct view file =
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.log");
+    uint32_t batch_size = (uint32_t)(file.size / 100);
+    struct log_slice slice;
+    struct log_read read = {.offset = 15, .max_bytes = 3 * batch_size + 1};
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.position, batch_size);
+    assert_int_equal(slice.size, 3 * batch_size);
+    assert_int_equal(slice.next_offset, 40);
+    log_slice_release(&slice);
+    read.max_bytes = batch_size - 1;
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.size, 0);
+    read.min_one = true;
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.size, batch_size);
+    assert_int_equal(slice.next_offset, 20);
+    log_slice_release(&slice);
+    read.offset = 1000;
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.size, 0);
+    read.offset = 1001;
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OUT_OF_RANGE);
+}
+
+static void reads_stop_at_the_high_watermark(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 50; i++)
+        fixture_write(fixture, 10, 10);
+    assert_int_equal(partition_log_set_high_watermark(fixture->log, 200), 200);
+    struct log_slice slice;
+    struct log_read read = {.offset = 5, .max_bytes = 1 << 20, .bound = LOG_READ_HIGH_WATERMARK};
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.next_offset, 200);
+    log_slice_release(&slice);
+    read.offset = 200;
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.size, 0);
+    /* In the middle of a batch: the whole batch stays hidden. */
+    partition_log_set_high_watermark(fixture->log, 205);
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_int_equal(slice.size, 0);
+}
+
+static void segments_roll_by_size_and_keep_their_side_files(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 20000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 100; i++)
+        fixture_write(fixture, 1, 1000);
+    assert_int_equal(partition_log_segment_count(fixture->log), 6);
+    assert_int_equal(fixture_scan(fixture, 5000), 100);
+    int64_t base = fixture->log->segments[1]->base_offset;
+    char path[128];
+    snprintf(path, sizeof(path), FIXTURE_DIRECTORY "/%020d.snapshot", (int)base);
+    assert_int_equal(memory_node_durable_file(&fixture->node, path).size, 10);
+    struct view index =
+        memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.index");
+    assert_int_equal(index.size % 8, 0);
+    assert_int_equal(index.size / 8, 4);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 100);
+}
+
+static void segments_roll_by_age_and_on_demand(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_ms = 1000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    fixture_write(fixture, 1, 10);
+    memory_node_advance(&fixture->node, UINT64_C(900000000));
+    fixture_write(fixture, 1, 10);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    memory_node_advance(&fixture->node, UINT64_C(200000000));
+    fixture_write(fixture, 1, 10);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    partition_log_roll(fixture->log);
+    fixture_write(fixture, 1, 10);
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+}
+
+static void a_clean_close_is_opened_without_a_scan(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 20000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 50; i++)
+        fixture_write(fixture, 2, 1000);
+    partition_log_set_high_watermark(fixture->log, 90);
+    fixture_close(fixture);
+    assert_true(fixture->closed_clean);
+    assert_int_equal(fixture->recovery_point, 100);
+    assert_true(
+        memory_node_exists(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000100.snapshot"));
+    memory_node_crash(&fixture->node);
+    fixture_open(fixture);
+    assert_non_null(fixture->log);
+    assert_int_equal(fixture->scanned_bytes, 0);
+    assert_int_equal(partition_log_end_offset(fixture->log), 100);
+    assert_int_equal(partition_log_high_watermark(fixture->log), 90);
+    assert_int_equal(fixture_scan(fixture, 3000), 100);
+    assert_int_equal(fixture_write(fixture, 2, 1000), 100);
+    assert_int_equal(fixture_scan(fixture, 3000), 102);
+}
+
+static void a_crash_loses_only_what_was_not_durable(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 20000;
+    fixture->config.durability = TOPIC_DURABILITY_CACHE;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 30; i++)
+        fixture_write(fixture, 2, 1000);
+    partition_log_flush(fixture->log);
+    memory_node_run(&fixture->node);
+    assert_int_equal(partition_log_durable_end(fixture->log), 60);
+    for (int32_t i = 0; i < 30; i++)
+        fixture_write(fixture, 2, 1000);
+    fixture_crash(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_in_range(partition_log_end_offset(fixture->log), 60, 120);
+    assert_int_equal(fixture_scan(fixture, 100000), partition_log_end_offset(fixture->log));
+    int64_t end = partition_log_end_offset(fixture->log);
+    assert_int_equal(fixture_write(fixture, 2, 1000), end);
+}
+
+static void truncation_cuts_whole_batches_and_goes_on(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 20000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 50; i++)
+        fixture_write(fixture, 2, 1000);
+    static const struct {
+        int64_t offset, end;
+    } cuts[] = {{99, 98}, {90, 90}, {51, 50}, {33, 32}, {1, 0}};
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        assert_int_equal(fixture_truncate(fixture, cuts[i].offset), STORAGE_OK);
+        assert_int_equal(partition_log_end_offset(fixture->log), cuts[i].end);
+        assert_int_equal(fixture_scan(fixture, 3000), cuts[i].end);
+        assert_int_equal(fixture_write(fixture, 1, 10), cuts[i].end);
+        assert_int_equal(partition_log_durable_end(fixture->log), cuts[i].end + 1);
+    }
+}
+
+static void truncation_below_the_watermark_leaves_leased_bytes_alone(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 10000);
+    partition_log_set_high_watermark(fixture->log, 10);
+    struct log_slice slice;
+    struct log_read read = {.offset = 0, .max_bytes = 1 << 20};
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_true(slice.by_reference == false || slice.size >= LOG_COPY_LIMIT);
+    uint8_t *before = malloc(slice.size);
+    uint8_t *after = malloc(slice.size);
+    assert_int_equal(log_slice_copy(&fixture->shard, &slice, 0, before, slice.size), LOG_READ_OK);
+    assert_int_equal(fixture_truncate(fixture, 3), STORAGE_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 3);
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 10001);
+    assert_int_equal(log_slice_copy(&fixture->shard, &slice, 0, after, slice.size), LOG_READ_OK);
+    assert_memory_equal(before, after, slice.size);
+    log_slice_release(&slice);
+    free(before);
+    free(after);
+}
+
+static void a_full_truncation_starts_anew(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 100);
+    struct log_change change = {.done = NULL};
+    (void)change;
+    assert_int_equal(fixture_truncate(fixture, 0), STORAGE_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 0);
+    assert_int_equal(fixture_write(fixture, 1, 100), 0);
+}
+
+static void no_space_rolls_everything_back_and_recovers(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct fixture_append appends[3];
+    struct batch_options options = fixture_options();
+    options.producer_id = 7;
+    options.producer_epoch = 0;
+    assert_int_equal(fixture_write(fixture, 5, 100), 0);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+    for (size_t i = 0; i < 3; i++) {
+        options.base_sequence = (int32_t)i;
+        fixture_batch(fixture, &appends[i], &options, 1, 10, 5);
+        assert_int_equal(partition_log_append(fixture->log, &appends[i].append), LOG_APPEND_QUEUED);
+    }
+    memory_node_run(&fixture->node);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(appends[i].append.error, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(fixture->failure, STORAGE_NO_SPACE);
+    assert_true(partition_log_is_out_of_space(fixture->log));
+    assert_int_equal(partition_log_end_offset(fixture->log), 5);
+    assert_true(producer_state_is_empty(partition_log_producers(fixture->log)));
+    partition_log_check(fixture->log);
+    assert_int_equal(fixture_write(fixture, 1, 1), -KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    memory_node_advance(&fixture->node, UINT64_C(2000000000));
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(partition_log_append(fixture->log, &appends[i].append), LOG_APPEND_QUEUED);
+        assert_int_equal(appends[i].append.base_offset, 5 + i);
+    }
+    memory_node_run(&fixture->node);
+    assert_int_equal(fixture_scan(fixture, 1000), 8);
+    for (size_t i = 0; i < 3; i++)
+        fixture_append_free(fixture, &appends[i]);
+}
+
+static void a_device_error_fails_the_log_and_its_appends(void **state)
+{
+    struct log_fixture *fixture = *state;
+    assert_int_equal(fixture_write(fixture, 5, 100), 0);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_IO);
+    assert_int_equal(fixture_write(fixture, 5, 100), -KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_true(partition_log_is_failed(fixture->log));
+    assert_int_equal(fixture->failure, STORAGE_IO);
+    assert_int_equal(fixture_write(fixture, 5, 100), -KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+}
+
+static void a_retried_batch_is_answered_with_its_first_offsets(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct batch_options options = fixture_options();
+    options.producer_id = 7;
+    options.producer_epoch = 0;
+    options.base_sequence = 0;
+    struct fixture_append first;
+    struct fixture_append retry;
+    fixture_write(fixture, 2, 1);
+    fixture_batch(fixture, &first, &options, 3, 10, 5);
+    fixture_batch(fixture, &retry, &options, 3, 10, 5);
+    assert_int_equal(partition_log_append(fixture->log, &first.append), LOG_APPEND_QUEUED);
+    assert_int_equal(partition_log_append(fixture->log, &retry.append), LOG_APPEND_DUPLICATE);
+    assert_int_equal(retry.append.base_offset, 2);
+    assert_int_equal(retry.append.last_offset, 4);
+    memory_node_run(&fixture->node);
+    assert_int_equal(partition_log_end_offset(fixture->log), 5);
+    fixture_append_free(fixture, &first);
+    fixture_append_free(fixture, &retry);
+    /* A gap in the sequence is refused and changes nothing. */
+    options.base_sequence = 9;
+    fixture_batch(fixture, &first, &options, 3, 10, 5);
+    assert_int_equal(partition_log_append(fixture->log, &first.append), LOG_APPEND_REFUSED);
+    assert_int_equal(first.append.error, KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(partition_log_end_offset(fixture->log), 5);
+    fixture_append_free(fixture, &first);
+}
+
+static void replication_keeps_offsets_and_refuses_to_go_back(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct batch_options options = fixture_options();
+    options.base_offset = 7;
+    options.leader_epoch = 3;
+    struct fixture_append append;
+    fixture_batch(fixture, &append, &options, 2, 10, 5);
+    append.append.origin = LOG_APPEND_REPLICATION;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    assert_int_equal(partition_log_end_offset(fixture->log), 9);
+    assert_int_equal(partition_log_latest_epoch(fixture->log), 3);
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_REFUSED);
+    assert_int_equal(append.append.error, KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
+    fixture_append_free(fixture, &append);
+    assert_int_equal(fixture_scan(fixture, 100), 9);
+}
+
+static void the_log_start_moves_up_to_the_watermark_only(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 10);
+    partition_log_set_high_watermark(fixture->log, 6);
+    assert_false(partition_log_advance_start(fixture->log, 7));
+    assert_true(partition_log_advance_start(fixture->log, 4));
+    assert_int_equal(partition_log_start_offset(fixture->log), 4);
+    struct log_slice slice;
+    struct log_read read = {.offset = 3, .max_bytes = 100, .min_one = true};
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OUT_OF_RANGE);
+    partition_log_check(fixture->log);
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_new_partition_is_durable_and_empty),
+        CLAIM(appends_get_offsets_in_order_and_are_read_back),
+        CLAIM(sync_durability_moves_the_durable_end_without_being_asked),
+        CLAIM(appends_of_one_turn_are_one_write),
+        CLAIM(reads_end_at_batch_boundaries_and_obey_limits),
+        CLAIM(reads_stop_at_the_high_watermark),
+        CLAIM(segments_roll_by_size_and_keep_their_side_files),
+        CLAIM(segments_roll_by_age_and_on_demand),
+        CLAIM(a_clean_close_is_opened_without_a_scan),
+        CLAIM(a_crash_loses_only_what_was_not_durable),
+        CLAIM(truncation_cuts_whole_batches_and_goes_on),
+        CLAIM(truncation_below_the_watermark_leaves_leased_bytes_alone),
+        CLAIM(a_full_truncation_starts_anew),
+        CLAIM(no_space_rolls_everything_back_and_recovers),
+        CLAIM(a_device_error_fails_the_log_and_its_appends),
+        CLAIM(a_retried_batch_is_answered_with_its_first_offsets),
+        CLAIM(replication_keeps_offsets_and_refuses_to_go_back),
+        CLAIM(the_log_start_moves_up_to_the_watermark_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
