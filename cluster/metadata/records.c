@@ -134,6 +134,16 @@ bool metadata_records_add(struct metadata_records *records, enum metadata_record
     return true;
 }
 
+bool metadata_records_add_value(struct metadata_records *records, struct view value)
+{
+    struct view copy = arena_copy(records->arena, value);
+    if (view_is_null(copy) || !make_room(records))
+        return false;
+    records->values[records->count++] = copy;
+    records->size += copy.size;
+    return true;
+}
+
 int16_t metadata_record_version(enum metadata_record_type type, int16_t level)
 {
     if (type == METADATA_RECORD_REGISTER_BROKER)

@@ -43,6 +43,8 @@ void metadata_records_init(struct metadata_records *records, struct arena *arena
  */
 bool metadata_records_add(struct metadata_records *records, enum metadata_record_type type,
                           int16_t version, const void *message);
+/* Appends a value that is encoded already; copied. */
+bool metadata_records_add_value(struct metadata_records *records, struct view value);
 /* The version to write a record in while metadata.version is `level`. */
 int16_t metadata_record_version(enum metadata_record_type type, int16_t level);
 /* Takes back everything behind the first `count` records. */

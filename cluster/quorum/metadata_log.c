@@ -35,6 +35,9 @@ struct metadata_append {
 };
 
 static void quorum_event(struct metadata_log *log, const struct quorum_event *event);
+static void close_log(struct metadata_log *log);
+static void closed(struct deferred *deferred);
+static void committer_stopped(struct committer *committer);
 
 static void fail(struct metadata_log *log, const char *what)
 {
@@ -142,6 +145,8 @@ static enum job_progress state_step(struct job *job, const struct job_context *c
 static void state_written(struct job *job)
 {
     struct metadata_log *log = container_of(job, struct metadata_log, state_job);
+    if (log->is_closing)
+        return;
     if (log->state_status != STORAGE_OK) {
         fail(log, "quorum-state cannot be written");
         return;
@@ -363,6 +368,8 @@ static enum log_read_status load_slice(struct metadata_log *log, const struct lo
 static void load_step(struct deferred *deferred)
 {
     struct metadata_log *log = container_of(deferred, struct metadata_log, load_step);
+    if (log->is_closing)
+        return;
     if (log->loader.next_offset >= partition_log_written_end(log->log)) {
         loaded(log);
         return;
@@ -409,10 +416,18 @@ static void opened(struct log_open_job *open)
 {
     struct metadata_log *log = open->context;
     if (open->status != LOG_OPEN_OK) {
+        log->stage = METADATA_LOG_NONE;
         fail(log, open->message[0] ? open->message : "the metadata log cannot be opened");
+        if (log->is_closing)
+            committer_stop(&log->committer, committer_stopped);
         return;
     }
     log->log = open->log;
+    log->stage = METADATA_LOG_OPEN;
+    if (log->is_closing) {
+        close_log(log);
+        return;
+    }
     if (partition_log_end_offset(log->log) < log->snapshot_end) {
         log->change = (struct log_change){.done = truncated, .context = log};
         partition_log_truncate_fully(log->log, log->snapshot_end, &log->change);
@@ -443,12 +458,18 @@ static void booted(struct job *job)
 {
     struct quorum_boot *boot = container_of(job, struct quorum_boot, job);
     struct metadata_log *log = boot->context;
+    log->stage = METADATA_LOG_NONE;
+    if (log->is_closing) {
+        closed(&log->close_step);
+        return;
+    }
     if (boot->is_refused) {
         fail(log, boot->message);
         return;
     }
     if (!load_snapshot(log))
         return;
+    log->stage = METADATA_LOG_OPENING;
     log_shard_init(&log->shard, log->loop,
                    &(struct log_shard_options){.open_files_limit = 8, .place_count = 16});
     committer_init(&log->committer, log->loop, log->boot.log_directory.text,
@@ -495,7 +516,7 @@ static void snapshot_done(struct job *job)
     }
     heap_put(log->loop->heap, MEMORY_STATE, snapshot, sizeof(*snapshot));
     if (log->is_closing)
-        partition_log_close(log->log, &log->close);
+        close_log(log);
 }
 
 static bool is_snapshot_due(struct metadata_log *log)
@@ -566,9 +587,11 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
     loop_start_job(log->loop, &log->boot.job);
 }
 
-const struct image *metadata_log_image(struct metadata_log *log)
+const struct image *metadata_log_take_image(struct metadata_log *log)
 {
-    return loader_image(&log->loader);
+    const struct image *image = loader_image(&log->loader);
+    loader_deinit(&log->loader);
+    return image;
 }
 
 bool metadata_log_is_empty(const struct metadata_log *log)
@@ -582,31 +605,35 @@ struct view metadata_log_bootstrap(const struct metadata_log *log)
                                             : VIEW_NULL;
 }
 
+/* The last step, whatever had been begun. */
+static void closed(struct deferred *deferred)
+{
+    struct metadata_log *log = container_of(deferred, struct metadata_log, close_step);
+    quorum_boot_release(&log->boot);
+    if (log->loader.stable)
+        loader_deinit(&log->loader);
+    buffer_deinit(&log->voters);
+    heap_put(log->loop->heap, MEMORY_SCRATCH, log->piece, LOAD_PIECE_SIZE);
+    log->options.events->closed(log->options.owner, log->is_clean);
+}
+
 static void committer_stopped(struct committer *committer)
 {
     struct metadata_log *log = container_of(committer, struct metadata_log, committer);
     log_shard_deinit(&log->shard);
-    quorum_boot_release(&log->boot);
-    loader_deinit(&log->loader);
-    buffer_deinit(&log->voters);
-    log->options.events->closed(log->options.owner, log->is_clean);
+    closed(&log->close_step);
 }
 
 static void log_closed(struct log_close *close, bool clean)
 {
     struct metadata_log *log = close->context;
     log->log = NULL;
-    log->is_clean = clean;
+    log->is_clean = clean && !log->has_failed;
     committer_stop(&log->committer, committer_stopped);
 }
 
-void metadata_log_close(struct metadata_log *log)
+static void close_log(struct metadata_log *log)
 {
-    klamm_assert(log->log && !log->is_closing);
-    log->is_closing = true;
-    timer_clear(&log->maintenance);
-    struct quorum_event event = {.kind = QUORUM_EVENT_RESIGN};
-    quorum_event(log, &event);
     log->close = (struct log_close){.closed = log_closed, .context = log};
     if (log->snapshot)
         atomic_store(&log->snapshot->job.cancelled, true);
@@ -614,4 +641,20 @@ void metadata_log_close(struct metadata_log *log)
         partition_log_drop(log->log, &log->close);
     else
         partition_log_close(log->log, &log->close);
+}
+
+void metadata_log_close(struct metadata_log *log)
+{
+    klamm_assert(!log->is_closing);
+    log->is_closing = true;
+    timer_clear(&log->maintenance);
+    struct quorum_event event = {.kind = QUORUM_EVENT_RESIGN};
+    if (log->quorum.role != QUORUM_UNATTACHED)
+        quorum_event(log, &event);
+    deferred_init(&log->close_step, closed);
+    if (log->stage == METADATA_LOG_OPEN)
+        close_log(log);
+    else if (log->stage == METADATA_LOG_NONE)
+        loop_defer(log->loop, &log->close_step);
+    /* Else the job that is under way ends here: booted or opened. */
 }

@@ -84,17 +84,17 @@ struct metadata_log {
     uint64_t bytes_since_snapshot;
     uint64_t snapshot_due_ns; /* by time; 0: nothing new to write */
     struct timer maintenance;
+    struct deferred close_step;
+    enum { METADATA_LOG_BOOTING, METADATA_LOG_OPENING, METADATA_LOG_OPEN, METADATA_LOG_NONE } stage;
     bool is_closing;
-    bool is_committer_stopped;
-    bool is_log_closed;
     bool is_clean;
     bool has_failed;
 };
 
 /* Begins; `events->activated` or `failed` follows. `log` must stay where it is. */
 void metadata_log_start(struct metadata_log *log, const struct metadata_log_options *options);
-/* After activated: the image of everything in the log, with a reference for the caller. */
-const struct image *metadata_log_image(struct metadata_log *log);
+/* After activated, once: the image of everything in the log, with a reference for the caller. */
+const struct image *metadata_log_take_image(struct metadata_log *log);
 /* After activated: the log holds no metadata record yet. */
 bool metadata_log_is_empty(const struct metadata_log *log);
 /* After activated and until the first append: content of bootstrap.checkpoint; null when none. */
@@ -111,7 +111,10 @@ static inline int32_t metadata_log_epoch(const struct metadata_log *log)
 bool metadata_log_append(struct metadata_log *log, struct view batch);
 /* Offers the newest committed image; starts a snapshot when one is due. */
 void metadata_log_offer(struct metadata_log *log, const struct image *image);
-/* Ends: no append may follow; `events->closed` when everything is on disk. */
+/*
+ * Ends, at any time after start, also after a failure: no append may follow; `events->closed` when
+ * everything is on disk.
+ */
 void metadata_log_close(struct metadata_log *log);
 
 #endif

@@ -1,0 +1,519 @@
+/*
+ * The life of a write: decide on the head -> replay into a draft -> append -> (durable) commit ->
+ * publish -> shown by every shard -> the waiter is told.
+ *
+ * Start: metadata log -> activated -> first publication (the difference to the empty image) ->
+ * bootstrap records when the log is empty -> controller and broker registration -> unfenced ->
+ * ready. The registrations are appended one behind the other and share the log's syncs.
+ */
+#include "cluster/controller/controller.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "cluster/controller/broker_heartbeat.h"
+#include "cluster/controller/broker_registration.h"
+#include "cluster/controller/features.h"
+#include "cluster/metadata/loader.h"
+#include "protocol/messages/begin_transaction_record.h"
+#include "protocol/messages/end_transaction_record.h"
+#include "protocol/messages/feature_level_record.h"
+#include "protocol/messages/register_controller_record.h"
+
+enum { CONTROLLER_RANDOM_PURPOSE = 0x6374726c }; /* stream of topic ids and placement */
+
+/* An image whose records are appended and not committed yet. */
+struct controller_append {
+    struct list link;
+    int64_t end_offset;
+    const struct image *image;
+    struct image_delta *delta;
+};
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+static void tell_refused(struct deferred *deferred)
+{
+    struct controller *controller = container_of(deferred, struct controller, tell);
+    struct list *link;
+    while ((link = list_pop_front(&controller->refused)) != NULL) {
+        struct controller_wait *wait = container_of(link, struct controller_wait, link);
+        wait->done(wait, wait->error);
+    }
+}
+
+static void refuse_wait(struct controller *controller, struct controller_wait *wait,
+                        enum kafka_error error)
+{
+    wait->error = error;
+    list_push_back(&controller->refused, &wait->link);
+    loop_defer(controller->loop, &controller->tell);
+}
+
+static void wait_shown(struct publisher_waiter *shown)
+{
+    struct controller_wait *wait = container_of(shown, struct controller_wait, shown);
+    list_remove(&wait->link);
+    wait->done(wait, KAFKA_ERROR_NONE);
+}
+
+static void wait_for_head(struct controller *controller, struct controller_wait *wait)
+{
+    wait->controller = controller;
+    wait->shown =
+        (struct publisher_waiter){.version = controller->head->version, .shown = wait_shown};
+    list_push_back(&controller->waits, &wait->link);
+    publisher_wait(controller->options.publisher, &wait->shown);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+bool controller_decide(struct controller *controller, struct decision *decision,
+                       struct arena *arena)
+{
+    if (!controller->is_active)
+        return false;
+    decision_init(decision, controller->head, controller->options.config, &controller->random,
+                  arena, metadata_log_next_offset(&controller->log));
+    return true;
+}
+
+/* The next image; NULL when a record was refused, which is a bug that must not reach the log. */
+static const struct image *replay_records(struct controller *controller,
+                                          const struct metadata_records *records,
+                                          struct image_delta **delta)
+{
+    struct image_draft draft;
+    draft_begin(&draft, controller->head);
+    struct arena arena;
+    arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
+    int64_t offset = metadata_log_next_offset(&controller->log);
+    bool ok = true;
+    for (size_t i = 0; ok && i < records->count; i++) {
+        struct replay replay = {.draft = &draft, .arena = &arena, .offset = offset++};
+        enum replay_mark mark;
+        ok = replay_record(&replay, records->values[i], &mark);
+        if (!ok)
+            log_error(controller->loop->diagnostics, "a decision cannot be replayed: %s",
+                      replay.problem);
+        arena_reset(&arena);
+    }
+    arena_deinit(&arena);
+    if (!ok) {
+        draft_drop(&draft);
+        return NULL;
+    }
+    draft_set_position(&draft, offset - 1, metadata_log_epoch(&controller->log),
+                       controller->loop->wall_ms);
+    return draft_finish(&draft, delta);
+}
+
+static void adopt(struct controller *controller, const struct image *image,
+                  struct image_delta *delta)
+{
+    struct controller_append *append =
+        heap_must_get(controller->loop->heap, MEMORY_STATE, sizeof(*append));
+    /* The delta points into the image before, which a later head would otherwise free. */
+    image_acquire(delta->before);
+    image_acquire(image);
+    append->image = image;
+    append->delta = delta;
+    append->end_offset = metadata_log_next_offset(&controller->log);
+    list_push_back(&controller->pending, &append->link);
+    image_release(controller->head);
+    controller->head = image;
+}
+
+static enum kafka_error write_records(struct controller *controller,
+                                      const struct decision *decision)
+{
+    const struct metadata_records *records = &decision->records;
+    klamm_assert(decision->image == controller->head);
+    struct view batch;
+    if (decision->failed ||
+        !metadata_records_build(records, 0, records->count, &controller->builder,
+                                metadata_log_next_offset(&controller->log),
+                                metadata_log_epoch(&controller->log), controller->loop->wall_ms,
+                                &batch))
+        return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    struct image_delta *delta;
+    const struct image *image = replay_records(controller, records, &delta);
+    if (!image)
+        return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    if (!metadata_log_append(&controller->log, batch)) {
+        image_delta_destroy(controller->loop->heap, delta);
+        image_release(image);
+        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    }
+    adopt(controller, image, delta);
+    return KAFKA_ERROR_NONE;
+}
+
+void controller_commit(struct controller *controller, const struct decision *decision,
+                       struct controller_wait *wait)
+{
+    enum kafka_error error = KAFKA_ERROR_NONE;
+    if (!controller->is_active)
+        error = KAFKA_ERROR_NOT_CONTROLLER;
+    else if (decision->records.count > 0 || decision->failed)
+        error = write_records(controller, decision);
+    if (error != KAFKA_ERROR_NONE)
+        refuse_wait(controller, wait, error);
+    else
+        wait_for_head(controller, wait);
+}
+
+/* ---- Commits --------------------------------------------------------------------------------- */
+
+static void release_append(struct controller *controller, struct controller_append *append)
+{
+    list_remove(&append->link);
+    heap_put(controller->loop->heap, MEMORY_STATE, append, sizeof(*append));
+}
+
+static void committed(void *owner, int64_t high_watermark)
+{
+    struct controller *controller = owner;
+    const struct image *newest = NULL;
+    while (!list_is_empty(&controller->pending)) {
+        struct controller_append *append =
+            container_of(controller->pending.next, struct controller_append, link);
+        if (append->end_offset > high_watermark)
+            break;
+        const struct image *before = append->delta->before;
+        newest = append->image;
+        publisher_publish(controller->options.publisher, append->image, append->delta);
+        image_release(before);
+        release_append(controller, append);
+    }
+    if (newest)
+        metadata_log_offer(&controller->log, newest);
+}
+
+/* Takes back what the log took back: images, and the waits for them. */
+static void cut(void *owner, int64_t log_end)
+{
+    struct controller *controller = owner;
+    const struct image *head = controller->options.publisher->current;
+    list_for_each_safe(link, after, &controller->pending)
+    {
+        struct controller_append *append = container_of(link, struct controller_append, link);
+        if (append->end_offset <= log_end) {
+            head = append->image;
+            continue;
+        }
+        image_release(append->delta->before);
+        image_release(append->image);
+        image_delta_destroy(controller->loop->heap, append->delta);
+        release_append(controller, append);
+    }
+    image_acquire(head);
+    image_release(controller->head);
+    controller->head = head;
+    list_for_each_safe(link, after, &controller->waits)
+    {
+        struct controller_wait *wait = container_of(link, struct controller_wait, link);
+        if (wait->shown.version <= head->version)
+            continue;
+        list_remove(&wait->shown.link);
+        list_remove(&wait->link);
+        refuse_wait(controller, wait, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    }
+}
+
+static void failed(void *owner, const char *text)
+{
+    struct controller *controller = owner;
+    controller->is_active = false;
+    if (controller->has_failed)
+        return;
+    controller->has_failed = true;
+    controller->options.events->failed(controller->options.owner, text);
+}
+
+/* ---- Start ----------------------------------------------------------------------------------- */
+
+static void ready(struct controller_wait *wait, enum kafka_error error)
+{
+    struct controller *controller = wait->controller;
+    if (error != KAFKA_ERROR_NONE || controller->has_failed) {
+        failed(controller, "the node cannot be registered");
+        return;
+    }
+    controller->is_ready = true;
+    controller->options.events->ready(controller->options.owner);
+}
+
+/* Appends a decision of the start; nobody waits for it. */
+static bool write_own(struct controller *controller, const struct decision *decision)
+{
+    if (decision->records.count == 0 && !decision->failed)
+        return true;
+    enum kafka_error error = write_records(controller, decision);
+    if (error == KAFKA_ERROR_NONE)
+        return true;
+    failed(controller, error == KAFKA_ERROR_KAFKA_STORAGE_ERROR
+                           ? "the metadata log does not take the first records"
+                           : "the first metadata records are not valid");
+    return false;
+}
+
+struct bootstrap_copy {
+    struct metadata_records *records;
+    bool failed;
+};
+
+static bool copy_bootstrap_batch(void *context, struct view batch, const char **problem)
+{
+    struct bootstrap_copy *copy = context;
+    if (batch_is_control(batch.data))
+        return true;
+    struct batch_header header;
+    batch_header_read(batch.data, &header);
+    struct record_cursor cursor;
+    record_cursor_init(&cursor, batch_records(batch), header.record_count);
+    struct record record;
+    while (record_cursor_next(&cursor, &record) == RECORD_OK) {
+        if (!metadata_records_add_value(copy->records, record.value)) {
+            *problem = "out of memory";
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The records of bootstrap.checkpoint, in one metadata transaction, as the first of the log. */
+static bool write_bootstrap(struct controller *controller, struct arena *arena)
+{
+    struct view content = metadata_log_bootstrap(&controller->log);
+    if (!metadata_log_is_empty(&controller->log))
+        return true;
+    struct decision decision;
+    if (view_is_null(content) || !controller_decide(controller, &decision, arena)) {
+        failed(controller, "the metadata log is empty and bootstrap.checkpoint is missing");
+        return false;
+    }
+    struct begin_transaction_record begin = {VIEW_LITERAL("Bootstrap records")};
+    struct end_transaction_record end;
+    end_transaction_record_init(&end);
+    struct bootstrap_copy copy = {&decision.records, false};
+    const char *problem;
+    decision_add(&decision, METADATA_RECORD_BEGIN_TRANSACTION, &begin);
+    if (!snapshot_walk(content, copy_bootstrap_batch, &copy, &problem)) {
+        failed(controller, problem);
+        return false;
+    }
+    decision_add(&decision, METADATA_RECORD_END_TRANSACTION, &end);
+    return write_own(controller, &decision);
+}
+
+/* Features as this node declares them: what is finalized already must be inside its ranges. */
+static int16_t declared_maximum(const struct image *image, const struct controller_feature *feature)
+{
+    int16_t level = image_feature_level(image, feature->name);
+    return level > feature->maximum && level <= feature->understood ? level : feature->maximum;
+}
+
+static bool write_controller(struct controller *controller, struct arena *arena)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena))
+        return false;
+    const struct sole_voter *voter = &controller->log.options.voter;
+    struct register_controller_record_controller_endpoint endpoint = {voter->listener, voter->host,
+                                                                      voter->port, 0};
+    struct register_controller_record_controller_feature features[CONTROLLER_FEATURE_COUNT];
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = controller_feature_at(i);
+        features[i] = (struct register_controller_record_controller_feature){
+            feature->name, feature->minimum, declared_maximum(decision.image, feature)};
+    }
+    struct register_controller_record record;
+    register_controller_record_init(&record);
+    record.controller_id = voter->id;
+    record.incarnation_id = controller->incarnation;
+    record.end_points = &endpoint;
+    record.end_points_count = 1;
+    record.features = features;
+    record.features_count = CONTROLLER_FEATURE_COUNT;
+    decision_add(&decision, METADATA_RECORD_REGISTER_CONTROLLER, &record);
+    return write_own(controller, &decision);
+}
+
+/* The own registration, through the same decision as any broker's. */
+static bool write_registration(struct controller *controller, struct arena *arena)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena))
+        return false;
+    struct broker_registration_request request = *controller->options.registration;
+    struct broker_registration_request_feature features[CONTROLLER_FEATURE_COUNT];
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = controller_feature_at(i);
+        features[i] = (struct broker_registration_request_feature){
+            feature->name, feature->minimum, declared_maximum(decision.image, feature)};
+    }
+    request.features = features;
+    request.features_count = CONTROLLER_FEATURE_COUNT;
+    struct broker_registration_response response;
+    decide_broker_registration(&decision, &request, BROKER_REGISTRATION_REQUEST_VERSION_MAX, false,
+                               &response);
+    if (response.error_code != KAFKA_ERROR_NONE) {
+        failed(controller, kafka_error_text((enum kafka_error)response.error_code));
+        return false;
+    }
+    controller->broker_epoch = response.broker_epoch;
+    return write_own(controller, &decision);
+}
+
+static bool write_unfence(struct controller *controller, struct arena *arena)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena))
+        return false;
+    struct broker_heartbeat_request request;
+    broker_heartbeat_request_init(&request);
+    request.broker_id = controller->options.registration->broker_id;
+    request.broker_epoch = controller->broker_epoch;
+    request.current_metadata_offset = controller->head->offset;
+    struct broker_heartbeat_response response;
+    decide_broker_heartbeat(&decision, &request, INT64_MAX, -1, &response);
+    return write_own(controller, &decision);
+}
+
+static void publish_first(struct controller *controller)
+{
+    const struct image *loaded = metadata_log_take_image(&controller->log);
+    struct image_draft draft;
+    draft_begin(&draft, loaded);
+    draft_set_leadership(&draft, controller->options.config->node_id,
+                         metadata_log_epoch(&controller->log));
+    const struct image *image = draft_finish(&draft, NULL);
+    image_release(loaded);
+    struct publisher *publisher = controller->options.publisher;
+    struct image_delta *delta =
+        image_delta_between(controller->loop->heap, publisher->current, image);
+    controller->head = image;
+    image_acquire(image);
+    publisher_publish(publisher, image, delta);
+}
+
+static void activated(void *owner)
+{
+    struct controller *controller = owner;
+    publish_first(controller);
+    controller->is_active = true;
+    struct arena arena;
+    arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
+    bool ok = write_bootstrap(controller, &arena) && write_controller(controller, &arena);
+    if (ok && controller->options.registration)
+        ok = write_registration(controller, &arena) && write_unfence(controller, &arena);
+    arena_deinit(&arena);
+    if (!ok)
+        return;
+    controller->ready_wait.done = ready;
+    wait_for_head(controller, &controller->ready_wait);
+}
+
+static void closed(void *owner, bool clean)
+{
+    struct controller *controller = owner;
+    image_release(controller->head);
+    controller->head = NULL;
+    batch_builder_deinit(&controller->builder);
+    controller->options.events->closed(controller->options.owner, clean);
+}
+
+static const struct metadata_log_events log_events = {
+    .activated = activated,
+    .committed = committed,
+    .cut = cut,
+    .failed = failed,
+    .closed = closed,
+};
+
+/* The first controller listener, or where Kafka would look for one. */
+static struct sole_voter own_voter(struct controller *controller)
+{
+    const struct server_config *config = controller->options.config;
+    struct sole_voter voter = {
+        .id = config->node_id,
+        .directory_id = controller->options.directory_id,
+        .listener = VIEW_LITERAL("CONTROLLER"),
+        .host = VIEW_LITERAL("localhost"),
+        .port = 9093,
+    };
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        if (!listener->is_controller)
+            continue;
+        voter.listener = listener->name;
+        if (listener->host.size)
+            voter.host = listener->host;
+        voter.port = (uint16_t)listener->port;
+        break;
+    }
+    return voter;
+}
+
+/* What a new cluster begins with: the initial feature levels, metadata.version first. */
+static size_t make_bootstrap(struct controller *controller)
+{
+    struct metadata_records records;
+    arena_init(&controller->bootstrap_arena, controller->loop->heap, MEMORY_STATE, 0);
+    metadata_records_init(&records, &controller->bootstrap_arena);
+    for (int first = 1; first >= 0; first--) {
+        for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+            const struct controller_feature *feature = controller_feature_at(i);
+            bool is_version = view_equal(feature->name, VIEW_LITERAL("metadata.version"));
+            struct feature_level_record record = {feature->name, feature->initial};
+            if (is_version == (first == 1) && feature->initial > 0)
+                metadata_records_add(&records, METADATA_RECORD_FEATURE_LEVEL, 0, &record);
+        }
+    }
+    klamm_assert(records.count <= sizeof(controller->bootstrap) / sizeof(struct view));
+    for (size_t i = 0; i < records.count; i++)
+        controller->bootstrap[i] = records.values[i];
+    return records.count;
+}
+
+void controller_start(struct controller *controller, const struct controller_options *options)
+{
+    *controller =
+        (struct controller){.options = *options, .loop = options->loop, .broker_epoch = -1};
+    list_init(&controller->pending);
+    list_init(&controller->waits);
+    list_init(&controller->refused);
+    deferred_init(&controller->tell, tell_refused);
+    struct batch_options batch_options = BATCH_OPTIONS_DEFAULT;
+    batch_builder_init(&controller->builder, controller->loop->heap, METADATA_BATCH_SIZE_MAX,
+                       &batch_options);
+    uint64_t seed;
+    loop_entropy(controller->loop, &seed, sizeof(seed));
+    random_init(&controller->random, seed, CONTROLLER_RANDOM_PURPOSE);
+    controller->incarnation =
+        uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
+    const struct broker_settings *settings = &options->config->settings;
+    struct metadata_log_options log_options = {
+        .loop = options->loop,
+        .log_directory = options->log_directory,
+        .voter = own_voter(controller),
+        .cluster_id = options->cluster_id,
+        .may_format = options->may_format,
+        .static_voters = options->config->voter_count > 0,
+        .bootstrap = controller->bootstrap,
+        .bootstrap_count = make_bootstrap(controller),
+        .segment_bytes = settings->metadata_log_segment_bytes,
+        .snapshot_bytes = settings->metadata_log_max_record_bytes_between_snapshots,
+        .snapshot_interval_ms = settings->metadata_log_max_snapshot_interval_ms,
+        .events = &log_events,
+        .owner = controller,
+    };
+    metadata_log_start(&controller->log, &log_options);
+}
+
+void controller_close(struct controller *controller)
+{
+    controller->is_active = false;
+    metadata_log_close(&controller->log);
+}
