@@ -4,6 +4,8 @@
  * then pairs of int32 size and raw block. Both are read; the stream is written, in blocks of 32 KiB
  * of input, as Java does.
  *
+ * A stream of nothing is only its header, which no raw block of 16 bytes can look like.
+ *
  * A raw block begins with its decompressed size, so the limit is checked before memory is taken. No
  * element of two bytes or more gives more than 64, so a size beyond that ratio is a lie.
  */
@@ -41,7 +43,7 @@ static enum compression_result block_decompress(struct view block, size_t *left,
 enum compression_result compression_snappy_decompress(struct view input, size_t limit,
                                                       struct buffer *output)
 {
-    bool xerial = input.size > XERIAL_HEADER_SIZE &&
+    bool xerial = input.size >= XERIAL_HEADER_SIZE &&
                   memcmp(input.data, xerial_header, XERIAL_MAGIC_SIZE) == 0;
     if (!xerial)
         return block_decompress(input, &limit, output);

@@ -49,16 +49,13 @@ static void expect_round_trip(enum compression_codec codec, int level, size_t si
     struct view input = view_of(input_bytes, size);
     compress(codec, level, input, &packed);
     assert_true(buffer_append(&plain, "before", 6));
-    struct view bytes = buffer_view(&packed);
-    /* An empty snappy stream has a header only, which reads as a raw block: nobody writes it. */
-    if (codec == COMPRESSION_SNAPPY && size == 0)
-        bytes = view_of("\0", 1);
-    assert_int_equal(compression_decompress(codec, bytes, size, &plain), COMPRESSION_OK);
+    assert_int_equal(compression_decompress(codec, buffer_view(&packed), size, &plain),
+                     COMPRESSION_OK);
     assert_int_equal(plain.size, size + 6);
     assert_memory_equal(plain.data, "before", 6);
     assert_memory_equal(plain.data + 6, input_bytes, size);
     if (size > 0) {
-        assert_int_equal(compression_decompress(codec, bytes, size - 1, &plain),
+        assert_int_equal(compression_decompress(codec, buffer_view(&packed), size - 1, &plain),
                          COMPRESSION_TOO_LARGE);
         assert_int_equal(plain.size, size + 6);
     }
@@ -143,9 +140,11 @@ static void damage_never_goes_unbounded(void **state)
             uint8_t *part = heap_get(&heap, MEMORY_SCRATCH, cut + 1);
             memcpy(part, packed.data, cut);
             buffer_clear(&plain);
-            assert_int_not_equal(
-                compression_decompress(codecs[i], view_of(part, cut), LIMIT, &plain),
-                COMPRESSION_OK);
+            enum compression_result result =
+                compression_decompress(codecs[i], view_of(part, cut), LIMIT, &plain);
+            /* The stream of snappy has no end mark: behind its header nothing may follow. */
+            bool whole = codecs[i] == COMPRESSION_SNAPPY && cut == 16;
+            assert_int_equal(result == COMPRESSION_OK, whole);
             assert_int_equal(plain.size, 0);
             heap_put(&heap, MEMORY_SCRATCH, part, cut + 1);
         }
