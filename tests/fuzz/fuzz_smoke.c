@@ -1,10 +1,12 @@
 /*
- * The short run: mutates seeds with a fixed random stream, so that a failure comes again.
+ * The short run: the committed corpus first, then seeds mutated with a fixed random stream, so that
+ * a failure comes again. The last line printed tells where a failure is.
  *
- *   <target> [iterations [first]]     runs that many mutations; the last line tells where a failure
- * is <target> file <path>              runs one input, such as one that libFuzzer found <target>
- * corpus <folder> <count>  writes seeds as a first corpus
+ *   <target> run <corpus folder> [mutations [first]]
+ *   <target> file <path>              one input, such as one that libFuzzer found
+ *   <target> seeds <folder> <count>   writes seeds, as a first corpus for libFuzzer
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,11 +76,47 @@ static int run_file(const char *path)
     }
     size_t size = fread(input, 1, sizeof(input), file);
     fclose(file);
-    fuzz_one(input, size);
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, input, size);
+    fuzz_one(exact, size);
+    free(exact);
     return 0;
 }
 
-static int write_corpus(const char *folder, unsigned long long count)
+/* Runs every file of a folder; a target without a folder has no corpus. */
+static int run_corpus(const char *folder)
+{
+    DIR *directory = opendir(folder);
+    int count = 0;
+    if (!directory)
+        return 0;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        char path[4096];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        printf("file %s\n", path);
+        fflush(stdout);
+        if (run_file(path) == 0)
+            count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+static int run_mutations(unsigned long long count, unsigned long long first)
+{
+    for (unsigned long long i = first; i < first + count; i++) {
+        if ((i - first) % ITERATIONS_PER_LINE == 0) {
+            printf("mutations from %llu\n", i);
+            fflush(stdout);
+        }
+        run(i);
+    }
+    return 0;
+}
+
+static int write_seeds(const char *folder, unsigned long long count)
 {
     for (unsigned long long i = 0; i < count; i++) {
         char path[4096];
@@ -94,22 +132,29 @@ static int write_corpus(const char *folder, unsigned long long count)
     return 0;
 }
 
+static unsigned long long number_argument(int count, char **arguments, int place,
+                                          unsigned long long otherwise)
+{
+    return count > place ? strtoull(arguments[place], NULL, 10) : otherwise;
+}
+
 int main(int argument_count, char **arguments)
 {
+    if (argument_count >= 3 && strcmp(arguments[1], "run") == 0) {
+        int files = run_corpus(arguments[2]);
+        unsigned long long count = number_argument(argument_count, arguments, 3, ITERATIONS);
+        unsigned long long first = number_argument(argument_count, arguments, 4, 0);
+        int result = run_mutations(count, first);
+        printf("%d files and %llu mutations passed\n", files, count);
+        return result;
+    }
     if (argument_count == 3 && strcmp(arguments[1], "file") == 0)
         return run_file(arguments[2]);
-    if (argument_count == 4 && strcmp(arguments[1], "corpus") == 0)
-        return write_corpus(arguments[2], strtoull(arguments[3], NULL, 10));
-    unsigned long long iterations = ITERATIONS;
-    if (argument_count > 1)
-        iterations = strtoull(arguments[1], NULL, 10);
-    unsigned long long first = argument_count > 2 ? strtoull(arguments[2], NULL, 10) : 0;
-    for (unsigned long long i = first; i < first + iterations; i++) {
-        if (i % ITERATIONS_PER_LINE == 0) {
-            printf("at %llu\n", i); /* what a failure leaves behind */
-            fflush(stdout);
-        }
-        run(i);
-    }
-    return 0;
+    if (argument_count == 4 && strcmp(arguments[1], "seeds") == 0)
+        return write_seeds(arguments[2], number_argument(argument_count, arguments, 3, 0));
+    fprintf(stderr,
+            "usage: %s run <corpus> [mutations [first]] | file <path> | "
+            "seeds <folder> <count>\n",
+            arguments[0]);
+    return 2;
 }
