@@ -10,6 +10,8 @@
 
 enum { DEFAULT_OPEN_FILES = 256, DEFAULT_PLACES = 4096 };
 
+#define DEFAULT_RETENTION_NS (UINT64_C(300) * 1000000000)
+
 struct log_place {
     uint64_t generation; /* 0: empty */
     int64_t offset;
@@ -24,6 +26,9 @@ void log_shard_init(struct log_shard *shard, struct loop *loop,
     shard->open_files_limit =
         options && options->open_files_limit ? options->open_files_limit : DEFAULT_OPEN_FILES;
     shard->place_count = options && options->place_count ? options->place_count : DEFAULT_PLACES;
+    shard->retention_interval_ns = options && options->retention_interval_ns
+                                       ? options->retention_interval_ns
+                                       : DEFAULT_RETENTION_NS;
     klamm_assert((shard->place_count & (shard->place_count - 1)) == 0);
     list_init(&shard->idle_files);
 }

@@ -44,14 +44,16 @@ struct log_shard {
     uint64_t next_generation;
     struct storage_buffer
         *write_buffers; /* LOG_WRITE_BUFFERS_MAX, while no write holds it; or NULL */
+    uint64_t retention_interval_ns;
     struct log_counters counters;
 };
 
 enum { LOG_WRITE_BUFFERS_MAX = 256 }; /* appends of one vectored write */
 
 struct log_shard_options {
-    size_t open_files_limit; /* 0: 256 */
-    size_t place_count;      /* a power of two; 0: 4096 */
+    size_t open_files_limit;        /* 0: 256 */
+    size_t place_count;             /* a power of two; 0: 4096 */
+    uint64_t retention_interval_ns; /* log.retention.check.interval.ms; 0: 5 minutes */
 };
 
 /* Takes its memory from the loop's heap. */

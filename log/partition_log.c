@@ -241,6 +241,7 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     log->owner = options->owner;
     list_init(&log->queue);
     list_init(&log->finished);
+    list_init(&log->deletions);
     list_link_init(&log->room_wait.link);
     deferred_init(&log->deferred, log_deferred);
     leader_epochs_init(&log->epochs);
@@ -257,6 +258,7 @@ void partition_log_destroy(struct partition_log *log)
     klamm_assert(log->jobs == 0);
     klamm_assert(list_is_empty(&log->queue));
     klamm_assert(list_is_empty(&log->finished));
+    partition_log_forget_deletions(log);
     for (uint32_t i = 0; i < log->segment_count; i++)
         partition_log_free_segment(log, log->segments[i]);
     if (log->has_committer) {

@@ -62,6 +62,9 @@ struct partition_log {
     enum storage_status failure; /* why FAILED or NO_SPACE */
     uint64_t retry_at_ns;
     uint64_t next_maintenance_ns;
+    uint64_t next_retention_ns;
+    int64_t retained_start; /* log start at the last retention */
+    struct list deletions;  /* struct log_deletion: renamed files that wait for their delay */
 
     /* Writing: queue holds log_append.link; the first write_count of it are being written. */
     struct list queue;
@@ -125,6 +128,9 @@ void partition_log_producer_batch(struct view batch, struct producer_batch *prod
 
 /* The offset that a read may not reach. */
 int64_t partition_log_bound(const struct partition_log *log, enum log_read_bound bound);
+
+/* Renamed files are left to the next start: the log is going. */
+void partition_log_forget_deletions(struct partition_log *log);
 
 /* Counted activities that keep the log alive. */
 void partition_log_job_begin(struct partition_log *log);
