@@ -10,6 +10,7 @@
 #include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
+#include "cluster/metadata/topic_name.h"
 
 API_CODEC(metadata);
 
@@ -100,22 +101,6 @@ static void list_all_topics(struct request *request, struct metadata_response *r
         fill_topic(request, topic, &response->topics[response->topics_count++]);
 }
 
-/* 1 to 249 of letters, digits, '.', '_', '-'; neither "." nor "..". */
-static bool is_topic_name(struct view name)
-{
-    if (name.size == 0 || name.size > 249 || view_equal(name, VIEW_LITERAL(".")) ||
-        view_equal(name, VIEW_LITERAL("..")))
-        return false;
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '_' || c == '-';
-        if (!fits)
-            return false;
-    }
-    return true;
-}
-
 static void fill_asked_topic(struct request *request, const struct metadata_request_topic *asked,
                              struct metadata_response_topic *out)
 {
@@ -135,8 +120,8 @@ static void fill_asked_topic(struct request *request, const struct metadata_requ
     }
     out->name = asked->name;
     out->is_internal = image_topic_name_is_internal(asked->name);
-    out->error_code = is_topic_name(asked->name) ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
-                                                 : KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    out->error_code = topic_name_fault(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
+                                                    : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 /* Version 0 has no way to ask for none: there an empty list means all. */
