@@ -63,7 +63,23 @@ static void fail_directory(struct log_boot_job *boot, const struct job_context *
 
 /* ---- Open ------------------------------------------------------------------------------------ */
 
-/* Makes the directory and its missing parents; new names are made durable in their parents. */
+/* Makes one directory and its name durable in its parent. */
+static enum storage_status make_directory(struct storage storage, const char *path)
+{
+    struct log_path parent;
+    enum storage_status status = storage_run_path(storage, STORAGE_MAKE_DIRECTORY, path, NULL);
+    if (status == STORAGE_EXISTS)
+        return STORAGE_OK;
+    if (status != STORAGE_OK || !log_path_set(&parent, path))
+        return status;
+    char *slash = strrchr(parent.text, '/');
+    if (!slash)
+        return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, ".", NULL);
+    slash[slash == parent.text] = 0;
+    return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, parent.text, NULL);
+}
+
+/* Makes the directory and its missing parents. */
 static enum storage_status make_directories(struct storage storage, const char *path)
 {
     struct log_path part;
@@ -71,22 +87,18 @@ static enum storage_status make_directories(struct storage storage, const char *
         return STORAGE_LIMIT;
     size_t size = strlen(path);
     for (size_t i = 1; i <= size; i++) {
-        if (path[i] != '/' && path[i] != 0)
+        if ((path[i] != '/' && path[i] != 0) || path[i - 1] == '/')
             continue;
         part.text[i] = 0;
         struct storage_request stat = {.operation = STORAGE_STAT, .path = part.text};
         enum storage_status status = storage_run(storage, &stat);
-        if (status == STORAGE_NOT_FOUND) {
-            status = storage_run_path(storage, STORAGE_MAKE_DIRECTORY, part.text, NULL);
-            if (status == STORAGE_EXISTS)
-                status = STORAGE_OK;
-        } else if (status == STORAGE_OK && !stat.result_is_directory) {
+        if (status == STORAGE_NOT_FOUND)
+            status = make_directory(storage, part.text);
+        else if (status == STORAGE_OK && !stat.result_is_directory)
             return STORAGE_NOT_EMPTY;
-        }
         if (status != STORAGE_OK)
             return status;
-        if (i < size)
-            part.text[i] = '/';
+        part.text[i] = path[i];
     }
     return STORAGE_OK;
 }

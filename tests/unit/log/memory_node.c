@@ -84,7 +84,7 @@ static bool has_parent(struct memory_node *node, const char *path)
 
 static bool is_child(const char *directory, const char *path)
 {
-    size_t size = strlen(directory);
+    size_t size = strcmp(directory, "/") == 0 ? 0 : strlen(directory);
     return strncmp(directory, path, size) == 0 && path[size] == '/' &&
            strchr(path + size + 1, '/') == NULL;
 }
@@ -445,6 +445,7 @@ void memory_node_init(struct memory_node *node)
         loop_turn_begin(&loop->loop, node->now_ns, node->wall_ms);
         loop_turn_timers(&loop->loop);
     }
+    memory_node_make_directory(node, "/");
 }
 
 void memory_node_deinit(struct memory_node *node)
