@@ -409,6 +409,18 @@ static bool is_contiguous(const struct log_load *load)
     return !load->is_compacted && !load->clean && load->log_end >= load->recovery_point;
 }
 
+/*
+ * Whether a gap from the log end to this offset cannot be true: in what was appended last, or
+ * across the recovery point, which is the end of a batch. Older gaps may be from a time when the
+ * topic was compacted.
+ */
+static bool is_bad_gap(const struct log_load *load, int64_t base_offset)
+{
+    if (base_offset == load->log_end || load->is_compacted || load->clean)
+        return false;
+    return is_contiguous(load) || base_offset > load->recovery_point;
+}
+
 /* What the CRC does not cover, and the CRC (log.md 4.3). NULL: the batch is good. */
 static const char *batch_fault(const struct log_load *load, const struct segment *segment,
                                struct view batch)
@@ -423,7 +435,7 @@ static const char *batch_fault(const struct log_load *load, const struct segment
         !segment_holds_offset(segment, batch_last_offset(header)))
         return "offset";
     bool is_first = segment->size == 0 && load->log_end == segment->base_offset;
-    if (is_contiguous(load) && !is_first && batch_base_offset(header) != load->log_end)
+    if (!is_first && is_bad_gap(load, batch_base_offset(header)))
         return "gap in offsets";
     if (batch_leader_epoch(header) >= 0 &&
         batch_leader_epoch(header) < leader_epochs_latest(&load->epochs))
@@ -507,15 +519,27 @@ static void reset_segment(struct log_load *load, struct segment *segment)
 }
 
 /*
- * The scan of a segment ended at segment->size; `fault` says why when bytes are left. Cuts, syncs,
- * writes the indexes.
+ * Below which offset the fault lies at the latest. A good checksum under a smaller base offset than
+ * the log end means that an earlier base offset, which no checksum covers, is the damaged one.
  */
-static bool end_segment(struct log_load *load, struct segment *segment, const char *fault)
+static int64_t fault_offset(const struct log_load *load, struct view batch)
+{
+    if (batch.data && batch_crc_is_valid(batch) && batch_base_offset(batch.data) < load->log_end)
+        return batch_base_offset(batch.data);
+    return load->log_end;
+}
+
+/*
+ * The scan of a segment ended at segment->size; `fault` says why when bytes are left, `offset`
+ * where. Cuts, syncs, writes the indexes.
+ */
+static bool end_segment(struct log_load *load, struct segment *segment, const char *fault,
+                        int64_t offset)
 {
     uint64_t left = load->scan.size - segment->size;
     enum storage_status status = STORAGE_OK;
     if (fault) {
-        if (load->clean || load->log_end < load->recovery_point)
+        if (load->clean || offset < load->recovery_point)
             return log_load_fail(
                 load, LOG_OPEN_CORRUPT,
                 "%s: bad %s at position %u (offset %lld), below the recovery point",
@@ -583,13 +607,16 @@ static void step_scanning(struct log_load *load)
         return;
     unsigned budget = PIECES_PER_STEP;
     struct view batch;
+    struct view bad = VIEW_NULL;
     enum log_scan_result result;
     const char *fault = NULL;
     while ((result = log_scan_next(&load->scan, load->storage, &budget, &batch)) ==
            LOG_SCAN_BATCH) {
         fault = batch_fault(load, segment, batch);
-        if (fault)
+        if (fault) {
+            bad = batch;
             break;
+        }
         set_roll_clock(segment, batch);
         take_batch(load, segment, batch);
     }
@@ -602,7 +629,7 @@ static void step_scanning(struct log_load *load)
     }
     if (result == LOG_SCAN_BAD)
         fault = "length or format";
-    if (!end_segment(load, segment, fault))
+    if (!end_segment(load, segment, fault, fault_offset(load, bad)))
         return;
     load->place++;
     if (fault)

@@ -9,6 +9,7 @@
 #include "log/log_recovery.h"
 #include "log/partition_log_internal.h"
 #include "protocol/batch_builder.h"
+#include "protocol/control_record.h"
 #include "tests/unit/log/memory_node.h"
 
 #define FIXTURE_DIRECTORY "/logs/topic-0"

@@ -1,0 +1,373 @@
+/*
+ * Starts after every kind of stop. The reference is always the same: whole batches that were
+ * durable are there, torn ones are not, and a second start finds nothing more to do.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/log/log_fixture.h"
+
+#define FIRST_LOG   FIXTURE_DIRECTORY "/00000000000000000000.log"
+#define FIRST_INDEX FIXTURE_DIRECTORY "/00000000000000000000.index"
+#define FIRST_TIMES FIXTURE_DIRECTORY "/00000000000000000000.timeindex"
+
+static int setup(void **state)
+{
+    struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture_init(fixture);
+    fixture_create(fixture);
+    assert_non_null(fixture->log);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+/* A copy of a file's bytes. */
+struct bytes {
+    uint8_t *data;
+    size_t size;
+};
+
+static struct bytes copy_of(struct log_fixture *fixture, const char *path)
+{
+    struct view view = memory_node_file(&fixture->node, path);
+    struct bytes bytes = {malloc(view.size + 1), view.size};
+    if (view.size)
+        memcpy(bytes.data, view.data, view.size);
+    return bytes;
+}
+
+/* Starts unclean with this content of the first log. */
+static void restart_with(struct log_fixture *fixture, const uint8_t *data, size_t size,
+                         int64_t recovery_point)
+{
+    if (fixture->log)
+        fixture_drop(fixture);
+    memory_node_put_file(&fixture->node, FIRST_LOG, view_of(data, size));
+    fixture->recovery_point = recovery_point;
+    fixture->clean = false;
+    fixture_open(fixture);
+}
+
+/* The offset behind the last whole batch of the first `size` bytes. */
+static int64_t end_of(const uint8_t *data, size_t size)
+{
+    struct view rest = view_of(data, size);
+    struct view batch;
+    int64_t end = 0;
+    while (batch_next(&rest, &batch) == BATCH_OK)
+        end = batch_last_offset(batch.data) + 1;
+    return end;
+}
+
+static void a_tail_torn_at_any_byte_is_cut_to_whole_batches(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 6; i++)
+        fixture_write(fixture, i % 3 + 1, 5);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    for (size_t size = 0; size <= log.size; size++) {
+        restart_with(fixture, log.data, size, 0);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_int_equal(partition_log_end_offset(fixture->log), end_of(log.data, size));
+        assert_int_equal(fixture_scan(fixture, 200), end_of(log.data, size));
+    }
+    free(log.data);
+}
+
+static void a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 4; i++)
+        fixture_write(fixture, 2, 5);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    size_t batch_size = log.size / 4;
+    /* In the third batch; the leader epoch (-1 here) is covered by no check against the past. */
+    for (size_t i = 2 * batch_size; i < 3 * batch_size; i++) {
+        size_t in_batch = i - 2 * batch_size;
+        if (in_batch >= 12 && in_batch < 16)
+            continue;
+        log.data[i] ^= 0x40;
+        restart_with(fixture, log.data, log.size, 4);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_int_equal(partition_log_end_offset(fixture->log), 4);
+        assert_true(fixture->cut_bytes > 0);
+        fixture_drop(fixture);
+        restart_with(fixture, log.data, log.size, 5);
+        assert_int_equal(fixture->open_status, LOG_OPEN_CORRUPT);
+        assert_null(fixture->log);
+        assert_true(fixture->message[0] != 0);
+        assert_int_equal(memory_node_file(&fixture->node, FIRST_LOG).size, log.size);
+        log.data[i] ^= 0x40;
+    }
+    free(log.data);
+}
+
+static void a_zero_tail_is_cut(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 4; i++)
+        fixture_write(fixture, 2, 5);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    uint8_t *padded = calloc(1, log.size + 8192);
+    memcpy(padded, log.data, log.size);
+    restart_with(fixture, padded, log.size + 8192, 0);
+    assert_int_equal(partition_log_end_offset(fixture->log), 8);
+    assert_int_equal(fixture->cut_bytes, 8192);
+    assert_int_equal(fixture_write(fixture, 2, 5), 8);
+    free(log.data);
+    free(padded);
+}
+
+static void later_segments_go_with_a_torn_one(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 1000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 20; i++)
+        fixture_write(fixture, 1, 200);
+    assert_true(partition_log_segment_count(fixture->log) >= 5);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    restart_with(fixture, log.data, log.size - 1, 0);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    assert_int_equal(partition_log_end_offset(fixture->log), end_of(log.data, log.size - 1));
+    /* Cut at a batch boundary, the gap to the next segment says the same. */
+    free(log.data);
+}
+
+static void a_segment_that_lost_whole_batches_takes_later_ones_along(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 1000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 20; i++)
+        fixture_write(fixture, 1, 200);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct view rest = view_of(log.data, log.size);
+    struct view batch;
+    assert_int_equal(batch_next(&rest, &batch), BATCH_OK);
+    restart_with(fixture, log.data, batch.size, 0);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 1);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    free(log.data);
+}
+
+static void indexes_made_again_equal_those_written_while_appending(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 200; i++)
+        fixture_write_at(fixture, 1, 300 + (size_t)i, 1700000000000 + (i * 7919) % 1000);
+    fixture_close(fixture);
+    struct bytes index = copy_of(fixture, FIRST_INDEX);
+    struct bytes times = copy_of(fixture, FIRST_TIMES);
+    assert_true(index.size > 50);
+    assert_true(times.size >= 12);
+    fixture->clean = false;
+    fixture->recovery_point = 0;
+    memory_node_put_file(&fixture->node, FIRST_INDEX, VIEW_LITERAL("garbage that is not an index"));
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    struct view rebuilt = memory_node_durable_file(&fixture->node, FIRST_INDEX);
+    assert_int_equal(rebuilt.size, index.size);
+    assert_memory_equal(rebuilt.data, index.data, index.size);
+    rebuilt = memory_node_durable_file(&fixture->node, FIRST_TIMES);
+    assert_int_equal(rebuilt.size, times.size);
+    assert_memory_equal(rebuilt.data, times.data, times.size);
+    free(index.data);
+    free(times.data);
+}
+
+static void a_missing_or_padded_index_is_made_again_after_a_clean_stop(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 100; i++)
+        fixture_write(fixture, 1, 500);
+    fixture_close(fixture);
+    struct bytes index = copy_of(fixture, FIRST_INDEX);
+    uint8_t *padded = calloc(1, index.size + 4096);
+    memcpy(padded, index.data, index.size);
+    struct job_context context = memory_node_context(&fixture->node);
+    storage_run_path(context.storage, STORAGE_UNLINK, FIRST_INDEX, NULL);
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_true(fixture->scanned_bytes > 0);
+    assert_int_equal(partition_log_end_offset(fixture->log), 100);
+    fixture_close(fixture);
+    assert_memory_equal(memory_node_file(&fixture->node, FIRST_INDEX).data, index.data, index.size);
+    memory_node_put_file(&fixture->node, FIRST_INDEX, view_of(padded, index.size + 4096));
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 100);
+    assert_int_equal(fixture->log->segments[0]->index.stored_count, index.size / 8);
+    assert_int_equal(fixture_scan(fixture, 600), 100);
+    free(index.data);
+    free(padded);
+}
+
+static void recovery_is_the_same_a_second_time(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 50; i++)
+        fixture_write(fixture, 1, 500);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    restart_with(fixture, log.data, log.size - 10, 0);
+    struct bytes once = copy_of(fixture, FIRST_LOG);
+    fixture_crash(fixture);
+    fixture->recovery_point = 0;
+    assert_int_equal(fixture->cut_bytes, 0);
+    struct bytes twice = copy_of(fixture, FIRST_LOG);
+    assert_int_equal(once.size, twice.size);
+    assert_memory_equal(once.data, twice.data, once.size);
+    free(log.data);
+    free(once.data);
+    free(twice.data);
+}
+
+static void half_finished_replacements_are_resolved(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 50);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    fixture_close(fixture);
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000005.log.deleted",
+                         VIEW_LITERAL("x"));
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.log.swap",
+                         view_of(log.data, log.size));
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.index.swap",
+                         VIEW_LITERAL(""));
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000012.log.cleaned",
+                         VIEW_LITERAL("x"));
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000013.log.swap",
+                         VIEW_LITERAL("x"));
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 10);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    static const char *const gone[] = {
+        "/00000000000000000005.log.deleted", "/00000000000000000000.log.swap",
+        "/00000000000000000012.log.cleaned", "/00000000000000000013.log.swap"};
+    for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), FIXTURE_DIRECTORY "%s", gone[i]);
+        assert_false(memory_node_exists(&fixture->node, path));
+    }
+    assert_int_equal(fixture_scan(fixture, 1000), 10);
+    free(log.data);
+}
+
+static void a_log_that_ends_below_its_start_begins_empty_there(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 10; i++)
+        fixture_write(fixture, 1, 50);
+    fixture_close(fixture);
+    fixture->log_start = 25;
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_start_offset(fixture->log), 25);
+    assert_int_equal(partition_log_end_offset(fixture->log), 25);
+    assert_false(memory_node_exists(&fixture->node, FIRST_LOG));
+    assert_int_equal(fixture_write(fixture, 1, 50), 25);
+    assert_int_equal(fixture_scan(fixture, 1000), 26);
+}
+
+/* Writes a batch of producer `id`; transactional when `transactional`. */
+static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
+                           bool transactional)
+{
+    struct batch_options options = fixture_options();
+    options.producer_id = id;
+    options.producer_epoch = 1;
+    options.base_sequence = sequence;
+    options.transactional = transactional;
+    struct fixture_append append;
+    fixture_batch(fixture, &append, &options, 1, 10, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+}
+
+static void write_marker(struct log_fixture *fixture, int64_t id, bool commit)
+{
+    struct control_marker marker = {.commit = commit,
+                                    .producer_id = id,
+                                    .producer_epoch = 1,
+                                    .coordinator_epoch = 3,
+                                    .timestamp_ms = fixture->node.wall_ms};
+    uint8_t batch[CONTROL_RECORD_MARKER_BATCH_SIZE];
+    struct log_append append = {.data = batch, .origin = LOG_APPEND_COORDINATOR};
+    append.size = control_record_build_marker(batch, &marker);
+    assert_int_equal(partition_log_append(fixture->log, &append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+}
+
+static void producers_and_aborted_transactions_survive_any_stop(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++)
+        write_producer(fixture, 5, i, false);
+    write_producer(fixture, 6, 0, true); /* offset 3 */
+    write_marker(fixture, 6, false);     /* offset 4 */
+    write_producer(fixture, 8, 0, true); /* offset 5, stays open */
+    partition_log_set_high_watermark(fixture->log, 6);
+    for (int pass = 0; pass < 4; pass++) {
+        struct producer_info info;
+        assert_int_equal(partition_log_last_stable_offset(fixture->log), 5);
+        assert_true(producer_state_find(partition_log_producers(fixture->log), 5, &info));
+        assert_int_equal(info.last_sequence, 2);
+        struct arena arena;
+        arena_init(&arena, &fixture->heap, MEMORY_SCRATCH, 0);
+        struct log_slice slice;
+        struct log_read read = {
+            .offset = 0, .max_bytes = 1 << 20, .bound = LOG_READ_LAST_STABLE, .arena = &arena};
+        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+        assert_int_equal(slice.aborted_count, 1);
+        assert_int_equal(slice.aborted[0].producer_id, 6);
+        assert_int_equal(slice.aborted[0].first_offset, 3);
+        log_slice_release(&slice);
+        arena_deinit(&arena);
+        if (pass % 2 == 0) {
+            fixture_close(fixture);
+            fixture_open(fixture);
+            assert_int_equal(fixture->scanned_bytes, 0);
+        } else {
+            fixture_crash(fixture);
+        }
+        partition_log_set_high_watermark(fixture->log, 6);
+    }
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_tail_torn_at_any_byte_is_cut_to_whole_batches),
+        CLAIM(a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point),
+        CLAIM(a_zero_tail_is_cut),
+        CLAIM(later_segments_go_with_a_torn_one),
+        CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
+        CLAIM(indexes_made_again_equal_those_written_while_appending),
+        CLAIM(a_missing_or_padded_index_is_made_again_after_a_clean_stop),
+        CLAIM(recovery_is_the_same_a_second_time),
+        CLAIM(half_finished_replacements_are_resolved),
+        CLAIM(a_log_that_ends_below_its_start_begins_empty_there),
+        CLAIM(producers_and_aborted_transactions_survive_any_stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
