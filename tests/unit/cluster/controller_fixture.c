@@ -1,0 +1,161 @@
+/* See the header. */
+#include "tests/unit/cluster/controller_fixture.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "cluster/controller/create_topics.h"
+
+#define DIRECTORY "/data"
+
+static void show(struct image_update *update, struct loop *shard)
+{
+    (void)shard;
+    image_update_shown(update);
+}
+
+static void on_ready(void *owner)
+{
+    ((struct fixture *)owner)->is_ready = true;
+}
+
+static void on_failed(void *owner, const char *text)
+{
+    struct fixture *fixture = owner;
+    snprintf(fixture->failure, sizeof(fixture->failure), "%s", text);
+}
+
+static void on_closed(void *owner, bool clean)
+{
+    struct fixture *fixture = owner;
+    fixture->is_closed = true;
+    fixture->is_clean = clean;
+}
+
+static const struct controller_events events = {on_ready, on_failed, on_closed};
+
+static void make_config(struct fixture *fixture)
+{
+    struct config_report report = {0};
+    struct server_config_input input = {0};
+    assert_true(server_config_build(&fixture->config, &input, &report, &fixture->arena));
+}
+
+void fixture_init(struct fixture *fixture)
+{
+    memset(fixture, 0, sizeof(*fixture));
+    memory_node_init(&fixture->node);
+    memory_node_make_directory(&fixture->node, DIRECTORY);
+    arena_init(&fixture->arena, &fixture->node.loops[0].heap, MEMORY_SCRATCH, 0);
+    make_config(fixture);
+    fixture->directory_id = uuid_of_halves(0x1122334455667788, 0x8877665544332211);
+    fixture->listener = (struct broker_registration_request_listener){
+        VIEW_LITERAL("PLAINTEXT"), VIEW_LITERAL("localhost"), 9092, 0};
+    broker_registration_request_init(&fixture->registration);
+    fixture->registration.broker_id = fixture->config.node_id;
+    fixture->registration.cluster_id = VIEW_LITERAL("cluster");
+    fixture->registration.listeners = &fixture->listener;
+    fixture->registration.listeners_count = 1;
+    fixture->registration.log_dirs = &fixture->directory_id;
+    fixture->registration.log_dirs_count = 1;
+}
+
+void fixture_deinit(struct fixture *fixture)
+{
+    arena_deinit(&fixture->arena);
+    memory_node_deinit(&fixture->node);
+}
+
+void fixture_start(struct fixture *fixture)
+{
+    struct loop *loop = memory_node_loop(&fixture->node, 0);
+    fixture->is_ready = false;
+    fixture->is_closed = false;
+    fixture->failure[0] = '\0';
+    fixture->registration.incarnation_id.bytes[0]++;
+    struct view cluster_id = VIEW_LITERAL("cluster");
+    publisher_init(&fixture->publisher, loop, image_create_empty(loop->heap, cluster_id), show);
+    struct controller_options options = {
+        .loop = loop,
+        .publisher = &fixture->publisher,
+        .config = &fixture->config,
+        .log_directory = DIRECTORY,
+        .directory_id = fixture->directory_id,
+        .cluster_id = cluster_id,
+        .may_format = true,
+        .registration = &fixture->registration,
+        .events = &events,
+        .owner = fixture,
+    };
+    controller_start(&fixture->controller, &options);
+    memory_node_run(&fixture->node);
+}
+
+void fixture_stop(struct fixture *fixture)
+{
+    controller_close(&fixture->controller);
+    memory_node_run(&fixture->node);
+    assert_true(fixture->is_closed);
+    publisher_deinit(&fixture->publisher);
+}
+
+void fixture_crash(struct fixture *fixture)
+{
+    memory_node_crash(&fixture->node);
+}
+
+void fixture_decide(struct fixture *fixture, struct decision *decision)
+{
+    assert_true(controller_decide(&fixture->controller, decision, &fixture->arena));
+}
+
+struct test_wait {
+    struct controller_wait wait;
+    bool is_done;
+    enum kafka_error error;
+};
+
+static void wait_done(struct controller_wait *wait, enum kafka_error error)
+{
+    struct test_wait *own = container_of(wait, struct test_wait, wait);
+    own->is_done = true;
+    own->error = error;
+}
+
+enum kafka_error fixture_commit(struct fixture *fixture, const struct decision *decision)
+{
+    struct test_wait wait = {.wait.done = wait_done};
+    controller_commit(&fixture->controller, decision, &wait.wait);
+    memory_node_run(&fixture->node);
+    assert_true(wait.is_done);
+    return wait.error;
+}
+
+enum kafka_error fixture_create_topic(struct fixture *fixture, const char *name, int32_t partitions)
+{
+    struct create_topics_request_creatable_topic topic;
+    create_topics_request_creatable_topic_init(&topic);
+    topic.name = view_of_string(name);
+    topic.num_partitions = partitions;
+    topic.replication_factor = 1;
+    struct create_topics_request request;
+    create_topics_request_init(&request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    struct create_topics_response response;
+    struct decision decision;
+    fixture_decide(fixture, &decision);
+    decide_create_topics(&decision, &request, &response);
+    enum kafka_error error = (enum kafka_error)response.topics[0].error_code;
+    if (error == KAFKA_ERROR_NONE)
+        error = fixture_commit(fixture, &decision);
+    return error;
+}
+
+const struct image *fixture_image(const struct fixture *fixture)
+{
+    assert_int_equal(fixture->publisher.shown_version, fixture->publisher.current->version);
+    return fixture->publisher.current;
+}
