@@ -49,6 +49,8 @@ struct api_row {
     void (*split)(struct request *request);
     void (*part)(struct part *part, struct loop *at);
     void (*join)(struct request *request);
+    /* Each part as it comes home, before join (may be NULL); may post the part again. */
+    void (*arrived)(struct part *part);
     /*
      * The connection is gone: end early what waits (may be NULL: then the request runs to its
      * end). The answer is still due, and will be dropped.

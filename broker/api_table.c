@@ -6,14 +6,23 @@
 
 #include <stddef.h>
 
-#define ROWS(row)                                                                                  \
-    row(API_KEY_METADATA, metadata) row(API_KEY_API_VERSIONS, api_versions)                        \
-        row(API_KEY_LIST_OFFSETS, list_offsets) row(API_KEY_FIND_COORDINATOR, find_coordinator)    \
-            row(API_KEY_DELETE_RECORDS, delete_records)                                            \
-                row(API_KEY_INIT_PRODUCER_ID, init_producer_id)                                    \
-                    row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch)                  \
-                        row(API_KEY_DESCRIBE_LOG_DIRS, describe_log_dirs)                          \
-                            row(API_KEY_DESCRIBE_PRODUCERS, describe_producers)
+/* One line per API, by name. */
+/* clang-format off */
+#define ROWS(row) \
+    row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_DELETE_RECORDS, delete_records) \
+    row(API_KEY_DESCRIBE_CONFIGS, describe_configs) \
+    row(API_KEY_DESCRIBE_LOG_DIRS, describe_log_dirs) \
+    row(API_KEY_DESCRIBE_PRODUCERS, describe_producers) \
+    row(API_KEY_FETCH, fetch) \
+    row(API_KEY_FIND_COORDINATOR, find_coordinator) \
+    row(API_KEY_INIT_PRODUCER_ID, init_producer_id) \
+    row(API_KEY_LIST_CONFIG_RESOURCES, list_config_resources) \
+    row(API_KEY_LIST_OFFSETS, list_offsets) \
+    row(API_KEY_METADATA, metadata) \
+    row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
+    row(API_KEY_PRODUCE, produce)
+/* clang-format on */
 
 #define DECLARE(api_key, name) extern const struct api_row api_row_##name;
 ROWS(DECLARE)

@@ -7,6 +7,7 @@
 #ifndef KLAMM_BROKER_BROKER_H
 #define KLAMM_BROKER_BROKER_H
 
+#include "broker/directories.h"
 #include "config/server_config.h"
 #include "runtime/diagnostics.h"
 
@@ -17,6 +18,8 @@ struct broker {
     const struct diagnostics *diagnostics;
     unsigned shard_count;    /* loops 1 .. shard_count */
     uint64_t request_memory; /* bytes of frames and unsent answers of the whole node */
+    size_t open_files_limit; /* log files that one shard keeps open */
+    const struct directories *directories; /* set before the first image is published */
     struct control *control; /* a name for messages; touched on the control loop only */
 };
 

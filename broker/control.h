@@ -1,17 +1,23 @@
 /*
  * The control loop of a node: start, stop, listeners, metadata.
  *
- * Start: open the log directories, load the metadata, tell the shards, and when every shard shows
- * the first image, listen. Stop, in the order of DESIGN section 6: accept nothing new, answer what
- * is parked, flush and close the logs, checkpoints, clean markers, end.
+ * Start: open the log directories, make them known to the shards, load the metadata and register,
+ * and when every shard shows the image in which this node serves, listen. Stop, in the order of
+ * DESIGN section 6: accept nothing new, answer what is parked, close the logs, close the quorum,
+ * write checkpoints and clean markers, end.
  *
- * Invariant: `state` only moves forward.
+ * Invariants:
+ *  1. `state` only moves forward, and each step of the stop waits for the one before.
+ *  2. A clean marker is written only when every log of every shard was closed cleanly.
  */
 #ifndef KLAMM_BROKER_CONTROL_H
 #define KLAMM_BROKER_CONTROL_H
 
 #include "broker/broker.h"
 #include "broker/listeners.h"
+#include "broker/shard_attach.h"
+#include "broker/shard_stop.h"
+#include "cluster/controller/controller.h"
 #include "cluster/metadata/publisher.h"
 #include "runtime/loop.h"
 
@@ -26,8 +32,6 @@ struct control_host {
     void *self;
 };
 
-struct shard_stop;
-
 struct control {
     struct broker *broker;
     struct loop *loop;
@@ -35,11 +39,21 @@ struct control {
     enum control_state state;
     int exit_status;
     uint64_t started_ns;
+    struct arena arena; /* what start builds and the node keeps */
     struct listeners listeners;
+    struct log_boot_job boot;
+    bool is_booting;
+    struct directories directories;
+    struct directory_owner *owners; /* [directories.count]; init'ed where the directory works */
+    struct shard_attach *attaches;  /* [shard_count] */
+    unsigned attaching;             /* shards that have not attached yet */
     struct publisher publisher;
-    struct publisher_waiter first_image;
+    struct controller controller;
+    bool has_controller;            /* started and not closed */
     struct shard_stop *shard_stops; /* [shard_count] */
-    unsigned shards_running;
+    unsigned stopping;              /* shards or directories that the step waits for */
+    struct directory_stop *directory_stops;
+    bool is_clean;
 };
 
 /* On the control loop, at boot. */
@@ -47,7 +61,13 @@ void control_boot(struct control *control, struct broker *broker, struct loop *l
                   struct control_host host);
 /* The process was asked to end (SIGTERM, SIGINT): an orderly stop begins. */
 void control_stop(struct control *control);
-/* The node cannot go on: one line, and the process ends with status 1 after an orderly stop. */
+/* The node cannot start or go on: one line, and the process ends with status 1 in order. */
 void control_fail(struct control *control, const char *text);
+
+/* Between control_start.c and control.c: the logs are open and the metadata is shown. */
+void control_start(struct control *control);
+void control_serve(struct control *control);
+/* Between control_stop.c and control.c. */
+void control_begin_stop(struct control *control);
 
 #endif

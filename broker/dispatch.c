@@ -83,6 +83,8 @@ static void dispatch_request(struct connection_request *base)
 static void client_gone(struct connection *connection)
 {
     struct client *client = connection->context;
+    if (client->session)
+        fetch_session_close(client->session);
     loop_post(connection->owner->loop, 0, &client->message);
 }
 

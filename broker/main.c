@@ -16,7 +16,7 @@
 #include "runtime/posix/node.h"
 
 enum { OVERRIDES_MAX = 256, CONFIG_FILE_SIZE_MAX = 4 * 1024 * 1024 };
-enum { EXIT_BAD_USAGE = 2, MEMORY_SHARE = 8 };
+enum { EXIT_BAD_USAGE = 2, MEMORY_SHARE = 8, OPEN_FILES_MAX = 16384 };
 
 struct arguments {
     const char *file; /* NULL: none */
@@ -178,6 +178,7 @@ static int run_node(const struct server_config *config, struct heap *heap,
         .request_memory = settings->queued_max_request_bytes > 0
                               ? (uint64_t)settings->queued_max_request_bytes
                               : host_memory_limit() / MEMORY_SHARE,
+        .open_files_limit = OPEN_FILES_MAX / shards,
         .control = &process->control,
     };
     struct node_options options = {

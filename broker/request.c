@@ -132,10 +132,13 @@ static void come_home(struct message *message, struct loop *at)
     struct request *request = part->request;
     part->is_home = true;
     request->parts_out--;
-    if (request->answered)
+    if (request->answered) {
         part_return(part);
-    else
+    } else {
+        if (request->row->arrived)
+            request->row->arrived(part);
         join_when_complete(request);
+    }
     connection_request_release(&request->base);
 }
 

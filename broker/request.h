@@ -9,8 +9,9 @@
  *     therefore lie in the request's arena and point into its frame, whatever happens to the
  *     connection or the deadline.
  *  3. request_respond (or request_end) is called exactly once per request.
- *  4. join runs at most once with parts still out, when the deadline has passed; those parts are
- *     then reported as timed out, and what they do is still carried out.
+ *  4. join runs at most once with parts still out, when the deadline has passed (`expired`). It
+ *     answers without them (what they do is still carried out), or calls them home and is run again
+ *     when they are.
  */
 #ifndef KLAMM_BROKER_REQUEST_H
 #define KLAMM_BROKER_REQUEST_H

@@ -1,16 +1,28 @@
-/* A shard's boot, and which shard owns what. */
+/* A shard's boot, its regular work, and which shard owns what. */
 #include "broker/shard.h"
 
 #include "base/hash.h"
 #include "broker/dispatch.h"
 #include "broker/request.h"
 
-enum { STALL_MS = 30 * 1000 };
+enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 2000 };
 
 unsigned shard_of_partition(const struct broker *broker, struct uuid topic_id, int32_t partition)
 {
     uint64_t hash = uuid_most(topic_id) ^ uuid_least(topic_id);
     return 1 + (unsigned)((hash + (uint32_t)partition) % broker->shard_count);
+}
+
+static void maintain(struct timer *timer)
+{
+    struct shard *shard = container_of(timer, struct shard, maintenance);
+    list_for_each(link, &shard->replicas.replicas)
+    {
+        struct replica *replica = container_of(link, struct replica, link);
+        if (replica->state == REPLICA_LEADING)
+            partition_log_maintain(replica->log, false);
+    }
+    loop_set_timer(shard->loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));
 }
 
 void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
@@ -29,4 +41,14 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
         .request_size = sizeof(struct request),
     };
     connections_init(&shard->connections, loop, &dispatch_handler, &options, shard);
+    struct log_shard_options log_options = {.open_files_limit = broker->open_files_limit};
+    log_shard_init(&shard->logs, loop, &log_options);
+    shard->producers.expiration_ms = settings->producer_id_expiration_ms;
+    replica_table_init(&shard->replicas, loop->heap, loop->seed);
+    uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;
+    fetch_sessions_init(&shard->sessions, loop->heap,
+                        (slots + broker->shard_count - 1) / broker->shard_count, loop->seed);
+    list_init(&shard->updates);
+    timer_init(&shard->maintenance, maintain);
+    loop_set_timer(loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));
 }

@@ -11,6 +11,11 @@
 #include "broker/broker.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
+#include "log/directory_shard.h"
+#include "log/log_shard.h"
+#include "log/producer_state.h"
+#include "replication/fetch_session.h"
+#include "replication/replica_table.h"
 #include "runtime/loop.h"
 
 struct request;
@@ -18,16 +23,26 @@ struct shard_stop;
 
 /* Counters of the broker's own work; plain values, summed on scrape. */
 struct shard_counters {
-    uint64_t requests[128];     /* by API key */
-    uint64_t refused_requests;  /* unknown API or version, malformed */
-    uint64_t trailing_requests; /* had bytes left behind the body */
+    uint64_t requests[128];        /* by API key */
+    uint64_t refused_requests;     /* unknown API or version, malformed */
+    uint64_t trailing_requests;    /* had bytes left behind the body */
+    uint64_t fetched_size;         /* bytes of records answered to Fetch */
+    uint64_t fetched_by_reference; /* of these, in ranges that are sent without a copy */
 };
 
 struct shard {
     struct broker *broker;
     struct loop *loop;
     struct connections connections;
+    struct log_shard logs;
+    struct producer_state_options producers;
+    struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
+    struct replica_table replicas;
+    struct fetch_sessions sessions;
     const struct image *image; /* NULL before the first version */
+    struct list updates;       /* images to be applied, the first one being worked on */
+    unsigned opening;          /* logs being opened */
+    struct timer maintenance;
     struct shard_counters counters;
     struct shard_stop *stop; /* the orderly stop under way, or NULL */
 };

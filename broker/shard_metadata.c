@@ -1,11 +1,127 @@
-/* Applying an image on a shard. */
+/*
+ * Applying an image. Deletions come first, then creations and changes of leadership, then settings.
+ * Opening a partition is a job; the update stays open until all its jobs have ended. Updates that
+ * arrive meanwhile wait in shard->updates.
+ */
 #include "broker/shard_metadata.h"
 
+#include "base/assert.h"
+#include "broker/partition_open.h"
+#include "broker/partition_remove.h"
 #include "broker/shard.h"
+#include "broker/topic_settings.h"
+
+struct shard_update {
+    struct list link;
+    struct image_update *update;
+    unsigned pending; /* partitions being opened, and one while the change is worked through */
+};
+
+static void begin_next(struct shard *shard);
+
+static void one_less(struct shard *shard, struct shard_update *current)
+{
+    if (--current->pending > 0)
+        return;
+    struct image_update *update = current->update;
+    list_remove(&current->link);
+    heap_put(shard->loop->heap, MEMORY_STATE, current, sizeof(*current));
+    shard->image = update->image;
+    image_update_shown(update);
+    begin_next(shard);
+}
+
+static void partition_opened(struct partition_open *open)
+{
+    one_less(open->shard, open->context);
+}
+
+static void add_partition(struct shard *shard, struct shard_update *current,
+                          const struct image_topic *topic,
+                          const struct image_partition_change *change)
+{
+    const struct image_partition *state = change->after;
+    int32_t place = node_list_find(image_partition_replicas(state), shard->broker->config->node_id);
+    if (place < 0)
+        return;
+    struct topic_config config;
+    topic_settings_resolve(&config, shard->broker, current->update->image, topic->name,
+                           shard->loop->heap);
+    struct replica *replica =
+        replica_create(shard->loop->heap, topic->name, topic->id, change->index, &config);
+    replica_table_add(&shard->replicas, replica);
+    current->pending++;
+    partition_open_start(shard, replica, state->leader_epoch, state->partition_epoch,
+                         image_partition_directory(state, (uint32_t)place), partition_opened,
+                         current);
+}
+
+static void apply_topic(struct shard *shard, struct shard_update *current,
+                        const struct image_topic_change *topic)
+{
+    uint32_t cursor = 0;
+    struct image_partition_change change;
+    while (image_topic_change_next(topic, &cursor, &change)) {
+        unsigned owner = shard_of_partition(shard->broker, topic->id, change.index);
+        if (owner != shard->loop->index)
+            continue;
+        struct replica *replica = replica_table_find(&shard->replicas, topic->id, change.index);
+        if (!change.after && replica)
+            partition_remove(shard, replica);
+        else if (change.after && replica)
+            replica_lead(replica, change.after->leader_epoch, change.after->partition_epoch);
+        else if (change.after)
+            add_partition(shard, current, topic->after, &change);
+    }
+}
+
+static void reconfigure(struct shard *shard, const struct image *image, struct replica *replica)
+{
+    struct topic_config config;
+    topic_settings_resolve(&config, shard->broker, image, replica->topic, shard->loop->heap);
+    replica_set_config(replica, &config);
+}
+
+/* A broker resource changes the defaults of every topic, a topic resource its own partitions. */
+static void apply_configs(struct shard *shard, const struct image_update *update)
+{
+    const struct image_delta *delta = update->delta;
+    for (uint32_t i = 0; i < delta->config_count; i++) {
+        const struct image_config_change *change = &delta->configs[i];
+        bool all = change->type == CONFIG_RESOURCE_BROKER;
+        if (!all && change->type != CONFIG_RESOURCE_TOPIC)
+            continue;
+        list_for_each(link, &shard->replicas.replicas)
+        {
+            struct replica *replica = container_of(link, struct replica, link);
+            if (all || view_equal(replica->topic, change->name))
+                reconfigure(shard, update->image, replica);
+        }
+    }
+}
+
+static void begin_next(struct shard *shard)
+{
+    if (list_is_empty(&shard->updates))
+        return;
+    struct shard_update *current = container_of(shard->updates.next, struct shard_update, link);
+    if (current->pending > 0)
+        return;
+    current->pending = 1;
+    const struct image_delta *delta = current->update->delta;
+    for (uint32_t i = 0; delta && i < delta->topic_count; i++)
+        apply_topic(shard, current, &delta->topics[i]);
+    if (delta && shard->image)
+        apply_configs(shard, current->update);
+    one_less(shard, current);
+}
 
 void shard_apply_image(struct image_update *update, struct loop *loop)
 {
     struct shard *shard = shard_of(loop);
-    shard->image = update->image;
-    image_update_shown(update);
+    struct shard_update *queued = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*queued));
+    queued->update = update;
+    list_push_back(&shard->updates, &queued->link);
+    if (shard->updates.next == &queued->link)
+        begin_next(shard);
 }

@@ -8,9 +8,9 @@
 #include "protocol/messages/api_versions.h"
 
 #include "broker/api_table.h"
-#include "broker/features.h"
 #include "broker/request.h"
 #include "broker/shard.h"
+#include "cluster/controller/features.h"
 
 API_CODEC(api_versions);
 
@@ -60,10 +60,10 @@ static void list_apis(struct request *request, struct api_versions_response *res
 static void list_features(struct request *request, struct api_versions_response *response)
 {
     struct api_versions_response_supported_feature_key *supported =
-        request_get(request, FEATURE_COUNT, sizeof(*supported));
+        request_get(request, CONTROLLER_FEATURE_COUNT, sizeof(*supported));
     size_t count = 0;
-    for (size_t i = 0; i < FEATURE_COUNT; i++) {
-        const struct feature *feature = feature_at(i);
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = controller_feature_at(i);
         if (feature->minimum == 0 && request_version(request) < 4)
             continue;
         supported[count++] = (struct api_versions_response_supported_feature_key){

@@ -6,7 +6,7 @@
  */
 #include "protocol/messages/describe_configs.h"
 
-#include "broker/config_resource.h"
+#include "cluster/controller/config_resource.h"
 #include "broker/request.h"
 #include "broker/shard.h"
 #include "broker/topic_settings.h"

@@ -10,7 +10,7 @@
 #include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
-#include "cluster/metadata/topic_name.h"
+#include "cluster/controller/topic_name.h"
 
 API_CODEC(metadata);
 
@@ -120,7 +120,7 @@ static void fill_asked_topic(struct request *request, const struct metadata_requ
     }
     out->name = asked->name;
     out->is_internal = image_topic_name_is_internal(asked->name);
-    out->error_code = topic_name_fault(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
+    out->error_code = topic_name_problem(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
                                                     : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 

@@ -1,0 +1,225 @@
+/*
+ * The start of a node, one step after the other: log directories (a job), shards, controller. A
+ * stop that comes in between finds in `state` that it has to take over when the step is done.
+ */
+#include "broker/control.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "broker/shard_metadata.h"
+
+static const char *keep_string(struct control *control, struct view text)
+{
+    char *copy = arena_get(&control->arena, text.size + 1);
+    klamm_assert(copy != NULL);
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    return copy;
+}
+
+static void *keep_array(struct control *control, size_t count, size_t size)
+{
+    void *array = arena_get_array(&control->arena, count ? count : 1, size);
+    klamm_assert(array != NULL);
+    return array;
+}
+
+static struct uuid random_id(struct loop *loop)
+{
+    uint64_t words[2];
+    struct uuid id;
+    do {
+        loop_entropy(loop, words, sizeof(words));
+        id = uuid_of_random(words[0], words[1]);
+    } while (uuid_text_begins_with_dash(id));
+    return id;
+}
+
+/* ---- The controller ---- */
+
+static void controller_ready(void *owner)
+{
+    control_serve(owner);
+}
+
+static void controller_failed(void *owner, const char *text)
+{
+    struct control *control = owner;
+    control_fail(control, text);
+}
+
+static void controller_closed(void *owner, bool clean)
+{
+    struct control *control = owner;
+    control->has_controller = false;
+    control->is_clean &= clean;
+    control_begin_stop(control);
+}
+
+static const struct controller_events controller_events = {
+    .ready = controller_ready,
+    .failed = controller_failed,
+    .closed = controller_closed,
+};
+
+/* What is not advertised explicitly is registered under the name that it listens on. */
+static void fill_endpoints(struct control *control, struct broker_registration_request *request)
+{
+    const struct server_config *config = control->broker->config;
+    bool advertised = config->advertised_count > 0;
+    const struct listener_config *list = advertised ? config->advertised : config->listeners;
+    size_t count = advertised ? config->advertised_count : config->listener_count;
+    request->listeners = keep_array(control, count, sizeof(*request->listeners));
+    request->listeners_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].is_controller)
+            continue;
+        struct broker_registration_request_listener *out =
+            &request->listeners[request->listeners_count++];
+        broker_registration_request_listener_init(out);
+        out->name = list[i].name;
+        out->host = list[i].host.size > 0 ? list[i].host : VIEW_LITERAL("localhost");
+        out->port = (uint16_t)list[i].port;
+        out->security_protocol = (int16_t)list[i].protocol;
+    }
+}
+
+static const struct broker_registration_request *make_registration(struct control *control)
+{
+    const struct server_config *config = control->broker->config;
+    struct broker_registration_request *request = keep_array(control, 1, sizeof(*request));
+    broker_registration_request_init(request);
+    request->broker_id = config->node_id;
+    request->cluster_id = view_of_string(control->boot.cluster_id_found);
+    request->rack = config->settings.broker_rack;
+    fill_endpoints(control, request);
+    request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));
+    for (size_t i = 0; i < control->directories.count; i++)
+        if (!control->directories.found[i].is_failed)
+            request->log_dirs[request->log_dirs_count++] =
+                control->directories.found[i].meta.directory_id;
+    return request;
+}
+
+static void start_controller(struct control *control)
+{
+    const struct server_config *config = control->broker->config;
+    struct view cluster_id = view_of_string(control->boot.cluster_id_found);
+    struct image *empty = image_create_empty(control->loop->heap, cluster_id);
+    publisher_init(&control->publisher, control->loop, empty, shard_apply_image);
+    struct controller_options options = {
+        .loop = control->loop,
+        .publisher = &control->publisher,
+        .config = config,
+        .log_directory = control->boot.metadata_path,
+        .cluster_id = cluster_id,
+        .may_format = true,
+        .registration = config->is_broker ? make_registration(control) : NULL,
+        .events = &controller_events,
+        .owner = control,
+    };
+    for (size_t i = 0; i < control->directories.count; i++)
+        if (strcmp(control->directories.found[i].path.text, control->boot.metadata_path) == 0)
+            options.directory_id = control->directories.found[i].meta.directory_id;
+    control->has_controller = true;
+    controller_start(&control->controller, &options);
+}
+
+/* ---- The shards' half of the directories ---- */
+
+static void shard_attached(struct shard_attach *attach)
+{
+    struct control *control = attach->context;
+    for (size_t i = 0; i < control->directories.count; i++)
+        if (!control->directories.found[i].is_failed)
+            directory_owner_attach(&control->owners[i], &attach->directories[i]);
+    if (--control->attaching > 0)
+        return;
+    if (control->state == CONTROL_STARTING)
+        start_controller(control);
+    else
+        control_begin_stop(control);
+}
+
+static void attach_shards(struct control *control)
+{
+    unsigned count = control->broker->shard_count;
+    control->attaches = keep_array(control, count, sizeof(*control->attaches));
+    control->attaching = count;
+    for (unsigned i = 0; i < count; i++) {
+        control->attaches[i].owners = control->owners;
+        control->attaches[i].attached = shard_attached;
+        control->attaches[i].context = control;
+        shard_attach_post(&control->attaches[i], control->loop, i + 1);
+    }
+}
+
+/* ---- The log directories ---- */
+
+static void directory_failed(struct directory_owner *owner, enum storage_status status,
+                             void *context)
+{
+    struct control *control = context;
+    log_error(control->loop->diagnostics, "log directory failed: path=%s reason=\"%s\"",
+              owner->path.text, storage_status_text(status));
+    size_t alive = 0;
+    for (size_t i = 0; i < control->directories.count; i++)
+        alive += !control->directories.found[i].is_failed && !control->owners[i].is_failed;
+    if (alive == 0 || strcmp(owner->path.text, control->boot.metadata_path) == 0)
+        control_fail(control, "no log directory works, or the metadata's failed");
+}
+
+static void directories_opened(struct job *job)
+{
+    struct control *control = container_of(job, struct control, boot.job);
+    struct log_boot_job *boot = &control->boot;
+    control->is_booting = false;
+    if (boot->status != LOG_BOOT_OK) {
+        control_fail(control, boot->message);
+        return;
+    }
+    if (boot->message[0])
+        log_info(control->loop->diagnostics, "log directories: %s", boot->message);
+    control->directories = (struct directories){boot->path_count, boot->found};
+    control->broker->directories = &control->directories;
+    control->owners = keep_array(control, boot->path_count, sizeof(*control->owners));
+    const struct broker_settings *settings = &control->broker->config->settings;
+    struct directory_owner_options options = {
+        .high_watermark_interval_ns =
+            (uint64_t)settings->replica_high_watermark_checkpoint_interval_ms * 1000000,
+        .offset_interval_ns = (uint64_t)settings->log_flush_offset_checkpoint_interval_ms * 1000000,
+    };
+    for (size_t i = 0; i < boot->path_count; i++)
+        if (!boot->found[i].is_failed)
+            directory_owner_init(&control->owners[i], control->loop, (unsigned)i, &boot->found[i],
+                                 &options, directory_failed, control);
+    if (control->state == CONTROL_STARTING)
+        attach_shards(control);
+    else
+        control_begin_stop(control);
+}
+
+void control_start(struct control *control)
+{
+    const struct server_config *config = control->broker->config;
+    size_t count = config->log_dirs.count;
+    const char **paths = keep_array(control, count, sizeof(*paths));
+    struct uuid *ids = keep_array(control, count, sizeof(*ids));
+    for (size_t i = 0; i < count; i++) {
+        paths[i] = keep_string(control, config->log_dirs.items[i]);
+        ids[i] = random_id(control->loop);
+    }
+    char cluster_id[UUID_TEXT_SIZE + 1];
+    uuid_format(random_id(control->loop), cluster_id);
+    log_boot_init(&control->boot);
+    control->boot.paths = paths;
+    control->boot.path_count = count;
+    control->boot.metadata_path = keep_string(control, config->metadata_log_dir);
+    control->boot.node_id = config->node_id;
+    control->boot.new_cluster_id = view_of_string(keep_string(control, view_of_string(cluster_id)));
+    control->boot.may_format = config->voter_count <= 1;
+    control->boot.new_directory_ids = ids;
+    control->boot.job.done = directories_opened;
+    control->is_booting = true;
+    loop_start_job(control->loop, &control->boot.job);
+}

@@ -1,0 +1,82 @@
+/*
+ * The orderly stop. control_begin_stop runs the next step that is due and is called again when that
+ * step is done; a start that is under way ends its own step first and then calls it.
+ *
+ * The quorum closes before the directories get their markers: the marker is the last write of a
+ * directory, and the lock that goes with it covers the metadata log.
+ */
+#include "broker/control.h"
+
+#include "base/assert.h"
+
+static void end(struct control *control)
+{
+    control->state = CONTROL_STOPPED;
+    control->host.ended(control->host.self, control->exit_status);
+}
+
+static void shard_stopped(struct shard_stop *stop)
+{
+    struct control *control = stop->context;
+    control->is_clean &= stop->is_clean;
+    if (--control->stopping == 0)
+        control_begin_stop(control);
+}
+
+static void stop_shards(struct control *control)
+{
+    unsigned count = control->broker->shard_count;
+    control->is_clean = true;
+    control->shard_stops = arena_get_array(&control->arena, count, sizeof(*control->shard_stops));
+    klamm_assert(control->shard_stops != NULL);
+    control->stopping = count;
+    for (unsigned i = 0; i < count; i++) {
+        control->shard_stops[i].stopped = shard_stopped;
+        control->shard_stops[i].context = control;
+        shard_stop_post(&control->shard_stops[i], control->loop, i + 1);
+    }
+}
+
+static void directory_stopped(struct directory_stop *stop, bool ok)
+{
+    struct control *control = stop->owner->context;
+    if (!ok && control->exit_status == 0)
+        control->exit_status = 1;
+    if (--control->stopping == 0)
+        end(control);
+}
+
+static void stop_directories(struct control *control)
+{
+    size_t count = control->directories.count;
+    control->directory_stops =
+        arena_get_array(&control->arena, count ? count : 1, sizeof(*control->directory_stops));
+    klamm_assert(control->directory_stops != NULL);
+    control->stopping = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (control->directories.found[i].is_failed)
+            continue;
+        struct directory_stop *stop = &control->directory_stops[i];
+        stop->done = directory_stopped;
+        stop->is_clean = control->is_clean;
+        stop->broker_epoch = control->controller.broker_epoch;
+        control->stopping++;
+        directory_owner_stop(&control->owners[i], stop);
+    }
+    if (--control->stopping == 0)
+        end(control);
+}
+
+void control_begin_stop(struct control *control)
+{
+    if (control->is_booting || control->attaching > 0)
+        return; /* the step under way calls again */
+    if (!control->shard_stops) {
+        listeners_close(&control->listeners);
+        stop_shards(control);
+    } else if (control->has_controller) {
+        controller_close(&control->controller);
+    } else if (!control->directory_stops) {
+        stop_directories(control);
+    }
+}

@@ -1,0 +1,60 @@
+/* Entries are sorted by name, so a partition is found by binary search in each directory. */
+#include "broker/directories.h"
+
+#include <stdio.h>
+
+int directories_find(const struct directories *directories, struct uuid id)
+{
+    for (size_t i = 0; i < directories->count; i++)
+        if (uuid_equal(directories->found[i].meta.directory_id, id))
+            return (int)i;
+    return -1;
+}
+
+static const struct log_directory_entry *search(const struct log_directory_found *found,
+                                                const char *name)
+{
+    size_t low = 0;
+    size_t high = found->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(found->entries[middle].name, name);
+        if (order == 0)
+            return &found->entries[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+const struct log_directory_entry *directories_find_entry(const struct directories *directories,
+                                                         struct view topic, struct uuid topic_id,
+                                                         int32_t partition, size_t *place)
+{
+    char name[LOG_FILE_NAME_MAX + 1];
+    if (!directory_name_format(name, topic, partition, DIRECTORY_PLAIN, UUID_ZERO))
+        return NULL;
+    for (size_t i = 0; i < directories->count; i++) {
+        if (directories->found[i].is_failed)
+            continue;
+        const struct log_directory_entry *entry = search(&directories->found[i], name);
+        if (!entry || !(uuid_is_zero(entry->topic_id) || uuid_equal(entry->topic_id, topic_id)))
+            continue;
+        *place = i;
+        return entry;
+    }
+    return NULL;
+}
+
+int directories_choose(const struct directories *directories, struct uuid named)
+{
+    int place = directories_find(directories, named);
+    if (place >= 0)
+        return place;
+    for (size_t i = 0; i < directories->count; i++)
+        if (!directories->found[i].is_failed)
+            return (int)i;
+    return -1;
+}

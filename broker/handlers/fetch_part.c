@@ -1,0 +1,258 @@
+/*
+ * The owner's half of Fetch. A round reads every item; items whose bytes are not in memory are
+ * warmed by jobs and the round is repeated. A complete round ends in one of two ways: the part goes
+ * home, or it watches its replicas and the next round begins when one of them moves, at most once a
+ * turn.
+ */
+#include "broker/handlers/fetch.h"
+
+#include "base/assert.h"
+#include "broker/shard.h"
+
+enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10 };
+
+static void begin_round(struct fetch_part *part);
+
+static void go_home(struct fetch_part *part)
+{
+    part->is_here = false;
+    list_remove(&part->again.link);
+    part_done(&part->part, part->at);
+}
+
+static void release_slices(struct fetch_part *part)
+{
+    for (struct fetch_item *item = part->first; item; item = item->next) {
+        log_slice_release(&item->slice);
+        item->slice = (struct log_slice){0};
+    }
+}
+
+static void unwatch(struct fetch_part *part)
+{
+    if (!part->is_watching)
+        return;
+    part->is_watching = false;
+    for (struct fetch_item *item = part->first; item; item = item->next)
+        replica_unwatch(&item->watch);
+}
+
+/* KIP-595's divergence check, for fetchers that name the epoch of what they have. */
+static bool diverges(struct fetch_item *item, const struct replica *replica)
+{
+    if (item->last_fetched_epoch < 0)
+        return false;
+    int32_t epoch;
+    int64_t end;
+    if (!partition_log_epoch_end(replica->log, item->last_fetched_epoch, &epoch, &end)) {
+        item->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+        return true;
+    }
+    if (epoch == item->last_fetched_epoch && end >= item->fetch_offset)
+        return false;
+    item->diverging.epoch = epoch;
+    item->diverging.end_offset = end;
+    return true;
+}
+
+static enum kafka_error check_item(const struct fetch_item *item, const struct replica *replica)
+{
+    if (!replica)
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    enum kafka_error error = replica_check(replica, item->leader_epoch);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    /* This node's partitions have no other replicas. */
+    if (item->part->replica_id >= 0)
+        return item->leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
+                                       : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (item->part->version < ZSTD_SINCE_VERSION &&
+        replica->config.compression_type == TOPIC_COMPRESSION_ZSTD)
+        return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
+    return KAFKA_ERROR_NONE;
+}
+
+static void item_warmed(struct log_warm *warm)
+{
+    struct fetch_item *item = container_of(warm, struct fetch_item, warm);
+    struct fetch_part *part = item->part;
+    klamm_assert(part->warming > 0);
+    if (--part->warming == 0)
+        begin_round(part);
+}
+
+static void read_slice(struct fetch_item *item, struct replica *replica, uint32_t budget,
+                       bool min_one)
+{
+    struct fetch_part *part = item->part;
+    uint32_t limit = item->max_bytes > 0 ? (uint32_t)item->max_bytes : 0;
+    struct log_read read = {
+        .offset = item->fetch_offset,
+        .max_bytes = limit < budget ? limit : budget,
+        .min_one = min_one,
+        .bound = part->read_committed ? LOG_READ_LAST_STABLE : LOG_READ_HIGH_WATERMARK,
+        .arena = &part->part.arena,
+    };
+    switch (partition_log_read(replica->log, &read, &item->slice)) {
+    case LOG_READ_OK:
+        return;
+    case LOG_READ_OUT_OF_RANGE:
+        item->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+        return;
+    case LOG_READ_FAILED:
+        item->error = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+        return;
+    case LOG_READ_NEEDS_IO:
+        if (part->warm_rounds >= WARM_ROUNDS_MAX)
+            return; /* memory is short: the client asks again */
+        part->warming++;
+        item->warm = (struct log_warm){.warmed = item_warmed};
+        partition_log_warm(replica->log, &read, &item->warm);
+        return;
+    }
+}
+
+static void read_item(struct fetch_item *item, struct shard *shard, uint32_t budget, bool min_one)
+{
+    struct replica *replica = replica_table_find(&shard->replicas, item->topic_id, item->partition);
+    item->high_watermark = -1;
+    item->last_stable_offset = -1;
+    item->log_start_offset = -1;
+    fetch_response_epoch_end_offset_init(&item->diverging);
+    item->error = check_item(item, replica);
+    if (item->error != KAFKA_ERROR_NONE)
+        return;
+    item->high_watermark = replica_high_watermark(replica);
+    item->last_stable_offset = replica_read_bound(replica, LOG_READ_LAST_STABLE);
+    item->log_start_offset = partition_log_start_offset(replica->log);
+    if (!diverges(item, replica))
+        read_slice(item, replica, budget, min_one);
+    if (item->error != KAFKA_ERROR_NONE)
+        item->high_watermark = item->last_stable_offset = item->log_start_offset = -1;
+}
+
+static void item_moved(struct replica_watch *watch)
+{
+    struct fetch_item *item = container_of(watch, struct fetch_item, watch);
+    loop_defer(item->part->at, &item->part->again);
+}
+
+static void start_watching(struct fetch_part *part)
+{
+    struct shard *shard = shard_of(part->at);
+    part->is_watching = true;
+    for (struct fetch_item *item = part->first; item; item = item->next) {
+        struct replica *replica =
+            replica_table_find(&shard->replicas, item->topic_id, item->partition);
+        klamm_assert(replica != NULL);
+        item->watch.fired = item_moved;
+        replica_watch(replica, &item->watch);
+    }
+}
+
+/* The round is complete: nothing of it is cold. */
+static void end_round(struct fetch_part *part)
+{
+    bool enough = part->found_bytes >= part->wanted_bytes;
+    if (enough || part->has_news || !part->may_wait)
+        go_home(part);
+    else
+        start_watching(part);
+}
+
+static void begin_round(struct fetch_part *part)
+{
+    struct shard *shard = shard_of(part->at);
+    release_slices(part);
+    arena_reset(&part->part.arena);
+    part->found_bytes = 0;
+    part->has_news = false;
+    part->warm_rounds++;
+    uint32_t budget = part->max_bytes;
+    /* Held above zero so that a warming that ends early cannot begin another round inside this. */
+    part->warming = 1;
+    for (struct fetch_item *item = part->first; item; item = item->next) {
+        read_item(item, shard, budget, part->found_bytes == 0);
+        part->found_bytes += item->slice.size;
+        budget -= item->slice.size < budget ? item->slice.size : budget;
+        part->has_news |= item->error != KAFKA_ERROR_NONE || item->diverging.epoch >= 0;
+    }
+    if (--part->warming == 0)
+        end_round(part);
+}
+
+static void round_again(struct deferred *deferred)
+{
+    struct fetch_part *part = container_of(deferred, struct fetch_part, again);
+    if (!part->is_here || !part->is_watching)
+        return;
+    unwatch(part);
+    part->warm_rounds = 0;
+    begin_round(part);
+}
+
+void fetch_part_run(struct part *base, struct loop *at)
+{
+    struct fetch_part *part = container_of(base, struct fetch_part, part);
+    if (!part->at) {
+        deferred_init(&part->again, round_again);
+        for (struct fetch_item *item = part->first; item; item = item->next)
+            list_link_init(&item->watch.link);
+    }
+    part->at = at;
+    part->is_here = true;
+    part->is_watching = false;
+    part->warm_rounds = 0;
+    begin_round(part);
+}
+
+void fetch_part_release(struct part *base, struct loop *at)
+{
+    (void)at;
+    release_slices(container_of(base, struct fetch_part, part));
+}
+
+/* ---- Recall ---- */
+
+static void recall_home(struct message *message, struct loop *at)
+{
+    (void)at;
+    struct fetch_part *part = container_of(message, struct fetch_part, recall);
+    part->recall_is_out = false;
+    connection_request_release(&part->part.request->base);
+}
+
+static void recall_arrived(struct message *message, struct loop *at)
+{
+    struct fetch_part *part = container_of(message, struct fetch_part, recall);
+    part->recall.deliver = recall_home;
+    loop_post(at, part->part.home_loop, &part->recall);
+    if (!part->is_here)
+        return;
+    part->may_wait = false;
+    if (part->is_watching) {
+        unwatch(part);
+        begin_round(part);
+    }
+}
+
+void fetch_part_recall(struct fetch_part *part)
+{
+    if (part->recall_is_out || part->part.is_home)
+        return;
+    struct request *request = part->part.request;
+    part->recall_is_out = true;
+    connection_request_hold(&request->base);
+    part->recall.deliver = recall_arrived;
+    loop_post(request_loop(request), part->part.target, &part->recall);
+}
+
+bool fetch_part_holds(const struct fetch_part *part)
+{
+    if (part->part.arena.held > 0)
+        return true;
+    for (const struct fetch_item *item = part->first; item; item = item->next)
+        if (item->slice.lease)
+            return true;
+    return false;
+}

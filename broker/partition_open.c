@@ -1,0 +1,102 @@
+/* A replica that is removed while its log is being opened is destroyed when the job has ended. */
+#include "broker/partition_open.h"
+
+#include "base/assert.h"
+#include "broker/partition_remove.h"
+
+static void end(struct partition_open *open)
+{
+    open->opened(open);
+    heap_put(open->shard->loop->heap, MEMORY_STATE, open, sizeof(*open));
+}
+
+static void log_opened(struct log_open_job *job)
+{
+    struct partition_open *open = container_of(job, struct partition_open, job);
+    struct shard *shard = open->shard;
+    struct replica *replica = open->replica;
+    const struct diagnostics *diagnostics = shard->loop->diagnostics;
+    shard->opening--;
+    if (job->message[0])
+        log_info(diagnostics, "log: directory=%s %s", open->path.text, job->message);
+    if (job->status == LOG_OPEN_OK && replica->state == REPLICA_OPENING) {
+        replica_attach(replica, job->log, open->leader_epoch, open->partition_epoch);
+    } else if (job->status == LOG_OPEN_OK) {
+        partition_remove_log(shard, replica, job->log);
+    } else if (replica->state == REPLICA_GONE) {
+        replica_destroy(replica);
+    } else {
+        log_error(diagnostics, "partition offline: directory=%s", open->path.text);
+        replica_fail(replica);
+        if (job->status == LOG_OPEN_IO)
+            directory_shard_fail(&shard->directories[open->place], STORAGE_IO);
+    }
+    end(open);
+}
+
+static void fill_options(struct partition_open *open, const struct log_directory_entry *entry)
+{
+    struct shard *shard = open->shard;
+    const struct replica *replica = open->replica;
+    struct log_config config;
+    log_config_of_topic(&config, &replica->config);
+    open->job.create = entry == NULL;
+    open->job.opened = log_opened;
+    open->job.options = (struct partition_log_options){
+        .shard = &shard->logs,
+        .directory = open->path.text,
+        .topic = replica->topic,
+        .partition = replica->partition,
+        .topic_id = replica->topic_id,
+        .config = config,
+        .producers = &shard->producers,
+        .committer = &shard->directories[open->place].committer,
+        .clean = entry && shard->broker->directories->found[open->place].is_clean,
+        .recovery_point = entry ? entry->recovery_point : 0,
+        .log_start_offset = entry ? entry->log_start_offset : 0,
+        .high_watermark = entry ? entry->high_watermark : 0,
+    };
+}
+
+/* False: there is no directory that works, or the name does not fit. */
+static bool find_place(struct partition_open *open, struct uuid directory_id,
+                       const struct log_directory_entry **entry)
+{
+    const struct directories *directories = open->shard->broker->directories;
+    const struct replica *replica = open->replica;
+    *entry = directories_find_entry(directories, replica->topic, replica->topic_id,
+                                    replica->partition, &open->place);
+    if (!*entry) {
+        int chosen = directories_choose(directories, directory_id);
+        if (chosen < 0)
+            return false;
+        open->place = (size_t)chosen;
+    }
+    char name[LOG_FILE_NAME_MAX + 1];
+    return directory_name_format(name, replica->topic, replica->partition, DIRECTORY_PLAIN,
+                                 UUID_ZERO) &&
+           log_path_join(&open->path, directories->found[open->place].path.text, name) &&
+           !open->shard->directories[open->place].is_failed;
+}
+
+void partition_open_start(struct shard *shard, struct replica *replica, int32_t leader_epoch,
+                          int32_t partition_epoch, struct uuid directory_id,
+                          void (*opened)(struct partition_open *open), void *context)
+{
+    struct partition_open *open = heap_must_get(shard->loop->heap, MEMORY_STATE, sizeof(*open));
+    open->shard = shard;
+    open->replica = replica;
+    open->leader_epoch = leader_epoch;
+    open->partition_epoch = partition_epoch;
+    open->opened = opened;
+    open->context = context;
+    const struct log_directory_entry *entry;
+    if (!find_place(open, directory_id, &entry)) {
+        replica_fail(replica);
+        end(open);
+        return;
+    }
+    fill_options(open, entry);
+    shard->opening++;
+    partition_log_open(&open->job);
+}

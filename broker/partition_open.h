@@ -1,0 +1,31 @@
+/*
+ * Opening the log of a partition on its shard: finds its directory or makes one, runs the job, and
+ * attaches the log to the replica.
+ */
+#ifndef KLAMM_BROKER_PARTITION_OPEN_H
+#define KLAMM_BROKER_PARTITION_OPEN_H
+
+#include "broker/shard.h"
+#include "log/partition_log.h"
+
+struct partition_open {
+    struct log_open_job job;
+    struct shard *shard;
+    struct replica *replica;
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    size_t place; /* of the log directory */
+    struct log_path path;
+    void (*opened)(struct partition_open *open); /* the struct goes afterwards */
+    void *context;
+};
+
+/*
+ * Begins; `opened` follows in a later turn, or before the return when no log directory works. The
+ * replica leads then, is offline, or is gone when it was removed meanwhile.
+ */
+void partition_open_start(struct shard *shard, struct replica *replica, int32_t leader_epoch,
+                          int32_t partition_epoch, struct uuid directory_id,
+                          void (*opened)(struct partition_open *open), void *context);
+
+#endif
