@@ -2,11 +2,12 @@
  * Metadata: brokers, topics, partitions, from the image that the shard shows.
  *
  * Unknown topics are created when both the request and auto.create.topics.enable allow it
- * (broker/auto_create.h); the answer then says UNKNOWN_TOPIC_OR_PARTITION or
- * LEADER_NOT_AVAILABLE and the client asks again.
+ * (broker/auto_create.h). The answer waits until every shard shows them, so the client need not ask
+ * again.
  */
 #include "protocol/messages/metadata.h"
 
+#include "broker/auto_create.h"
 #include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
@@ -121,7 +122,7 @@ static void fill_asked_topic(struct request *request, const struct metadata_requ
     out->name = asked->name;
     out->is_internal = image_topic_name_is_internal(asked->name);
     out->error_code = topic_name_problem(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
-                                                    : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+                                                      : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 /* Version 0 has no way to ask for none: there an empty list means all. */
@@ -182,11 +183,44 @@ static void refuse_all(struct request *request)
     request_respond(request, &response);
 }
 
+/* Whether the name is to be created: wanted, allowed, and not one of the cluster's own topics. */
+static bool is_creatable(struct request *request, const struct metadata_request_topic *asked)
+{
+    return uuid_is_zero(asked->topic_id) && !topic_name_problem(asked->name) &&
+           !image_topic_name_is_internal(asked->name) &&
+           !image_topic_by_name(request->shard->image, asked->name);
+}
+
+/* Asks the controller for the topics that are missing; false when there are none. */
+static bool create_missing(struct request *request)
+{
+    const struct metadata_request *message = REQUEST_MESSAGE(metadata, request);
+    bool allowed = message->allow_auto_topic_creation &&
+                   request->shard->broker->config->settings.auto_create_topics_enable;
+    if (!allowed || asks_for_all(request))
+        return false;
+    struct auto_create *create = NULL;
+    for (size_t i = 0; i < message->topics_count; i++) {
+        if (!is_creatable(request, &message->topics[i]))
+            continue;
+        if (!create) {
+            create = request_add_part(request, sizeof(*create));
+            create->names = request_get(request, message->topics_count, sizeof(struct view));
+        }
+        create->names[create->count++] = message->topics[i].name;
+    }
+    if (!create)
+        return false;
+    request_post_part(request, &create->part, 0);
+    request_await_parts(request);
+    return true;
+}
+
 static void metadata_split(struct request *request)
 {
     if (has_bad_topic(request))
         refuse_all(request);
-    else
+    else if (!create_missing(request))
         metadata_answer(request);
 }
 
@@ -194,4 +228,6 @@ const struct api_row api_row_metadata = {
     API_ROW(metadata, API_KEY_METADATA),
     .route = API_ROUTE_CONTROLLER,
     .split = metadata_split,
+    .part = auto_create_run,
+    .join = metadata_answer,
 };

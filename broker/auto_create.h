@@ -1,0 +1,26 @@
+/*
+ * Creating topics on first use: the part of a Metadata request that asks the controller.
+ *
+ * Partition count and replication factor are the cluster's defaults. Whether the creation worked is
+ * not reported: the request looks the names up again, in an image that every shard shows.
+ */
+#ifndef KLAMM_BROKER_AUTO_CREATE_H
+#define KLAMM_BROKER_AUTO_CREATE_H
+
+#include "broker/request.h"
+#include "cluster/controller/controller.h"
+
+struct auto_create {
+    struct part part;
+    struct view *names;
+    size_t count;
+    /* The control loop's. */
+    struct loop *at;
+    struct decision decision;
+    struct controller_wait wait;
+};
+
+/* The row's `part`, on the control loop. */
+void auto_create_run(struct part *part, struct loop *at);
+
+#endif
