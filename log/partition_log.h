@@ -275,9 +275,10 @@ struct log_aborted_transaction {
 struct log_slice {
     struct segment_file *lease; /* counted; give back with log_slice_release */
     struct storage_file *file;
-    uint64_t position;   /* bytes */
-    uint32_t size;       /* bytes */
-    int64_t next_offset; /* the offset behind the last batch when it is known, else -1 */
+    uint64_t position; /* bytes */
+    uint32_t size;     /* bytes */
+    /* Where the next read goes on: behind the last batch (or the bound, if that is inside one). */
+    int64_t next_offset;
     /* Whether the range may be sent by file reference: large and below the high watermark. */
     bool by_reference;
     struct log_aborted_transaction *aborted; /* in the arena; NULL unless LOG_READ_LAST_STABLE */
@@ -296,8 +297,8 @@ enum { LOG_COPY_LIMIT = 32 * 1024 }; /* shorter ranges are copied, longer ones s
 enum log_read_status partition_log_read(struct partition_log *log, const struct log_read *read,
                                         struct log_slice *slice);
 /*
- * Copies `size` bytes at `at` of the slice. LOG_READ_NEEDS_IO: warm the same read, then copy again. The slice keeps
- * its lease.
+ * Copies `size` bytes at `at` of the slice. LOG_READ_NEEDS_IO: warm the same read, then copy again.
+ * The slice keeps its lease.
  */
 enum log_read_status log_slice_copy(struct log_shard *shard, const struct log_slice *slice,
                                     uint32_t at, void *data, uint32_t size);
