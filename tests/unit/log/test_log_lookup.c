@@ -170,7 +170,8 @@ static void check_reads(struct model *model, int rounds)
         assert_true(slice.size <= read.max_bytes || (read.min_one && count == 1));
         if (is_boundary)
             assert_int_equal(batch_last_offset(batch.data) + 1, slice.next_offset);
-        assert_true(slice.next_offset <= visible);
+        assert_true(slice.next_offset <= watermark);
+        assert_true(batch_last_offset(batch.data) < visible);
         free(data);
         log_slice_release(&slice);
     }
