@@ -8,6 +8,7 @@
  */
 #include "config/alter.h"
 
+#include "base/map.h"
 #include "base/sort.h"
 #include "base/text.h"
 #include "config/alter_check.h"
@@ -18,6 +19,7 @@ struct alteration {
     const struct config_alter_request *request;
     struct config_altered *altered;
     struct arena *arena;
+    struct config_change *changes; /* of the request, by name */
 };
 
 static bool refuse(struct alteration *alteration, enum config_refusal refusal, struct view message)
@@ -42,6 +44,34 @@ static const struct config_definition *find_row(const struct alteration *alterat
     return config_find(alteration->request->scope, name);
 }
 
+static int compare_changes(const void *a, const void *b, void *context)
+{
+    (void)context;
+    return view_compare(((const struct config_change *)a)->name,
+                        ((const struct config_change *)b)->name);
+}
+
+/* The changes by name; a name that is there twice is refused. */
+static bool sort_changes(struct alteration *alteration)
+{
+    size_t count = alteration->request->change_count;
+    struct config_change *sorted = arena_get_array(alteration->arena, count, sizeof(*sorted));
+    struct config_change *scratch = arena_get_array(alteration->arena, count, sizeof(*scratch));
+    if (!sorted || !scratch)
+        return refuse_memory(alteration);
+    if (count > 0)
+        memcpy(sorted, alteration->request->changes, count * sizeof(*sorted));
+    sort_stable(sorted, count, sizeof(*sorted), scratch, compare_changes, NULL);
+    alteration->changes = sorted;
+    for (size_t i = 1; i < count; i++) {
+        if (view_equal(sorted[i - 1].name, sorted[i].name))
+            return refuse(
+                alteration, CONFIG_INVALID_REQUEST,
+                config_text(alteration->arena, "%.*s is there twice", SHOW(sorted[i].name)));
+    }
+    return true;
+}
+
 /* Names once each, values where the operation needs one (KIP-339). */
 static bool check_form(struct alteration *alteration, bool replacing)
 {
@@ -57,14 +87,8 @@ static bool check_form(struct alteration *alteration, bool replacing)
             return refuse(alteration, CONFIG_INVALID_REQUEST,
                           config_text(alteration->arena, "%.*s must have a value, not null",
                                       SHOW(change->name)));
-        for (size_t j = 0; j < i; j++) {
-            if (view_equal(request->changes[j].name, change->name))
-                return refuse(
-                    alteration, CONFIG_INVALID_REQUEST,
-                    config_text(alteration->arena, "%.*s is there twice", SHOW(change->name)));
-        }
     }
-    return true;
+    return sort_changes(alteration);
 }
 
 /* Elements of a stored list; empty ones, which only old versions left, are dropped. */
@@ -84,36 +108,36 @@ static bool split_stored(struct view text, struct config_list *list, struct aren
     return true;
 }
 
-/* `present` with the elements of `change` that it lacks behind it. */
-static struct view append_items(const struct config_list *present, const struct config_list *change,
-                                struct arena *arena)
+/*
+ * `present` with the elements of `change` that it lacks behind it, or without those that it has;
+ * null when memory is refused. A map, because lists of replicas are long.
+ */
+static struct view combine(const struct config_list *present, const struct config_list *change,
+                           bool append, struct arena *arena)
 {
+    struct map map;
     struct view *items = arena_get_array(arena, present->count + change->count, sizeof(*items));
-    struct config_list result = {items, present->count};
-    if (!items)
-        return VIEW_NULL;
-    if (present->count > 0)
-        memcpy(items, present->items, present->count * sizeof(*items));
-    for (size_t i = 0; i < change->count; i++) {
-        if (!config_list_has(&result, change->items[i]))
-            items[result.count++] = change->items[i];
-    }
-    return config_join(&result, arena);
-}
-
-/* `present` without the elements of `change`. */
-static struct view subtract_items(const struct config_list *present,
-                                  const struct config_list *change, struct arena *arena)
-{
-    struct view *items = arena_get_array(arena, present->count, sizeof(*items));
     struct config_list result = {items, 0};
-    if (!items)
-        return VIEW_NULL;
-    for (size_t i = 0; i < present->count; i++) {
-        if (!config_list_has(change, present->items[i]))
-            items[result.count++] = present->items[i];
+    bool refused = items == NULL;
+    map_init(&map, arena->heap, MEMORY_SCRATCH, 0);
+    const struct config_list *known = append ? present : change;
+    const struct config_list *tried = append ? change : present;
+    for (size_t i = 0; i < known->count && !refused; i++) {
+        refused = !map_add(&map, known->items[i], NULL);
+        if (append && !refused)
+            items[result.count++] = known->items[i];
     }
-    return config_join(&result, arena);
+    for (size_t i = 0; i < tried->count && !refused; i++) {
+        bool added = false;
+        if (append)
+            refused = !map_add(&map, tried->items[i], &added);
+        else
+            added = !map_find(&map, tried->items[i]);
+        if (added && !refused)
+            items[result.count++] = tried->items[i];
+    }
+    map_deinit(&map);
+    return refused ? VIEW_NULL : config_join(&result, arena);
 }
 
 /* The new text of a list key; what is not set yet starts from the key's default. */
@@ -133,8 +157,7 @@ static bool change_list(struct alteration *alteration, const struct config_chang
     if (!split_stored(view_is_null(stored) ? row->default_value : stored, &present, arena) ||
         !split_stored(change->value, &items, arena))
         return refuse_memory(alteration);
-    *text =
-        append ? append_items(&present, &items, arena) : subtract_items(&present, &items, arena);
+    *text = combine(&present, &items, append, arena);
     return !view_is_null(*text) || refuse_memory(alteration);
 }
 
@@ -176,7 +199,7 @@ static bool begin(struct alteration *alteration, const struct config_alter_reque
                   struct config_altered *altered, struct arena *arena)
 {
     size_t most = request->change_count + request->existing.count;
-    *alteration = (struct alteration){request, altered, arena};
+    *alteration = (struct alteration){request, altered, arena, NULL};
     *altered = (struct config_altered){.result = request->existing};
     altered->entries = arena_get_array(arena, most, sizeof(*altered->entries));
     return altered->entries != NULL || refuse_memory(alteration);
@@ -213,13 +236,13 @@ void config_alter_incremental(const struct config_alter_request *request,
         (void)check_result(&alteration);
 }
 
-static bool is_changed(const struct config_alter_request *request, struct view name)
+static bool is_changed(const struct alteration *alteration, struct view name)
 {
-    for (size_t i = 0; i < request->change_count; i++) {
-        if (view_equal(request->changes[i].name, name))
-            return true;
-    }
-    return false;
+    size_t count = alteration->request->change_count;
+    struct config_change wanted = {.name = name};
+    size_t at = sort_lower_bound(alteration->changes, count, sizeof(wanted), &wanted,
+                                 compare_changes, NULL);
+    return at < count && view_equal(alteration->changes[at].name, name);
 }
 
 void config_alter_replace(const struct config_alter_request *request,
@@ -231,7 +254,7 @@ void config_alter_replace(const struct config_alter_request *request,
     for (size_t i = 0; i < request->change_count; i++)
         add_entry(&alteration, request->changes[i].name, request->changes[i].value);
     for (size_t i = 0; i < request->existing.count; i++) {
-        if (!is_changed(request, request->existing.entries[i].name))
+        if (!is_changed(&alteration, request->existing.entries[i].name))
             add_entry(&alteration, request->existing.entries[i].name, VIEW_NULL);
     }
     if (finish_entries(&alteration))

@@ -13,13 +13,31 @@
 #include "config/layers.h"
 #include "config/server_config.h"
 
-static bool is_wanted(const struct config_describe_request *request, struct view name)
+static int compare_views(const void *a, const void *b, void *context)
 {
-    for (size_t i = 0; i < request->key_count; i++) {
-        if (view_equal(request->keys[i], name))
-            return true;
-    }
-    return request->key_count == 0;
+    (void)context;
+    return view_compare(*(const struct view *)a, *(const struct view *)b);
+}
+
+/* Sorted copies of the wanted keys: a request may name very many. */
+static bool sort_wanted(const struct config_describe_request *request, struct view **wanted,
+                        struct arena *arena)
+{
+    size_t count = request->key_count;
+    struct view *scratch = arena_get_array(arena, count, sizeof(*scratch));
+    *wanted = arena_get_array(arena, count, sizeof(**wanted));
+    if (!*wanted || !scratch)
+        return false;
+    if (count > 0)
+        memcpy(*wanted, request->keys, count * sizeof(**wanted));
+    sort_stable(*wanted, count, sizeof(**wanted), scratch, compare_views, NULL);
+    return true;
+}
+
+static bool is_wanted(const struct view *wanted, size_t count, struct view name)
+{
+    size_t at = sort_lower_bound(wanted, count, sizeof(*wanted), &name, compare_views, NULL);
+    return count == 0 || (at < count && view_equal(wanted[at], name));
 }
 
 /* The broker key whose text must come first, null when no broker key stands behind the row. */
@@ -140,12 +158,6 @@ static bool describe_key(const struct config_describe_request *request, struct v
     return !request->with_synonyms || fill_synonyms(&chain, described, arena);
 }
 
-static int compare_views(const void *a, const void *b, void *context)
-{
-    (void)context;
-    return view_compare(*(const struct view *)a, *(const struct view *)b);
-}
-
 static size_t add_names(struct view *names, size_t count, const struct config_set *set)
 {
     for (size_t i = 0; set && i < set->count; i++)
@@ -198,13 +210,15 @@ bool config_describe(const struct config_describe_request *request,
     struct view *names;
     size_t count;
     *list = (struct config_described_list){NULL, 0};
-    if (!collect_names(request, &names, &count, arena))
+    struct view *wanted;
+    if (!collect_names(request, &names, &count, arena) || !sort_wanted(request, &wanted, arena))
         return false;
     list->items = arena_get_array(arena, count, sizeof(*list->items));
     if (!list->items)
         return false;
     for (size_t i = 0; i < count; i++) {
-        if (is_wanted(request, names[i]) && !describe_key(request, names[i], list, arena))
+        if (is_wanted(wanted, request->key_count, names[i]) &&
+            !describe_key(request, names[i], list, arena))
             return false;
     }
     return true;

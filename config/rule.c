@@ -8,6 +8,7 @@
 #include <float.h>
 #include <inttypes.h>
 
+#include "base/map.h"
 #include "base/text.h"
 
 static struct view range_text(const struct config_definition *row, struct arena *arena)
@@ -208,6 +209,21 @@ static bool elements_allowed(const struct config_definition *row, const struct c
     return true;
 }
 
+/* Whether an element is there twice; lists may be long, so by a map. Memory refused counts as yes.
+ */
+static bool has_double(const struct config_list *list, struct arena *arena)
+{
+    struct map seen;
+    bool added = true;
+    map_init(&seen, arena->heap, MEMORY_SCRATCH, 0);
+    for (size_t i = 0; i < list->count && added; i++) {
+        if (!map_add(&seen, list->items[i], &added))
+            added = false;
+    }
+    map_deinit(&seen);
+    return !added;
+}
+
 static bool check_list(const struct config_definition *row, const struct config_list *list,
                        struct view *reason, struct arena *arena)
 {
@@ -221,15 +237,14 @@ static bool check_list(const struct config_definition *row, const struct config_
         return false;
     }
     for (size_t i = 0; i < list->count; i++) {
-        struct config_list before = {list->items, i};
         if (list->items[i].size == 0) {
             *reason = VIEW_LITERAL("must not have empty elements");
             return false;
         }
-        if (!repeats && config_list_has(&before, list->items[i])) {
-            *reason = VIEW_LITERAL("must not name an element twice");
-            return false;
-        }
+    }
+    if (!repeats && has_double(list, arena)) {
+        *reason = VIEW_LITERAL("must not name an element twice");
+        return false;
     }
     if (elements_allowed(row, list))
         return true;
