@@ -1,35 +1,96 @@
 /*
- * DeleteRecords: moves the start of partitions up (KIP-107).
+ * DeleteRecords: moves the start of partitions up (KIP-107). The answer's low watermark is the
+ * smallest log start of all live replicas; a partition whose only replica is here is done at once.
  */
 #include "protocol/messages/delete_records.h"
 
-#include "broker/request.h"
+#include "broker/handlers/partition_items.h"
 #include "broker/shard.h"
 
 API_CODEC(delete_records);
 
+struct delete_item {
+    struct partition_item item;
+    int64_t offset; /* -1: the high watermark */
+    int64_t low_watermark;
+};
+
+struct delete_context {
+    struct partition_items items;
+    struct delete_item *list; /* in the order of the request */
+};
+
+static void delete_below(struct partition_item *base, struct replica *replica)
+{
+    struct delete_item *item = container_of(base, struct delete_item, item);
+    base->error = replica_delete_records(replica, item->offset, &item->low_watermark);
+    partition_item_done(base);
+}
+
+static void delete_records_part(struct part *part, struct loop *at)
+{
+    partition_part_run(part, at, delete_below);
+}
+
+/* The cluster's own topics are not for clients to cut. */
+static void place(struct request *request, struct delete_item *item, struct view topic)
+{
+    struct delete_context *context = request->context;
+    bool is_protected =
+        image_topic_name_is_internal(topic) && image_topic_by_name(request->shard->image, topic);
+    if (is_protected)
+        item->item.error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    else
+        partition_items_place(request, &context->items, &item->item, topic, item->item.partition,
+                              -1);
+}
+
 static void delete_records_split(struct request *request)
 {
     const struct delete_records_request *message = REQUEST_MESSAGE(delete_records, request);
-    struct delete_records_response response;
-    delete_records_response_init(&response);
-    struct delete_records_response_delete_records_topic_result *topics =
-        request_get(request, message->topics_count, sizeof(*topics));
+    struct delete_context *context = request_get(request, 1, sizeof(*context));
+    request->context = context;
+    size_t count = 0;
+    for (size_t i = 0; i < message->topics_count; i++)
+        count += message->topics[i].partitions_count;
+    context->list = request_get(request, count, sizeof(*context->list));
+    struct delete_item *item = context->list;
     for (size_t i = 0; i < message->topics_count; i++) {
-        size_t count = message->topics[i].partitions_count;
-        delete_records_response_delete_records_topic_result_init(&topics[i]);
-        topics[i].name = message->topics[i].name;
-        topics[i].partitions = request_get(request, count, sizeof(*topics[i].partitions));
-        topics[i].partitions_count = count;
-        for (size_t j = 0; j < count; j++) {
-            delete_records_response_delete_records_partition_result_init(&topics[i].partitions[j]);
-            topics[i].partitions[j].partition_index =
-                message->topics[i].partitions[j].partition_index;
-            topics[i].partitions[j].error_code = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+        const struct delete_records_request_delete_records_topic *topic = &message->topics[i];
+        for (size_t j = 0; j < topic->partitions_count; j++, item++) {
+            item->item.partition = topic->partitions[j].partition_index;
+            item->offset = topic->partitions[j].offset;
+            place(request, item, topic->name);
         }
     }
-    response.topics = topics;
+    partition_items_post(request, &context->items);
+}
+
+static void delete_records_join(struct request *request)
+{
+    const struct delete_records_request *message = REQUEST_MESSAGE(delete_records, request);
+    const struct delete_context *context = request->context;
+    struct delete_records_response response;
+    delete_records_response_init(&response);
     response.topics_count = message->topics_count;
+    response.topics = request_get(request, response.topics_count, sizeof(*response.topics));
+    const struct delete_item *item = context->list;
+    for (size_t i = 0; i < message->topics_count; i++) {
+        struct delete_records_response_delete_records_topic_result *topic = &response.topics[i];
+        delete_records_response_delete_records_topic_result_init(topic);
+        topic->name = message->topics[i].name;
+        topic->partitions_count = message->topics[i].partitions_count;
+        topic->partitions =
+            request_get(request, topic->partitions_count, sizeof(*topic->partitions));
+        for (size_t j = 0; j < topic->partitions_count; j++, item++) {
+            struct delete_records_response_delete_records_partition_result *out =
+                &topic->partitions[j];
+            delete_records_response_delete_records_partition_result_init(out);
+            out->partition_index = item->item.partition;
+            out->error_code = (int16_t)partition_item_answer(&item->item);
+            out->low_watermark = out->error_code == KAFKA_ERROR_NONE ? item->low_watermark : -1;
+        }
+    }
     request_respond(request, &response);
 }
 
@@ -37,4 +98,6 @@ const struct api_row api_row_delete_records = {
     API_ROW(delete_records, API_KEY_DELETE_RECORDS),
     .route = API_ROUTE_PARTITION,
     .split = delete_records_split,
+    .part = delete_records_part,
+    .join = delete_records_join,
 };
