@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "cluster/controller/assignment.h"
-#include "cluster/metadata/topic_name.h"
+#include "cluster/controller/topic_name.h"
 #include "config/alter.h"
 #include "protocol/messages/clear_elr_record.h"
 #include "protocol/messages/config_record.h"
@@ -27,7 +27,7 @@ static struct refusal refuse(enum kafka_error error, const char *message)
 
 static struct refusal check_topic(const struct decision *decision, struct view name)
 {
-    const char *fault = topic_name_fault(name);
+    const char *fault = topic_name_problem(name);
     if (fault)
         return refuse(KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, fault);
     if (!image_topic_by_name(decision->image, name))

@@ -1,0 +1,155 @@
+/*
+ * Every update is checked before the first record is made. Up to version 1 each feature has a
+ * result; from version 2 on there is one error for all.
+ */
+#include "cluster/controller/update_features.h"
+
+#include "cluster/controller/features.h"
+#include "protocol/messages/feature_level_record.h"
+
+enum { UPGRADE = 1, SAFE_DOWNGRADE = 2, UNSAFE_DOWNGRADE = 3 };
+
+typedef struct update_features_request_feature_update_key update_key;
+
+struct refused_update {
+    enum kafka_error error;
+    struct view message;
+};
+
+/* metadata.version levels that changed what records can say: going below one of them loses data. */
+static bool loses_records(int16_t from, int16_t to)
+{
+    static const uint64_t changed = 1u << 3 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 11 |
+                                    1u << 13 | 1u << 14 | 1u << 15 | 1u << 17 | 1u << 19;
+    for (int16_t level = (int16_t)(to + 1); level <= from; level++) {
+        if (level < 64 && (changed >> level & 1))
+            return true;
+    }
+    return false;
+}
+
+static bool node_supports(const struct image_node *node, struct view feature, int16_t level)
+{
+    for (uint32_t i = 0; i < node->feature_count; i++) {
+        if (view_equal(node->features[i].name, feature))
+            return level == 0 ||
+                   (level >= node->features[i].minimum && level <= node->features[i].maximum);
+    }
+    return level == 0;
+}
+
+static bool all_support(const struct image *image, struct view feature, int16_t level)
+{
+    const struct image_tree *trees[] = {&image->brokers, &image->controllers};
+    for (size_t i = 0; i < 2; i++) {
+        struct image_walk walk;
+        image_walk_start(trees[i], &walk);
+        for (const struct image_node *node = image_walk_next_node(&walk); node;
+             node = image_walk_next_node(&walk)) {
+            if (!node_supports(node, feature, level))
+                return false;
+        }
+    }
+    return true;
+}
+
+static struct refused_update check(struct decision *decision, const update_key *key,
+                                   int8_t upgrade_type)
+{
+    const char *name = (const char *)key->feature.data;
+    int size = (int)key->feature.size;
+    const struct controller_feature *feature = controller_feature_find(key->feature);
+    int16_t level = key->max_version_level;
+    int16_t now = image_feature_level(decision->image, key->feature);
+    struct view message = VIEW_NULL;
+    bool is_version = view_equal(key->feature, VIEW_LITERAL("metadata.version"));
+    if (upgrade_type < UPGRADE || upgrade_type > UNSAFE_DOWNGRADE)
+        return (struct refused_update){KAFKA_ERROR_INVALID_REQUEST,
+                                       VIEW_LITERAL("there is no such kind of upgrade")};
+    if (!feature)
+        message = decision_text(decision, "this controller knows no feature %.*s", size, name);
+    else if (level < 0)
+        message = decision_text(decision, "a level of %.*s cannot be negative", size, name);
+    else if (level != 0 && (level < feature->minimum || level > feature->maximum))
+        message = decision_text(decision, "this controller supports %.*s from %d to %d", size, name,
+                                feature->minimum, feature->maximum);
+    else if (is_version && level == 0)
+        message = VIEW_LITERAL("metadata.version cannot be removed");
+    else if (!all_support(decision->image, key->feature, level))
+        message = decision_text(decision, "a node of the cluster does not support %.*s %d", size,
+                                name, level);
+    else if (level < now && upgrade_type == UPGRADE)
+        message = decision_text(decision, "%.*s is at %d; going back to %d has to be asked for",
+                                size, name, now, level);
+    else if (level < now && is_version && loses_records(now, level))
+        message = decision_text(decision, "metadata written since %.*s %d would be lost", size,
+                                name, level);
+    enum kafka_error error =
+        view_is_null(message) ? KAFKA_ERROR_NONE : KAFKA_ERROR_INVALID_UPDATE_VERSION;
+    return (struct refused_update){error, message};
+}
+
+static int8_t upgrade_type(const update_key *key, int16_t version)
+{
+    if (version >= 1)
+        return key->upgrade_type;
+    return key->allow_downgrade ? SAFE_DOWNGRADE : UPGRADE;
+}
+
+static bool is_double(const struct update_features_request *request, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (view_equal(request->feature_updates[i].feature,
+                       request->feature_updates[index].feature))
+            return true;
+    }
+    return false;
+}
+
+static struct refused_update
+check_all(struct decision *decision, const struct update_features_request *request, int16_t version)
+{
+    for (size_t i = 0; i < request->feature_updates_count; i++) {
+        const update_key *key = &request->feature_updates[i];
+        if (is_double(request, i))
+            return (struct refused_update){KAFKA_ERROR_INVALID_REQUEST,
+                                           VIEW_LITERAL("a feature is named twice")};
+        struct refused_update refused = check(decision, key, upgrade_type(key, version));
+        if (refused.error != KAFKA_ERROR_NONE)
+            return refused;
+    }
+    return (struct refused_update){KAFKA_ERROR_NONE, VIEW_NULL};
+}
+
+/* kraft.version is a control record of the quorum, which has it already. */
+static void add_records(struct decision *decision, const struct update_features_request *request)
+{
+    for (size_t i = 0; i < request->feature_updates_count; i++) {
+        const update_key *key = &request->feature_updates[i];
+        if (view_equal(key->feature, VIEW_LITERAL("kraft.version")) ||
+            image_feature_level(decision->image, key->feature) == key->max_version_level)
+            continue;
+        struct feature_level_record record = {key->feature, key->max_version_level};
+        decision_add(decision, METADATA_RECORD_FEATURE_LEVEL, &record);
+    }
+}
+
+void decide_update_features(struct decision *decision,
+                            const struct update_features_request *request, int16_t version,
+                            struct update_features_response *response)
+{
+    update_features_response_init(response);
+    struct refused_update refused = check_all(decision, request, version);
+    response->error_code = (int16_t)refused.error;
+    response->error_message = refused.message;
+    if (version <= 1) {
+        response->results =
+            decision_get(decision, request->feature_updates_count, sizeof(*response->results));
+        response->results_count = request->feature_updates_count;
+        for (size_t i = 0; i < request->feature_updates_count; i++)
+            response->results[i] = (struct update_features_response_updatable_feature_result){
+                request->feature_updates[i].feature, (int16_t)refused.error, refused.message};
+    }
+    if (refused.error == KAFKA_ERROR_NONE && !request->validate_only)
+        add_records(decision, request);
+}
