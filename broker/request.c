@@ -49,8 +49,8 @@ struct answer *request_encode(struct request *request, const void *response, siz
 /* Nothing of the parts that are home is needed any more. */
 static void return_parts(struct request *request)
 {
-    if (request->row->keeps_parts)
-        return;
+    if (!request->row || request->row->keeps_parts)
+        return; /* an API that is not served has no row and no parts */
     list_for_each_safe(link, after, &request->parts)
     {
         struct part *part = container_of(link, struct part, link);
