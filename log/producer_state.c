@@ -329,8 +329,8 @@ static bool find_duplicate(const struct producer_state *state, const struct prod
 {
     if (producer->core.epoch != batch->producer_epoch)
         return false;
-    for (unsigned i = 0; i < cached_count(producer); i++) {
-        const struct cached_batch *cached = cached_batch(producer, i);
+    for (unsigned i = cached_count(producer); i > 0; i--) {
+        const struct cached_batch *cached = cached_batch(producer, i - 1);
         if (cached->last_sequence != batch->last_sequence ||
             producer_sequence_subtract(cached->last_sequence, cached->offset_delta) !=
                 batch->first_sequence)
