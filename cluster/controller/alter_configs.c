@@ -4,9 +4,9 @@
  */
 #include "cluster/controller/alter_configs.h"
 
-#include "base/text.h"
-#include "cluster/controller/assignment.h"
-#include "cluster/controller/topic_name.h"
+#include "base/map.h"
+#include "cluster/controller/config_resource.h"
+#include "cluster/controller/refusal.h"
 #include "config/alter.h"
 #include "protocol/messages/clear_elr_record.h"
 #include "protocol/messages/config_record.h"
@@ -25,62 +25,18 @@ static struct refusal refuse(enum kafka_error error, const char *message)
     return (struct refusal){error, view_of_string(message)};
 }
 
-static struct refusal check_topic(const struct decision *decision, struct view name)
+static bool has_double_key(struct decision *decision, const struct alteration *alteration)
 {
-    const char *fault = topic_name_problem(name);
-    if (fault)
-        return refuse(KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, fault);
-    if (!image_topic_by_name(decision->image, name))
-        return refuse(KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
-    return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
-}
-
-static struct refusal check_broker(const struct decision *decision, struct view name)
-{
-    int64_t id;
-    if (name.size == 0)
-        return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
-    if (!text_parse_i64(name, 0, INT32_MAX, &id))
-        return refuse(KAFKA_ERROR_INVALID_REQUEST, "a broker is named by its node id");
-    if (!image_broker(decision->image, (int32_t)id))
-        return refuse(KAFKA_ERROR_INVALID_REQUEST, "there is no such broker");
-    return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
-}
-
-/* Whether the resource can have settings, and which rules they follow. */
-static struct refusal check_resource(const struct decision *decision,
-                                     const struct alteration *alteration, enum config_scope *scope)
-{
-    switch (alteration->type) {
-    case CONFIG_RESOURCE_TOPIC:
-        *scope = CONFIG_SCOPE_TOPIC;
-        return check_topic(decision, alteration->name);
-    case CONFIG_RESOURCE_BROKER:
-        *scope = CONFIG_SCOPE_BROKER;
-        return check_broker(decision, alteration->name);
-    case CONFIG_RESOURCE_CLIENT_METRICS:
-        *scope = CONFIG_SCOPE_CLIENT_METRICS;
-        break;
-    case CONFIG_RESOURCE_GROUP:
-        *scope = CONFIG_SCOPE_GROUP;
-        break;
-    default:
-        return refuse(KAFKA_ERROR_INVALID_REQUEST, "such a resource has no settings");
+    struct map names;
+    map_init(&names, decision->arena->heap, MEMORY_SCRATCH, 0);
+    bool is_double = false;
+    for (size_t i = 0; !is_double && i < alteration->change_count; i++) {
+        bool is_new = false;
+        decision->failed |= !map_add(&names, alteration->changes[i].name, &is_new);
+        is_double = !is_new;
     }
-    if (alteration->name.size == 0)
-        return refuse(KAFKA_ERROR_INVALID_REQUEST, "the resource has no name");
-    return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
-}
-
-static bool has_double_key(const struct alteration *alteration)
-{
-    for (size_t i = 1; i < alteration->change_count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (view_equal(alteration->changes[i].name, alteration->changes[k].name))
-                return true;
-        }
-    }
-    return false;
+    map_deinit(&names);
+    return is_double;
 }
 
 static void add_records(struct decision *decision, const struct alteration *alteration,
@@ -108,17 +64,18 @@ static void add_records(struct decision *decision, const struct alteration *alte
 
 static struct refusal alter(struct decision *decision, const struct alteration *alteration)
 {
-    enum config_scope scope;
-    struct refusal refusal = check_resource(decision, alteration, &scope);
-    if (refusal.error != KAFKA_ERROR_NONE)
-        return refusal;
-    if (has_double_key(alteration))
+    struct config_resource_check check =
+        config_resource_check(decision->image, decision->config->node_id, alteration->type,
+                              alteration->name, decision->arena);
+    if (check.error != KAFKA_ERROR_NONE)
+        return (struct refusal){check.error, check.message};
+    if (has_double_key(decision, alteration))
         return refuse(KAFKA_ERROR_INVALID_REQUEST, "a setting is named twice");
     struct decision_layers layers;
     decision_fill_layers(decision, &layers);
     struct config_alter_request request = {
-        .scope = scope,
-        .cluster_default = scope == CONFIG_SCOPE_BROKER && alteration->name.size == 0,
+        .scope = check.scope,
+        .cluster_default = check.cluster_default,
         .existing = decision_config_set(decision, (enum config_resource_type)alteration->type,
                                         alteration->name),
         .layers = layers.layers,
@@ -136,26 +93,38 @@ static struct refusal alter(struct decision *decision, const struct alteration *
     return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
 }
 
-/* Whether another resource of the request is the same one. */
-static bool is_double(const struct alteration *all, size_t count, size_t index)
+/* How often each resource is named; the key is its type and name. */
+static bool count_resources(struct decision *decision, const struct alteration *all, size_t count,
+                            struct map *resources, struct view *keys)
 {
     for (size_t i = 0; i < count; i++) {
-        if (i != index && all[i].type == all[index].type &&
-            view_equal(all[i].name, all[index].name))
-            return true;
+        uint8_t *key = decision_get(decision, 1 + all[i].name.size, 1);
+        key[0] = (uint8_t)all[i].type;
+        if (all[i].name.size)
+            memcpy(key + 1, all[i].name.data, all[i].name.size);
+        keys[i] = view_of(key, 1 + all[i].name.size);
+        struct map_entry *entry = map_add(resources, keys[i], NULL);
+        if (!entry)
+            return false;
+        entry->number++;
     }
-    return false;
+    return true;
 }
 
 static void alter_all(struct decision *decision, const struct alteration *all, size_t count,
                       bool validate_only, struct refusal *refusals)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (is_double(all, count, i))
+    struct map resources;
+    map_init(&resources, decision->arena->heap, MEMORY_SCRATCH, 0);
+    struct view *keys = decision_get(decision, count, sizeof(*keys));
+    decision->failed |= !count_resources(decision, all, count, &resources, keys);
+    for (size_t i = 0; !decision->failed && i < count; i++) {
+        if (map_find(&resources, keys[i])->number > 1)
             refusals[i] = refuse(KAFKA_ERROR_INVALID_REQUEST, "the request names this twice");
         else
             refusals[i] = alter(decision, &all[i]);
     }
+    map_deinit(&resources);
     if (validate_only)
         metadata_records_cut(&decision->records, 0);
 }

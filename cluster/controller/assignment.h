@@ -3,11 +3,7 @@
 #define KLAMM_CLUSTER_CONTROLLER_ASSIGNMENT_H
 
 #include "cluster/controller/decision.h"
-
-struct refusal {
-    enum kafka_error error;
-    struct view message; /* null when there is no error */
-};
+#include "cluster/controller/refusal.h"
 
 /*
  * Checks one list of a manual assignment: known brokers, none twice, `replication_factor` of them

@@ -7,7 +7,8 @@
 #include "base/map.h"
 #include "cluster/controller/assignment.h"
 #include "cluster/controller/placement.h"
-#include "cluster/controller/topic_name.h"
+#include "cluster/controller/topic_collision.h"
+#include "cluster/metadata/topic_name.h"
 #include "config/alter.h"
 #include "config/describe.h"
 #include "protocol/messages/config_record.h"
@@ -182,7 +183,7 @@ static bool check_name(struct decision *decision, const struct batch_of_topics *
     if (view_equal(name, VIEW_LITERAL("__cluster_metadata")))
         return refuse(result, KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED,
                       VIEW_LITERAL("the metadata topic belongs to the quorum"));
-    const char *problem = topic_name_problem(name);
+    const char *problem = topic_name_fault(name);
     if (problem)
         return refuse(result, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, view_of_string(problem));
     if (image_topic_by_name(decision->image, name))

@@ -1,13 +1,10 @@
-/* The rules for topic names. */
-#ifndef KLAMM_CLUSTER_CONTROLLER_TOPIC_NAME_H
-#define KLAMM_CLUSTER_CONTROLLER_TOPIC_NAME_H
+/* Names that differ from others in '.' and '_' only; what a name may be is metadata/topic_name.h.
+ */
+#ifndef KLAMM_CLUSTER_CONTROLLER_TOPIC_COLLISION_H
+#define KLAMM_CLUSTER_CONTROLLER_TOPIC_COLLISION_H
 
 #include "cluster/metadata/image.h"
 
-enum { TOPIC_NAME_SIZE_MAX = 249 };
-
-/* NULL when the name is fine, else what is wrong with it. */
-const char *topic_name_problem(struct view name);
 /*
  * A topic that has the same name once '.' is read as '_' (their metric names would be the same),
  * or NULL. The very same name is no collision. Costs a walk over all topics, and only for names

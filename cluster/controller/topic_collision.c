@@ -1,26 +1,5 @@
 /* See the header. */
-#include "cluster/controller/topic_name.h"
-
-static bool is_allowed(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-}
-
-const char *topic_name_problem(struct view name)
-{
-    if (name.size == 0)
-        return "a topic needs a name";
-    if (view_equal(name, VIEW_LITERAL(".")) || view_equal(name, VIEW_LITERAL("..")))
-        return "'.' and '..' are no topic names";
-    if (name.size > TOPIC_NAME_SIZE_MAX)
-        return "a topic name has at most 249 characters";
-    for (size_t i = 0; i < name.size; i++) {
-        if (!is_allowed(name.data[i]))
-            return "a topic name consists of ASCII letters, digits, '.', '_' and '-'";
-    }
-    return NULL;
-}
+#include "cluster/controller/topic_collision.h"
 
 static uint8_t folded(uint8_t c)
 {
