@@ -279,6 +279,7 @@ void sim_loops_boot(struct sim_node *node)
         loop_init(&at->loop, i, count, &at->heap, sim_storage(at), sim_transport(at),
                   (struct host){&ops, at}, &node->diagnostics);
         timer_wheel_init(&at->loop.timers, node->sim->now_ns);
+        at->loop.test_points = node->faults.test_points;
     }
     for (unsigned i = 0; i < count; i++)
         sim_wake(&node->loops[i]);

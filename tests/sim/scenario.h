@@ -1,0 +1,18 @@
+/* The scenarios that klamm-sim runs: one seed, one run. */
+#ifndef KLAMM_TESTS_SIM_SCENARIO_H
+#define KLAMM_TESTS_SIM_SCENARIO_H
+
+#include "tests/sim/sim.h"
+
+/* What a run may be told besides its seed. */
+struct scenario_options {
+    uint64_t test_points; /* bit per enum test_point; only in builds with test points */
+    bool chatty;
+};
+
+/* Ends normally or by sim_fail. */
+typedef void (*scenario_run)(struct sim *sim, const struct scenario_options *options);
+
+void log_scenario_run(struct sim *sim, const struct scenario_options *options);
+
+#endif
