@@ -11,7 +11,7 @@
 #include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
-#include "cluster/controller/topic_name.h"
+#include "cluster/metadata/topic_name.h"
 
 API_CODEC(metadata);
 
@@ -121,8 +121,8 @@ static void fill_asked_topic(struct request *request, const struct metadata_requ
     }
     out->name = asked->name;
     out->is_internal = image_topic_name_is_internal(asked->name);
-    out->error_code = topic_name_problem(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
-                                                      : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    out->error_code = topic_name_fault(asked->name) ? KAFKA_ERROR_INVALID_TOPIC_EXCEPTION
+                                                    : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 /* Version 0 has no way to ask for none: there an empty list means all. */
@@ -186,7 +186,7 @@ static void refuse_all(struct request *request)
 /* Whether the name is to be created: wanted, allowed, and not one of the cluster's own topics. */
 static bool is_creatable(struct request *request, const struct metadata_request_topic *asked)
 {
-    return uuid_is_zero(asked->topic_id) && !topic_name_problem(asked->name) &&
+    return uuid_is_zero(asked->topic_id) && !topic_name_fault(asked->name) &&
            !image_topic_name_is_internal(asked->name) &&
            !image_topic_by_name(request->shard->image, asked->name);
 }

@@ -4,7 +4,7 @@
 #include "cluster/controller/config_resource.h"
 
 #include "base/text.h"
-#include "cluster/controller/topic_name.h"
+#include "cluster/metadata/topic_name.h"
 #include "config/value.h"
 
 static struct config_resource_check refuse(enum kafka_error error, struct view message)
@@ -14,7 +14,7 @@ static struct config_resource_check refuse(enum kafka_error error, struct view m
 
 static struct config_resource_check check_topic(const struct image *image, struct view name)
 {
-    const char *fault = topic_name_problem(name);
+    const char *fault = topic_name_fault(name);
     if (fault)
         return refuse(KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, view_of_string(fault));
     if (!image_topic_by_name(image, name))
