@@ -12,7 +12,9 @@
 #include "base/assert.h"
 #include "connection/connection_internal.h"
 
-enum { SLOTS_FIRST = 64, NO_SLOT = UINT32_MAX };
+#define NO_SLOT UINT32_MAX
+
+enum { SLOTS_FIRST = 64 };
 
 static const uint64_t NS_PER_MS = 1000000;
 
