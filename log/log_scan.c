@@ -58,7 +58,9 @@ enum log_scan_result log_scan_next(struct log_scan *scan, struct storage storage
         if (left == 0)
             return LOG_SCAN_END;
         size_t size = 0;
-        struct view rest = view_of(scan->buffer + scan->passed, scan->used - scan->passed);
+        struct view rest = VIEW_NULL;
+        if (scan->used > scan->passed)
+            rest = view_of(scan->buffer + scan->passed, scan->used - scan->passed);
         enum batch_parse_result parsed = rest.size ? batch_parse(rest, &size) : BATCH_NEED_MORE;
         if (parsed == BATCH_OK) {
             *batch = view_of(rest.data, size);
