@@ -9,6 +9,7 @@
 /* One line per API, by name. */
 /* clang-format off */
 #define ROWS(row) \
+    row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_API_VERSIONS, api_versions) \
     row(API_KEY_DELETE_RECORDS, delete_records) \
     row(API_KEY_DESCRIBE_CONFIGS, describe_configs) \
@@ -16,6 +17,7 @@
     row(API_KEY_DESCRIBE_PRODUCERS, describe_producers) \
     row(API_KEY_FETCH, fetch) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
+    row(API_KEY_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
     row(API_KEY_INIT_PRODUCER_ID, init_producer_id) \
     row(API_KEY_LIST_CONFIG_RESOURCES, list_config_resources) \
     row(API_KEY_LIST_OFFSETS, list_offsets) \
