@@ -334,11 +334,23 @@ static void decide_by_header(const uint8_t *batch, const struct record_rules *ru
     result->action = rules->append_time ? RECORD_ACTION_STAMP : RECORD_ACTION_KEEP;
 }
 
+/* All but the list of errors, which would cost more than the rest of a small batch's validation. */
+static void result_clear(struct record_validation *result)
+{
+    result->error = KAFKA_ERROR_NONE;
+    result->message = NULL;
+    result->action = RECORD_ACTION_KEEP;
+    result->append_time = false;
+    result->max_timestamp_ms = BATCH_NO_TIMESTAMP;
+    result->replacement = VIEW_NULL;
+    result->error_count = 0;
+}
+
 enum kafka_error record_validate(struct view records, const struct record_rules *rules,
                                  struct heap *scratch, struct buffer *output,
                                  struct record_validation *result)
 {
-    *result = (struct record_validation){.error = KAFKA_ERROR_NONE};
+    result_clear(result);
     size_t size;
     size_t output_start = output->size;
     enum batch_parse_result parsed = batch_parse(records, &size);

@@ -58,11 +58,11 @@ struct record_validation {
     enum kafka_error error;
     const char *message; /* a constant sentence, or NULL */
     enum record_action action;
-    bool append_time;         /* STAMP: set append time, else create time */
-    int64_t max_timestamp_ms; /* of the batch as it is to be appended */
-    struct view replacement;  /* in `output`; good until that grows */
-    int32_t error_count;      /* records named in `errors` */
-    struct record_error errors[RECORD_ERRORS_MAX];
+    bool append_time;                              /* STAMP: set append time, else create time */
+    int64_t max_timestamp_ms;                      /* of the batch as it is to be appended */
+    struct view replacement;                       /* in `output`; good until that grows */
+    int32_t error_count;                           /* records named in `errors` */
+    struct record_error errors[RECORD_ERRORS_MAX]; /* [error_count] are set */
 };
 
 /*
