@@ -5,7 +5,7 @@
  */
 #include "base/bytes.h"
 
-uint32_t read_uvarint(struct reader *reader)
+uint32_t read_uvarint_slow(struct reader *reader)
 {
     uint32_t value = 0;
     for (unsigned shift = 0; shift < 35; shift += 7) {
@@ -22,7 +22,7 @@ uint32_t read_uvarint(struct reader *reader)
     return 0;
 }
 
-uint64_t read_uvarlong(struct reader *reader)
+uint64_t read_uvarlong_slow(struct reader *reader)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {

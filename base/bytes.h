@@ -188,9 +188,25 @@ static inline int64_t read_i64(struct reader *reader)
     return (int64_t)read_u64(reader);
 }
 
+/* The forms of read_uvarint and read_uvarlong for any size. */
+uint32_t read_uvarint_slow(struct reader *reader);
+uint64_t read_uvarlong_slow(struct reader *reader);
+
 /* LEB128 of at most 5 / 10 bytes; more, or bits beyond the width, fail the reader. */
-uint32_t read_uvarint(struct reader *reader);
-uint64_t read_uvarlong(struct reader *reader);
+static inline uint32_t read_uvarint(struct reader *reader)
+{
+    /* Nearly all lengths and deltas have one byte. */
+    if (!reader->failed && reader->next < reader->end && *reader->next < 0x80)
+        return *reader->next++;
+    return read_uvarint_slow(reader);
+}
+
+static inline uint64_t read_uvarlong(struct reader *reader)
+{
+    if (!reader->failed && reader->next < reader->end && *reader->next < 0x80)
+        return *reader->next++;
+    return read_uvarlong_slow(reader);
+}
 
 /* Zigzag forms, as record fields use them. */
 static inline int32_t read_varint(struct reader *reader)
