@@ -29,6 +29,7 @@ enum {
 enum {
     CONSUMER_REPLICA_ID = -1,
     ISOLATION_READ_COMMITTED = 1,
+    LEADER_EPOCH_SINCE_VERSION = 4,
     NOT_AVAILABLE_SINCE_VERSION = 5, /* before, LEADER_NOT_AVAILABLE says the same */
     TIMEOUT_SINCE_VERSION = 10,
 };
@@ -248,7 +249,8 @@ static void fill_partition(const struct request *request, const struct list_item
         return;
     out->offset = item->offset;
     out->timestamp = item->timestamp;
-    out->leader_epoch = item->found_epoch;
+    if (request_version(request) >= LEADER_EPOCH_SINCE_VERSION)
+        out->leader_epoch = item->found_epoch;
 }
 
 static void list_offsets_join(struct request *request)
