@@ -83,6 +83,18 @@ static void trim_chain(struct config_chain *chain, struct view name,
     chain->count = kept;
 }
 
+/*
+ * The resource's own override is shown as the value is, what stands behind it as it was written;
+ * Kafka answers so.
+ */
+static struct view shown_text(const struct config_step *step,
+                              const struct config_described *described)
+{
+    bool override = step->source == CONFIG_SOURCE_TOPIC || step->source == CONFIG_SOURCE_GROUP ||
+                    step->source == CONFIG_SOURCE_CLIENT_METRICS;
+    return described->is_sensitive ? VIEW_NULL : override ? described->value : step->text;
+}
+
 static bool fill_synonyms(const struct config_chain *chain, struct config_described *described,
                           struct arena *arena)
 {
@@ -91,8 +103,7 @@ static bool fill_synonyms(const struct config_chain *chain, struct config_descri
         return false;
     for (size_t i = 0; i < chain->count; i++)
         described->synonyms[i] = (struct config_described_synonym){
-            chain->steps[i].name, described->is_sensitive ? VIEW_NULL : chain->steps[i].text,
-            chain->steps[i].source};
+            chain->steps[i].name, shown_text(&chain->steps[i], described), chain->steps[i].source};
     described->synonym_count = chain->count;
     return true;
 }

@@ -64,6 +64,8 @@ static void add_records(struct decision *decision, const struct alteration *alte
 
 static struct refusal alter(struct decision *decision, const struct alteration *alteration)
 {
+    if (alteration->type == CONFIG_RESOURCE_TOPIC && alteration->name.size == 0)
+        return refuse(KAFKA_ERROR_INVALID_REQUEST, "topics have no common default");
     struct config_resource_check check =
         config_resource_check(decision->image, decision->config->node_id, alteration->type,
                               alteration->name, decision->arena);

@@ -18,7 +18,8 @@ static struct config_resource_check check_topic(const struct image *image, struc
     if (fault)
         return refuse(KAFKA_ERROR_INVALID_TOPIC_EXCEPTION, view_of_string(fault));
     if (!image_topic_by_name(image, name))
-        return refuse(KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION, VIEW_NULL);
+        return refuse(KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
+                      VIEW_LITERAL("There is no such topic"));
     return (struct config_resource_check){.scope = CONFIG_SCOPE_TOPIC};
 }
 

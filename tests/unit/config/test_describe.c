@@ -86,7 +86,7 @@ static void set_up(struct recorded *recorded)
         ENTRY("cleanup.policy", "delete,compact"),
         ENTRY("min.compaction.lag.ms", "9000"),
         ENTRY("remote.log.copy.disable", "true"),
-        ENTRY("segment.ms", "77"),
+        ENTRY("segment.ms", " 77 "),
         ENTRY("internal.segment.bytes", "1000"),
         ENTRY("leader.replication.throttled.replicas", "0:1,0:2,0:3"),
         ENTRY("local.retention.ms", "999999999"),
