@@ -9,6 +9,7 @@
 #define KLAMM_BROKER_SHARD_H
 
 #include "broker/broker.h"
+#include "broker/producer_ids.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
 #include "log/directory_shard.h"
@@ -39,6 +40,7 @@ struct shard {
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
     struct replica_table replicas;
     struct fetch_sessions sessions;
+    struct producer_ids producer_ids;
     const struct image *image; /* NULL before the first version */
     struct list updates;       /* images to be applied, the first one being worked on */
     unsigned opening;          /* logs being opened */
