@@ -36,8 +36,8 @@ static void delete_records_part(struct part *part, struct loop *at)
 static void place(struct request *request, struct delete_item *item, struct view topic)
 {
     struct delete_context *context = request->context;
-    bool is_protected =
-        image_topic_name_is_internal(topic) && image_topic_by_name(request->shard->image, topic);
+    bool is_protected = image_topic_name_is_internal(topic) &&
+                        image_partition_by_name(request->shard->image, topic, item->item.partition);
     if (is_protected)
         item->item.error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
     else

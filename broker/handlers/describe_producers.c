@@ -6,12 +6,13 @@
 
 #include "broker/handlers/partition_items.h"
 #include "broker/shard.h"
+#include "cluster/metadata/topic_name.h"
 
 API_CODEC(describe_producers);
 
 struct describe_item {
     struct partition_item item;
-    bool is_unknown_topic;
+    const char *message; /* what is wrong with the topic, or NULL */
     struct describe_producers_response_producer_state *producers; /* in the part's arena */
     size_t producers_count;
 };
@@ -69,11 +70,14 @@ static void describe_producers_split(struct request *request)
     struct describe_item *item = context->list;
     for (size_t i = 0; i < message->topics_count; i++) {
         const struct describe_producers_request_topic_request *topic = &message->topics[i];
-        bool is_unknown = !image_topic_by_name(request->shard->image, topic->name);
+        const char *fault = topic_name_fault(topic->name);
+        bool is_known = image_topic_by_name(request->shard->image, topic->name) != NULL;
         for (size_t j = 0; j < topic->partition_indexes_count; j++, item++) {
-            item->is_unknown_topic = is_unknown;
+            item->message = fault ? fault : is_known ? NULL : "there is no such topic";
             partition_items_place(request, &context->items, &item->item, topic->name,
                                   topic->partition_indexes[j], -1);
+            if (fault)
+                item->item.error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
         }
     }
     partition_items_post(request, &context->items);
@@ -85,8 +89,8 @@ static void fill_partition(const struct describe_item *item,
     describe_producers_response_partition_response_init(out);
     out->partition_index = item->item.partition;
     out->error_code = (int16_t)partition_item_answer(&item->item);
-    if (item->is_unknown_topic)
-        out->error_message = VIEW_LITERAL("There is no such topic.");
+    if (item->message)
+        out->error_message = view_of_string(item->message);
     if (out->error_code != KAFKA_ERROR_NONE)
         return;
     out->active_producers = item->producers;

@@ -21,42 +21,64 @@ enum {
     SHARE_SINCE_VERSION = 6
 };
 
-static enum kafka_error find(const struct request *request, int8_t key_type)
+struct finding {
+    enum kafka_error error;
+    struct view message;
+};
+
+static struct finding find(const struct request *request, int8_t key_type)
 {
+    bool is_list = request_version(request) >= LIST_SINCE_VERSION;
     if (key_type < KEY_TYPE_GROUP || key_type >= KEY_TYPE_COUNT)
-        return KAFKA_ERROR_INVALID_REQUEST;
+        return (struct finding){KAFKA_ERROR_INVALID_REQUEST,
+                                VIEW_LITERAL("there is no such type of coordinator")};
+    /* A share group's key has three parts; since version 6 it may be asked for at all. */
     if (key_type == KEY_TYPE_SHARE && request_version(request) < SHARE_SINCE_VERSION)
-        return KAFKA_ERROR_INVALID_REQUEST;
-    return KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE;
+        return (struct finding){KAFKA_ERROR_INVALID_REQUEST,
+                                is_list ? VIEW_LITERAL("")
+                                        : VIEW_LITERAL("this version does not know share groups")};
+    return (struct finding){KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE,
+                            is_list ? VIEW_LITERAL("")
+                                    : VIEW_LITERAL("the coordinator is not available")};
 }
 
-static void find_coordinator_split(struct request *request)
+static void answer_one(struct request *request, struct finding finding)
+{
+    struct find_coordinator_response response;
+    find_coordinator_response_init(&response);
+    response.error_code = (int16_t)finding.error;
+    response.error_message = finding.message;
+    response.node_id = -1;
+    response.port = -1;
+    request_respond(request, &response);
+}
+
+static void answer_list(struct request *request, struct finding finding)
 {
     const struct find_coordinator_request *message = REQUEST_MESSAGE(find_coordinator, request);
     struct find_coordinator_response response;
     find_coordinator_response_init(&response);
-    enum kafka_error error = find(request, message->key_type);
-    if (request_version(request) < LIST_SINCE_VERSION) {
-        response.error_code = (int16_t)error;
-        response.node_id = -1;
-        response.host = VIEW_LITERAL("");
-        response.port = -1;
-        request_respond(request, &response);
-        return;
-    }
-    struct find_coordinator_response_coordinator *list =
-        request_get(request, message->coordinator_keys_count, sizeof(*list));
-    for (size_t i = 0; i < message->coordinator_keys_count; i++) {
-        find_coordinator_response_coordinator_init(&list[i]);
-        list[i].key = message->coordinator_keys[i];
-        list[i].node_id = -1;
-        list[i].host = VIEW_LITERAL("");
-        list[i].port = -1;
-        list[i].error_code = (int16_t)error;
-    }
-    response.coordinators = list;
     response.coordinators_count = message->coordinator_keys_count;
+    response.coordinators =
+        request_get(request, response.coordinators_count, sizeof(*response.coordinators));
+    for (size_t i = 0; i < response.coordinators_count; i++) {
+        find_coordinator_response_coordinator_init(&response.coordinators[i]);
+        response.coordinators[i].key = message->coordinator_keys[i];
+        response.coordinators[i].node_id = -1;
+        response.coordinators[i].port = -1;
+        response.coordinators[i].error_code = (int16_t)finding.error;
+        response.coordinators[i].error_message = finding.message;
+    }
     request_respond(request, &response);
+}
+
+static void find_coordinator_split(struct request *request)
+{
+    struct finding finding = find(request, REQUEST_MESSAGE(find_coordinator, request)->key_type);
+    if (request_version(request) < LIST_SINCE_VERSION)
+        answer_one(request, finding);
+    else
+        answer_list(request, finding);
 }
 
 const struct api_row api_row_find_coordinator = {

@@ -28,6 +28,7 @@ enum {
 
 enum {
     CONSUMER_REPLICA_ID = -1,
+    ISOLATION_READ_UNCOMMITTED = 0,
     ISOLATION_READ_COMMITTED = 1,
     LEADER_EPOCH_SINCE_VERSION = 4,
     NOT_AVAILABLE_SINCE_VERSION = 5, /* before, LEADER_NOT_AVAILABLE says the same */
@@ -192,6 +193,8 @@ static void fill_items(struct request *request)
 {
     const struct list_offsets_request *message = REQUEST_MESSAGE(list_offsets, request);
     struct list_context *context = request->context;
+    bool is_isolation = message->isolation_level == ISOLATION_READ_UNCOMMITTED ||
+                        message->isolation_level == ISOLATION_READ_COMMITTED;
     struct list_item *item = context->list;
     for (size_t i = 0; i < message->topics_count; i++) {
         const struct list_offsets_request_list_offsets_topic *topic = &message->topics[i];
@@ -201,6 +204,8 @@ static void fill_items(struct request *request)
             item->item.partition = topic->partitions[j].partition_index;
             item->item.leader_epoch = topic->partitions[j].current_leader_epoch;
             item->asked = topic->partitions[j].timestamp;
+            if (!is_isolation)
+                item->item.error = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
         }
     }
 }
@@ -271,7 +276,7 @@ static void list_offsets_join(struct request *request)
         for (size_t j = 0; j < count; j++, item++)
             if (!item->is_repeat)
                 fill_partition(request, item, &topic->partitions[topic->partitions_count++]);
-        if (topic->partitions_count > 0 || count == 0)
+        if (topic->partitions_count > 0)
             response.topics_count++;
     }
     request_respond(request, &response);
