@@ -455,16 +455,16 @@ static void take_batch(struct log_load *load, struct segment *segment, struct vi
 }
 
 /* Replaces an index file by the whole tail. */
-static bool write_index(struct log_load *load, int64_t base_offset, const char *suffix,
-                        uint8_t *data, size_t size)
+static enum storage_status write_index(struct log_load *load, int64_t base_offset,
+                                       const char *suffix, uint8_t *data, size_t size)
 {
     struct storage_file *file;
     uint64_t old_size;
     enum storage_status status = storage_run_open(
         load->storage, log_load_path(load, base_offset, suffix),
         STORAGE_FLAG_READ | STORAGE_FLAG_WRITE | STORAGE_FLAG_CREATE, &file, &old_size);
-    if (!log_load_check(load, status, "opening an index"))
-        return false;
+    if (status != STORAGE_OK)
+        return status;
     if (old_size > size)
         status = storage_run_truncate(load->storage, file, size);
     if (status == STORAGE_OK && size)
@@ -472,37 +472,49 @@ static bool write_index(struct log_load *load, int64_t base_offset, const char *
     if (status == STORAGE_OK)
         status = storage_run_sync(load->storage, file);
     storage_run_close(load->storage, file);
-    return log_load_check(load, status, "writing an index");
+    return status;
 }
 
-static bool store_indexes(struct log_load *load, struct segment *segment)
+static enum storage_status write_indexes(struct log_load *load, const struct segment *segment,
+                                         uint8_t *data)
 {
     int64_t base_offset = segment->base_offset;
+    offset_index_encode(segment->index.tail, segment->index.tail_count, data);
+    enum storage_status status =
+        write_index(load, base_offset, SEGMENT_INDEX_SUFFIX, data,
+                    (size_t)segment->index.tail_count * OFFSET_INDEX_ENTRY_SIZE);
+    if (status != STORAGE_OK)
+        return status;
+    time_index_encode(segment->times.tail, segment->times.tail_count, data);
+    status = write_index(load, base_offset, SEGMENT_TIME_INDEX_SUFFIX, data,
+                         (size_t)segment->times.tail_count * TIME_INDEX_ENTRY_SIZE);
+    if (status != STORAGE_OK || segment->aborted.count == 0)
+        return status;
+    transaction_index_encode(&segment->aborted, 0, data);
+    return write_index(load, base_offset, TRANSACTION_INDEX_SUFFIX, data,
+                       (size_t)segment->aborted.count * TRANSACTION_INDEX_ENTRY_SIZE);
+}
+
+/* Writes the indexes that the scan made. On a full device they stay in memory for now. */
+static bool store_indexes(struct log_load *load, struct segment *segment)
+{
     segment_seal_entries(segment, load->heap);
     size_t capacity = (size_t)segment->index.tail_count * OFFSET_INDEX_ENTRY_SIZE +
                       (size_t)segment->times.tail_count * TIME_INDEX_ENTRY_SIZE +
                       (size_t)segment->aborted.count * TRANSACTION_INDEX_ENTRY_SIZE + 1;
+    if (segment->aborted.count == 0 &&
+        !remove_file(load, segment->base_offset, TRANSACTION_INDEX_SUFFIX))
+        return false;
     uint8_t *data = heap_must_get(load->heap, MEMORY_SCRATCH, capacity);
-    uint32_t count = segment->index.tail_count;
-    offset_index_encode(segment->index.tail, count, data);
-    bool ok = write_index(load, base_offset, SEGMENT_INDEX_SUFFIX, data,
-                          (size_t)count * OFFSET_INDEX_ENTRY_SIZE);
-    offset_index_stored(&segment->index, load->heap, count);
-    count = segment->times.tail_count;
-    time_index_encode(segment->times.tail, count, data);
-    ok = ok && write_index(load, base_offset, SEGMENT_TIME_INDEX_SUFFIX, data,
-                           (size_t)count * TIME_INDEX_ENTRY_SIZE);
-    time_index_stored(&segment->times, load->heap, count);
-    if (ok && segment->aborted.count > 0) {
-        transaction_index_encode(&segment->aborted, 0, data);
-        ok = write_index(load, base_offset, TRANSACTION_INDEX_SUFFIX, data,
-                         (size_t)segment->aborted.count * TRANSACTION_INDEX_ENTRY_SIZE);
-    } else if (ok) {
-        ok = remove_file(load, base_offset, TRANSACTION_INDEX_SUFFIX);
-    }
-    segment->aborted.written_count = segment->aborted.count;
+    enum storage_status status = write_indexes(load, segment, data);
     heap_put(load->heap, MEMORY_SCRATCH, data, capacity);
-    return ok;
+    segment->needs_side_files = status == STORAGE_NO_SPACE;
+    if (segment->needs_side_files)
+        return true;
+    offset_index_stored(&segment->index, load->heap, segment->index.tail_count);
+    time_index_stored(&segment->times, load->heap, segment->times.tail_count);
+    segment->aborted.written_count = segment->aborted.count;
+    return log_load_check(load, status, "writing an index");
 }
 
 /* Starts a segment anew: nothing that its side files said counts. */
@@ -657,8 +669,11 @@ static void step_ending(struct log_load *load)
         return;
     if (load->log_start < first)
         load->log_start = first;
-    for (uint32_t i = 0; i < load->segment_count; i++)
-        load->segments[i].is_sealed = i + 1 < load->segment_count;
+    for (uint32_t i = 0; i < load->segment_count; i++) {
+        struct segment *segment = &load->segments[i];
+        segment->is_sealed = i + 1 < load->segment_count;
+        segment->needs_side_files = segment->needs_side_files && segment->is_sealed;
+    }
     leader_epochs_truncate_end(&load->epochs, load->log_end);
     leader_epochs_truncate_start(&load->epochs, load->log_start);
     load->phase = LOG_LOAD_FINISHED;

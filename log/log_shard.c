@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "log/segment_file.h"
 
-enum { DEFAULT_OPEN_FILES = 256, DEFAULT_PLACES = 4096 };
+enum { DEFAULT_IDLE_FILES = 256, DEFAULT_PLACES = 4096 };
 
 #define DEFAULT_RETENTION_NS (UINT64_C(300) * 1000000000)
 
@@ -24,7 +24,7 @@ void log_shard_init(struct log_shard *shard, struct loop *loop,
 {
     *shard = (struct log_shard){.loop = loop, .heap = loop->heap, .next_generation = 1};
     shard->open_files_limit =
-        options && options->open_files_limit ? options->open_files_limit : DEFAULT_OPEN_FILES;
+        options && options->open_files_limit ? options->open_files_limit : DEFAULT_IDLE_FILES;
     shard->place_count = options && options->place_count ? options->place_count : DEFAULT_PLACES;
     shard->retention_interval_ns = options && options->retention_interval_ns
                                        ? options->retention_interval_ns

@@ -2,8 +2,9 @@
  * What the partition logs of one loop share: the loop, the open files, the cache of known places.
  *
  * Invariants:
- *  1. At most `open_files_limit` log files without a lease, queued or unsynced bytes stay open;
- *     the one whose last use is longest ago is closed first.
+ *  1. At most `open_files_limit` log files stay open that have no lease and no queued or unsynced
+ *     bytes; the one whose last use is longest ago is closed first. Files in use come on top, so
+ *     that a file that was just opened for a reader is not the first to go.
  *  2. A remembered place is true for the log generation that it was remembered under; a truncation
  *     or a replaced segment begins a new generation, so a stale place is never found.
  */
@@ -37,7 +38,7 @@ struct log_shard {
     struct loop *loop;
     struct heap *heap;
     size_t open_files_limit;
-    size_t open_files;        /* idle and in use */
+    size_t idle_count;
     struct list idle_files;   /* struct segment_file.idle_link, longest unused first */
     struct log_place *places; /* direct-mapped by generation and offset; NULL until used */
     size_t place_count;       /* a power of two */

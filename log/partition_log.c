@@ -140,7 +140,6 @@ static void join_committer(struct partition_log *log, struct committer *committe
     log->commit.partition = log->partition;
     log->commit.topic_id = log->topic_id;
     log->commit.directory = log->directory;
-    log->commit.recovery_limit = INT64_MAX;
     partition_log_update_commit(log);
     if (!committer)
         return;
@@ -174,23 +173,34 @@ static void log_deferred(struct deferred *deferred)
     partition_log_job_end(log);
 }
 
-/* Entries of a loaded segment move to the log's heap. */
+/*
+ * A loaded segment moves to the log's heap. Its indexes are in their files, unless the device was
+ * full when they were made again.
+ */
 static void copy_segment(struct partition_log *log, const struct segment *from)
 {
+    struct heap *heap = log->shard->heap;
     struct segment *segment = partition_log_new_segment(log, from->base_offset);
-    int64_t jitter_ms = segment->roll_jitter_ms;
-    struct transaction_index aborted = segment->aborted;
-    klamm_assert(from->index.tail_count == 0);
-    klamm_assert(from->times.tail_count == 0);
+    struct segment fresh = *segment;
     *segment = *from;
+    segment->roll_jitter_ms = fresh.roll_jitter_ms;
+    segment->aborted = fresh.aborted;
+    if (from->index.tail_count > 0)
+        segment->index = fresh.index;
+    if (from->times.tail_count > 0)
+        segment->times = fresh.times;
     segment->index.tail = NULL;
     segment->index.tail_capacity = 0;
     segment->times.tail = NULL;
     segment->times.tail_capacity = 0;
-    segment->roll_jitter_ms = jitter_ms;
-    segment->aborted = aborted;
+    klamm_assert(from->index.tail_count == 0 || from->index.stored_count == 0);
+    klamm_assert(from->times.tail_count == 0 || from->times.stored_count == 0);
+    for (uint32_t i = 0; i < from->index.tail_count; i++)
+        offset_index_append(&segment->index, heap, from->index.tail[i]);
+    for (uint32_t i = 0; i < from->times.tail_count; i++)
+        time_index_append(&segment->times, heap, from->times.tail[i]);
     for (uint32_t i = 0; i < from->aborted.count; i++)
-        transaction_index_append(&segment->aborted, log->shard->heap, &from->aborted.entries[i]);
+        transaction_index_append(&segment->aborted, heap, &from->aborted.entries[i]);
     segment->aborted.written_count = from->aborted.written_count;
     partition_log_push_segment(log, segment);
 }
@@ -220,6 +230,7 @@ void partition_log_adopt(struct partition_log *log, const struct log_load *load)
     log->high_watermark = clamp(log->high_watermark, log->log_start, log->written_end);
     producer_state_advance_high_watermark(&log->producers, log->high_watermark);
     partition_log_update_commit(log);
+    partition_log_update_recovery_limit(log);
 }
 
 struct partition_log *partition_log_create_loaded(const struct partition_log_options *options,
@@ -252,19 +263,32 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     return log;
 }
 
-void partition_log_destroy(struct partition_log *log)
+/*
+ * The committer remembers the offsets for the checkpoints. After a clean closing everything is
+ * synced, which it learns by the files going first; else what it knows must be taken before.
+ */
+static void leave_committer(struct partition_log *log)
+{
+    if (!log->has_committer)
+        return;
+    log->has_committer = false;
+    bool is_deleted = log->is_dropping && log->failure == STORAGE_OK;
+    committer_cancel_wait(&log->room_wait);
+    committer_remove_partition(&log->commit, is_deleted);
+}
+
+void partition_log_destroy(struct partition_log *log, bool clean)
 {
     struct heap *heap = log->shard->heap;
     klamm_assert(log->jobs == 0);
     klamm_assert(list_is_empty(&log->queue));
     klamm_assert(list_is_empty(&log->finished));
     partition_log_forget_deletions(log);
+    if (!clean)
+        leave_committer(log);
     for (uint32_t i = 0; i < log->segment_count; i++)
         partition_log_free_segment(log, log->segments[i]);
-    if (log->has_committer) {
-        committer_cancel_wait(&log->room_wait);
-        committer_remove_partition(&log->commit, log->is_dropping);
-    }
+    leave_committer(log);
     heap_put(heap, MEMORY_STATE, log->segments, log->segment_capacity * sizeof(*log->segments));
     leader_epochs_deinit(&log->epochs, heap);
     producer_state_deinit(&log->producers);
@@ -479,7 +503,8 @@ void partition_log_check(const struct partition_log *log)
         klamm_assert(log->segments[i]->base_offset < log->segments[i + 1]->base_offset);
         klamm_assert(log->segments[i]->is_sealed);
     }
-    klamm_assert(partition_log_active(log)->base_offset <= log->written_end);
+    if (log->state != PARTITION_LOG_CUTTING)
+        klamm_assert(partition_log_active(log)->base_offset <= log->written_end);
     int64_t next_offset = log->written_end;
     list_for_each(link, &log->queue)
     {

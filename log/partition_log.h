@@ -353,7 +353,8 @@ struct log_change {
 
 /*
  * Removes the batches that hold `offset` and everything behind it. Queued appends are written
- * first; then the log end is at most `offset`, and reads below it go on.
+ * first; then the log end is at most `offset`, and reads below it go on. With STORAGE_NO_SPACE the
+ * log is as it was before.
  */
 void partition_log_truncate(struct partition_log *log, int64_t offset, struct log_change *change);
 /* Drops everything; the log is empty and starts (and ends) at `offset`. */

@@ -202,13 +202,15 @@ static bool wants_roll(const struct partition_log *log, const struct log_append 
            waited_ms > log->config.segment_ms - active->roll_jitter_ms;
 }
 
-/* False: the append needs a new segment, but the old one still has writes under way. */
+/* False: the old segment still has writes under way, or its last write failed just now. */
 static bool roll_when_due(struct partition_log *log, const struct log_append *append,
                           const struct append_summary *summary)
 {
     if (!wants_roll(log, append, summary))
         return true;
     partition_log_pump(log);
+    if (log->state != PARTITION_LOG_RUNNING)
+        return false; /* the write failed, and the offsets of the summary are no longer true */
     if (!list_is_empty(&log->queue))
         return !must_roll(log, append, summary);
     partition_log_begin_segment(log, summary->first_offset);

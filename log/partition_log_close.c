@@ -21,7 +21,7 @@ static void end_log(struct partition_log *log, bool clean)
     close->log_start_offset = log->log_start;
     close->recovery_point = clean ? log->written_end : partition_log_recovery_point(log);
     close->high_watermark = log->high_watermark;
-    partition_log_destroy(log);
+    partition_log_destroy(log, clean);
     close->closed(close, clean);
 }
 
@@ -33,13 +33,20 @@ static void close_written(struct partition_log *log, enum storage_status status)
     log->is_closed = true;
 }
 
-static bool needs_side_files(const struct partition_log *log)
+/* A sealed segment whose side files found no space earlier. */
+static struct segment *incomplete_segment(const struct partition_log *log)
 {
     for (uint32_t i = 0; i + 1 < log->segment_count; i++) {
         if (log->segments[i]->needs_side_files)
-            return true;
+            return log->segments[i];
     }
-    return false;
+    return NULL;
+}
+
+static void incomplete_written(struct partition_log *log, enum storage_status status)
+{
+    if (status != STORAGE_OK)
+        log->is_damaged = true; /* the next start makes them */
 }
 
 static void advance_close(struct partition_log *log)
@@ -50,8 +57,12 @@ static void advance_close(struct partition_log *log)
         end_log(log, log->is_closed && !log->is_damaged);
         return;
     }
-    if (needs_side_files(log))
-        log->is_damaged = true; /* an earlier try found no space: let the next start recover */
+    struct segment *incomplete = incomplete_segment(log);
+    if (incomplete) {
+        side_files_write(log, incomplete,
+                         &(struct side_files_options){.is_seal = true, .done = incomplete_written});
+        return;
+    }
     side_files_write(
         log, partition_log_active(log),
         &(struct side_files_options){

@@ -142,7 +142,7 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
                                                   const struct log_load *load);
 /* Replaces segments, epochs, producers and offsets by those of a load (after a truncation). */
 void partition_log_adopt(struct partition_log *log, const struct log_load *load);
-/* Ends the object; nothing may refer to it. */
-void partition_log_destroy(struct partition_log *log);
+/* Ends the object; nothing may refer to it. `clean`: everything was written and synced. */
+void partition_log_destroy(struct partition_log *log, bool clean);
 
 #endif

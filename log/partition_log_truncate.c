@@ -17,8 +17,10 @@ struct log_truncation {
     struct log_change *change;
     int64_t offset;
     int64_t log_start;
-    bool is_full; /* everything goes; the log starts again at `offset` */
-    bool copies;  /* the cut is below the high watermark */
+    bool is_full;            /* everything goes; the log starts again at `offset` */
+    int64_t old_written_end; /* to fall back to */
+    int64_t old_high_watermark;
+    bool copies; /* the cut is below the high watermark */
     enum storage_status status;
     int64_t *bases;             /* of the segments, ascending */
     struct segment_file **busy; /* their files with unsynced bytes, referenced */
@@ -87,27 +89,25 @@ static enum storage_status find_cut(struct log_truncation *truncation, struct st
     return STORAGE_OK;
 }
 
-/* The first `size` bytes into a new file that takes the name. */
-static enum storage_status copy_prefix(struct storage storage, struct heap *heap,
-                                       struct storage_file *from, const char *path, uint64_t size)
+#define COPY_SUFFIX SEGMENT_LOG_SUFFIX ".cleaned"
+
+/* The first `size` bytes into a new file beside the log, durably. */
+static enum storage_status copy_prefix(const struct job_context *context, struct storage_file *from,
+                                       const char *path, uint64_t size)
 {
     enum { PIECE = 256 * 1024 };
-    struct log_path copy_path;
-    if (!log_path_set(&copy_path, path) ||
-        strlen(path) + sizeof(".cleaned") > sizeof(copy_path.text))
-        return STORAGE_IO;
-    memcpy(copy_path.text + strlen(path), ".cleaned", sizeof(".cleaned"));
+    struct storage storage = context->storage;
     struct storage_file *to;
     uint64_t old_size;
     enum storage_status status = storage_run_open(
-        storage, copy_path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE | STORAGE_FLAG_CREATE, &to,
+        storage, path, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE | STORAGE_FLAG_CREATE, &to,
         &old_size);
     if (status != STORAGE_OK)
         return status;
     if (old_size)
         status = storage_run_truncate(storage, to, 0);
-    uint8_t *piece = heap_must_get(heap, MEMORY_SCRATCH, PIECE);
-    for (uint64_t at = 0; at < size && status == STORAGE_OK;) {
+    uint8_t *piece = heap_must_get(context->heap, MEMORY_SCRATCH, PIECE);
+    for (uint64_t at = 0; at < size && status == STORAGE_OK; at += PIECE) {
         size_t wanted = size - at < PIECE ? (size_t)(size - at) : PIECE;
         size_t read_size = 0;
         status = storage_run_read(storage, from, at, piece, wanted, &read_size);
@@ -115,44 +115,54 @@ static enum storage_status copy_prefix(struct storage storage, struct heap *heap
             status = STORAGE_IO;
         if (status == STORAGE_OK)
             status = storage_run_write(storage, to, at, piece, wanted);
-        at += wanted;
     }
-    heap_put(heap, MEMORY_SCRATCH, piece, PIECE);
+    heap_put(context->heap, MEMORY_SCRATCH, piece, PIECE);
     if (status == STORAGE_OK)
         status = storage_run_sync(storage, to);
     storage_run_close(storage, to);
-    if (status == STORAGE_OK)
-        status = storage_run_path(storage, STORAGE_RENAME, copy_path.text, path);
+    if (status != STORAGE_OK)
+        storage_run_path(storage, STORAGE_UNLINK, path, NULL);
     return status;
 }
 
-static enum storage_status cut_segment(struct log_truncation *truncation,
-                                       const struct job_context *context, int64_t base_offset)
-{
-    struct storage storage = context->storage;
+/* The log file of the segment that is cut, and where. */
+struct cut {
+    struct storage_file *file; /* NULL: begun, but nothing was written yet */
     struct log_path path;
-    struct storage_file *file;
+    struct log_path copy_path;
     uint64_t size;
     uint32_t position;
-    if (!log_path_of_offset(&path, truncation->log->directory, base_offset, SEGMENT_LOG_SUFFIX))
+};
+
+static enum storage_status open_cut(struct log_truncation *truncation, struct storage storage,
+                                    int64_t base_offset, struct cut *cut)
+{
+    const char *directory = truncation->log->directory;
+    cut->file = NULL;
+    if (!log_path_of_offset(&cut->path, directory, base_offset, SEGMENT_LOG_SUFFIX) ||
+        !log_path_of_offset(&cut->copy_path, directory, base_offset, COPY_SUFFIX))
         return STORAGE_IO;
-    enum storage_status status =
-        storage_run_open(storage, path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE, &file, &size);
-    if (status == STORAGE_NOT_FOUND)
-        return STORAGE_OK; /* begun, but nothing was written yet */
-    if (status != STORAGE_OK)
-        return status;
-    status = find_cut(truncation, storage, file, size, &position);
-    if (status == STORAGE_OK && position < size) {
-        if (truncation->copies)
-            status = copy_prefix(storage, context->heap, file, path.text, position);
-        else
-            status = storage_run_truncate(storage, file, position);
+    enum storage_status status = storage_run_open(
+        storage, cut->path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE, &cut->file, &cut->size);
+    if (status != STORAGE_OK) {
+        cut->file = NULL;
+        return status == STORAGE_NOT_FOUND ? STORAGE_OK : status;
     }
-    if (status == STORAGE_OK)
-        status = storage_run_sync(storage, file);
-    storage_run_close(storage, file);
-    return status;
+    return find_cut(truncation, storage, cut->file, cut->size, &cut->position);
+}
+
+/* In place, or by the copy that was made. */
+static enum storage_status end_cut(struct log_truncation *truncation, struct storage storage,
+                                   const struct cut *cut)
+{
+    if (!cut->file)
+        return STORAGE_OK;
+    if (truncation->copies && cut->position < cut->size)
+        return storage_run_path(storage, STORAGE_RENAME, cut->copy_path.text, cut->path.text);
+    enum storage_status status = STORAGE_OK;
+    if (cut->position < cut->size)
+        status = storage_run_truncate(storage, cut->file, cut->position);
+    return status == STORAGE_OK ? storage_run_sync(storage, cut->file) : status;
 }
 
 /* What stays is trusted by the load, and the committer will forget these files. */
@@ -164,24 +174,45 @@ static enum storage_status sync_busy(struct log_truncation *truncation, struct s
     return status;
 }
 
-/* Cuts the files; the side files of the cut segment go and are made again by the load. */
+/* Removes what lies behind the cut, the newest first, so that a crash leaves no hole. */
+static enum storage_status remove_behind(struct log_truncation *truncation,
+                                         const struct job_context *context, uint32_t kept)
+{
+    enum storage_status status = unlink_snapshots(truncation, context);
+    for (uint32_t i = truncation->base_count; i > kept && status == STORAGE_OK; i--)
+        status = unlink_segment(truncation, context->storage, truncation->bases[i - 1]);
+    return status;
+}
+
+/*
+ * Cuts the files; the index of the cut segment goes, so that the load makes all its side files
+ * again. What needs space comes first: when there is none, nothing was changed.
+ */
 static enum storage_status cut_files(struct log_truncation *truncation,
                                      const struct job_context *context)
 {
-    enum storage_status status = unlink_snapshots(truncation, context);
+    struct storage storage = context->storage;
     uint32_t kept = truncation->base_count;
-    while (kept > 0 && status == STORAGE_OK &&
-           (truncation->is_full || truncation->bases[kept - 1] > truncation->offset))
-        status = unlink_segment(truncation, context->storage, truncation->bases[--kept]);
-    if (kept == 0 || status != STORAGE_OK)
-        return status;
-    status = cut_segment(truncation, context, truncation->bases[kept - 1]);
+    while (kept > 0 && (truncation->is_full || truncation->bases[kept - 1] > truncation->offset))
+        kept--;
+    if (kept == 0)
+        return remove_behind(truncation, context, kept);
+    struct cut cut;
+    int64_t base_offset = truncation->bases[kept - 1];
+    enum storage_status status = open_cut(truncation, storage, base_offset, &cut);
+    if (status == STORAGE_OK && truncation->copies && cut.file && cut.position < cut.size)
+        status = copy_prefix(context, cut.file, cut.copy_path.text, cut.position);
     if (status == STORAGE_OK)
-        status = unlink_file(truncation, context->storage, truncation->bases[kept - 1],
-                             SEGMENT_INDEX_SUFFIX);
+        status = remove_behind(truncation, context, kept);
     if (status == STORAGE_OK)
-        status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
-                                  truncation->log->directory, NULL);
+        status = end_cut(truncation, storage, &cut);
+    if (cut.file)
+        storage_run_close(storage, cut.file);
+    if (status == STORAGE_OK)
+        status = unlink_file(truncation, storage, base_offset, SEGMENT_INDEX_SUFFIX);
+    if (status == STORAGE_OK)
+        status =
+            storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
     return status;
 }
 
@@ -232,6 +263,14 @@ static void adopt_load(struct partition_log *log, const struct log_truncation *t
         leader_epochs_clear(&log->epochs);
 }
 
+/* No space for the copy: the log is as it was, and the caller may try again. */
+static void fall_back(struct partition_log *log, const struct log_truncation *truncation)
+{
+    log->written_end = truncation->old_written_end;
+    log->log_end = truncation->old_written_end;
+    log->high_watermark = truncation->old_high_watermark;
+}
+
 static void release_busy(struct log_truncation *truncation, struct heap *heap)
 {
     for (uint32_t i = 0; i < truncation->busy_count; i++)
@@ -246,11 +285,15 @@ static void truncation_done(struct job *job)
     struct partition_log *log = truncation->log;
     struct heap *heap = log->shard->heap;
     struct log_change *change = truncation->change;
-    if (truncation->status != STORAGE_OK)
+    change->status = truncation->status;
+    if (truncation->status == STORAGE_NO_SPACE)
+        fall_back(log, truncation);
+    else if (truncation->status != STORAGE_OK)
         partition_log_fail(log, truncation->status);
     else
         adopt_load(log, truncation);
-    change->status = log->state == PARTITION_LOG_FAILED ? log->failure : STORAGE_OK;
+    if (log->state == PARTITION_LOG_FAILED)
+        change->status = log->failure;
     if (truncation->load) {
         struct heap *load_heap = truncation->load->heap;
         log_load_deinit(truncation->load);
@@ -283,6 +326,8 @@ void partition_log_begin_truncation(struct partition_log *log)
     if (truncation->is_full || truncation->log_start > truncation->offset)
         truncation->log_start = truncation->offset;
     truncation->copies = truncation->offset < log->high_watermark;
+    truncation->old_written_end = log->written_end;
+    truncation->old_high_watermark = log->high_watermark;
     truncation->base_count = log->segment_count;
     truncation->bases =
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(*truncation->bases));

@@ -56,15 +56,21 @@ static void close_handle(struct log_shard *shard, struct storage_file *handle)
     storage_submit(shard->loop->storage, &close->request);
 }
 
+static void leave_idle(struct segment_file *file)
+{
+    if (!list_is_linked(&file->idle_link))
+        return;
+    list_remove(&file->idle_link);
+    file->shard->idle_count--;
+}
+
 /* Ends the object; nothing may refer to it. */
 static void destroy(struct segment_file *file)
 {
     struct log_shard *shard = file->shard;
     klamm_assert(file->references == 0);
     klamm_assert(!file->is_opening);
-    list_remove(&file->idle_link);
-    if (file->log)
-        shard->open_files--;
+    leave_idle(file);
     close_handle(shard, file->log);
     close_handle(shard, file->index);
     if (file->segment) {
@@ -77,7 +83,7 @@ static void destroy(struct segment_file *file)
 /* Closes the files that were idle longest, down to the limit. */
 static void evict(struct log_shard *shard)
 {
-    while (shard->open_files > shard->open_files_limit && !list_is_empty(&shard->idle_files))
+    while (shard->idle_count > shard->open_files_limit)
         destroy(container_of(shard->idle_files.next, struct segment_file, idle_link));
 }
 
@@ -93,12 +99,13 @@ void segment_file_settle(struct segment_file *file)
     if (commit_file_is_busy(&file->commit) || list_is_linked(&file->idle_link))
         return;
     list_push_back(&file->shard->idle_files, &file->idle_link);
+    file->shard->idle_count++;
     evict(file->shard);
 }
 
 void segment_file_acquire(struct segment_file *file)
 {
-    list_remove(&file->idle_link);
+    leave_idle(file);
     file->references++;
 }
 
@@ -141,7 +148,6 @@ static void open_done(struct storage_request *request)
     if (!file->log) {
         file->log = request->file;
         file->commit.file = request->file;
-        file->shard->open_files++;
         open_index(open);
         return;
     }
@@ -198,7 +204,7 @@ void segment_file_doom(struct segment_file *file)
 {
     if (!file)
         return;
-    list_remove(&file->idle_link);
+    leave_idle(file);
     file->segment = NULL;
     segment_file_settle(file);
 }

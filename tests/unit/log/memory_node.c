@@ -357,10 +357,16 @@ static enum storage_status append_now(void *self, struct storage_file *file,
 {
     struct memory_node *node = self;
     enum storage_status status;
-    (void)pending;
     node->append_calls++;
     if (file->poisoned)
         return STORAGE_POISONED;
+    if (node->slow) {
+        pending->offset = file->inode->size;
+        pending->buffers = buffers;
+        pending->buffer_count = buffer_count;
+        submit_request(self, pending);
+        return STORAGE_PENDING;
+    }
     if (take_failure(node, STORAGE_WRITE, &status)) {
         file->poisoned = status == STORAGE_IO;
         return status;

@@ -64,6 +64,7 @@ struct memory_node {
     } failure[MEMORY_NODE_OPERATIONS];
     uint64_t calls[MEMORY_NODE_OPERATIONS];
     uint64_t append_calls;
+    bool slow; /* append answers PENDING */
     bool cold; /* read_now answers NOT_RESIDENT */
     struct diagnostics diagnostics;
     char last_line[512];
