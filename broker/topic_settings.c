@@ -47,7 +47,12 @@ void topic_settings_resolve(struct topic_config *config, const struct broker *br
     struct arena arena;
     arena_init(&arena, scratch, MEMORY_SCRATCH, 0);
     struct config_layers layers = settings_layers(broker, image, topic, &arena);
-    topic_config_resolve(config, &layers, &arena);
+    bool is_static = layers.dynamic_broker->count == 0 && layers.dynamic_cluster->count == 0;
+    /* At start this runs for every partition: without dynamic entries the file is resolved. */
+    if (is_static)
+        topic_config_override(config, &broker->config->topic_defaults, layers.topic, &arena);
+    else
+        topic_config_resolve(config, &layers, &arena);
     /* Texts would point into the image, which does not live as long as the replica. */
     config->leader_throttled_replicas = VIEW_NULL;
     config->follower_throttled_replicas = VIEW_NULL;

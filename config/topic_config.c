@@ -1,6 +1,6 @@
 /*
  * Numbers and booleans go through a table of key and member; what needs translation (lists, closed
- * choices, durability) is set by hand behind it.
+ * choices) is set by hand, and what several keys decide together is derived last.
  */
 #include "config/topic_config.h"
 
@@ -50,16 +50,6 @@ static const struct topic_member members[] = {
     MEMBER("unclean.leader.election.enable", unclean_leader_election_enable),
 };
 
-static struct config_value topic_value(const char *name, const struct config_layers *layers,
-                                       struct arena *arena)
-{
-    struct config_chain chain;
-    const struct config_definition *row = config_find(CONFIG_SCOPE_TOPIC, view_of_string(name));
-    klamm_assert(row != NULL);
-    config_chain_build(&chain, row->name, row, layers);
-    return config_chain_value(&chain, row, NULL, arena);
-}
-
 static enum topic_compression compression_of(struct view text)
 {
     static const struct {
@@ -77,45 +67,87 @@ static enum topic_compression compression_of(struct view text)
     return TOPIC_COMPRESSION_PRODUCER;
 }
 
-/* Throttled replicas exist only as overrides of the topic; their text outlives the scratch. */
-static struct view throttled(const struct config_layers *layers, const char *name)
+static bool is_named(struct view name, const char *text)
 {
-    struct view text = config_set_get(layers->topic, view_of_string(name));
-    return view_is_null(text) ? VIEW_LITERAL("") : text;
+    return view_equal(name, view_of_string(text));
 }
 
-/* flush.messages=1 means sync; a broker-wide 1 as well, since the field is resolved already. */
-static enum topic_durability durability_of(const struct topic_config *config, struct view text)
+/* Sets what a key of any kind but plain ones stands for. */
+static void set_translated(struct topic_config *config, struct view name,
+                           const struct config_value *value)
 {
-    if (config->flush_messages == 1 || !view_equal(text, VIEW_LITERAL("cache")))
-        return TOPIC_DURABILITY_SYNC;
-    return TOPIC_DURABILITY_CACHE;
+    if (is_named(name, "cleanup.policy")) {
+        config->cleanup_delete = config_list_has(&value->list, VIEW_LITERAL("delete"));
+        config->cleanup_compact = config_list_has(&value->list, VIEW_LITERAL("compact"));
+    } else if (is_named(name, "compression.type")) {
+        config->compression_type = compression_of(value->text);
+    } else if (is_named(name, "message.timestamp.type")) {
+        config->message_timestamp_type = is_named(value->text, "LogAppendTime")
+                                             ? TOPIC_TIMESTAMP_LOG_APPEND
+                                             : TOPIC_TIMESTAMP_CREATE;
+    } else if (is_named(name, "klamm.durability")) {
+        config->durability_setting =
+            is_named(value->text, "cache") ? TOPIC_DURABILITY_CACHE : TOPIC_DURABILITY_SYNC;
+    }
+}
+
+static void set_member(struct topic_config *config, struct view name,
+                       const struct config_value *value)
+{
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (is_named(name, members[i].name)) {
+            config_value_store(value, (char *)config + members[i].offset);
+            return;
+        }
+    }
+    set_translated(config, name, value);
+}
+
+/* What follows from several keys, or exists only as an override; needs all members set. */
+static void derive(struct topic_config *config, const struct config_set *overrides)
+{
+    int64_t size;
+    struct view text = config_set_get(overrides, VIEW_LITERAL("internal.segment.bytes"));
+    if (!view_is_null(text) && text_parse_i64(text_trim(text), 1, INT32_MAX, &size))
+        config->segment_bytes = (int32_t)size;
+    struct view leader =
+        config_set_get(overrides, VIEW_LITERAL("leader.replication.throttled.replicas"));
+    struct view follower =
+        config_set_get(overrides, VIEW_LITERAL("follower.replication.throttled.replicas"));
+    config->leader_throttled_replicas = view_is_null(leader) ? VIEW_LITERAL("") : leader;
+    config->follower_throttled_replicas = view_is_null(follower) ? VIEW_LITERAL("") : follower;
+    config->durability =
+        config->flush_messages == 1 ? TOPIC_DURABILITY_SYNC : config->durability_setting;
 }
 
 void topic_config_resolve(struct topic_config *config, const struct config_layers *layers,
                           struct arena *arena)
 {
+    struct config_definitions all = config_all(CONFIG_SCOPE_TOPIC);
     *config = (struct topic_config){0};
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        struct config_value value = topic_value(members[i].name, layers, arena);
-        klamm_assert(!value.is_null);
-        config_value_store(&value, (char *)config + members[i].offset);
+    for (size_t i = 0; i < all.count; i++) {
+        struct config_chain chain;
+        config_chain_build(&chain, all.rows[i].name, &all.rows[i], layers);
+        struct config_value value = config_chain_value(&chain, &all.rows[i], NULL, arena);
+        if (!value.is_null)
+            set_member(config, all.rows[i].name, &value);
     }
-    struct config_value internal_size = topic_value("internal.segment.bytes", layers, arena);
-    if (!internal_size.is_null && internal_size.integer > 0)
-        config->segment_bytes = (int32_t)internal_size.integer;
-    struct config_value policy = topic_value("cleanup.policy", layers, arena);
-    config->cleanup_delete = config_list_has(&policy.list, VIEW_LITERAL("delete"));
-    config->cleanup_compact = config_list_has(&policy.list, VIEW_LITERAL("compact"));
-    config->compression_type = compression_of(topic_value("compression.type", layers, arena).text);
-    bool append_time = view_equal(topic_value("message.timestamp.type", layers, arena).text,
-                                  VIEW_LITERAL("LogAppendTime"));
-    config->message_timestamp_type =
-        append_time ? TOPIC_TIMESTAMP_LOG_APPEND : TOPIC_TIMESTAMP_CREATE;
-    config->leader_throttled_replicas = throttled(layers, "leader.replication.throttled.replicas");
-    config->follower_throttled_replicas =
-        throttled(layers, "follower.replication.throttled.replicas");
-    config->durability = durability_of(config, topic_value("klamm.durability", layers, arena).text);
+    derive(config, layers->topic);
+}
+
+void topic_config_override(struct topic_config *config, const struct topic_config *base,
+                           const struct config_set *overrides, struct arena *arena)
+{
+    *config = *base;
+    for (size_t i = 0; overrides && i < overrides->count; i++) {
+        struct config_value value;
+        struct view error;
+        const struct config_definition *row =
+            config_find(CONFIG_SCOPE_TOPIC, overrides->entries[i].name);
+        if (row && config_value_parse(row, overrides->entries[i].value, &value, &error, arena))
+            set_member(config, row->name, &value);
+    }
+    derive(config, overrides);
 }
 
 void topic_config_default(struct topic_config *config, struct arena *arena)

@@ -162,6 +162,59 @@ static void one_message_a_flush_means_sync(void **state)
     assert_int_equal(config.durability, TOPIC_DURABILITY_SYNC);
 }
 
+static void overrides_on_a_resolved_base_equal_a_full_resolution(void **state)
+{
+    (void)state;
+    static const char *const overrides[][2] = {
+        {"retention.ms", "5"},
+        {"cleanup.policy", "compact"},
+        {"flush.messages", "1000"},
+        {"flush.messages", "1"},
+        {"klamm.durability", "sync"},
+        {"klamm.durability", "cache"},
+        {"compression.type", "lz4"},
+        {"segment.bytes", "2000000"},
+        {"internal.segment.bytes", "9"},
+        {"retention.ms", "bad"},
+        {"no.such", "1"},
+        {"preallocate", "true"},
+        {"min.cleanable.dirty.ratio", "0.1"},
+        {"message.timestamp.type", "LogAppendTime"},
+        {"leader.replication.throttled.replicas", "0:1"},
+    };
+    static const char *const bases[][2] = {{"log.flush.interval.messages", "1"},
+                                           {"klamm.durability", "cache"},
+                                           {"log.roll.hours", "1"}};
+    for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+        struct config_set file = set_of(bases[i][0], bases[i][1]);
+        struct config_layers layers = {.file = &file};
+        struct topic_config base;
+        topic_config_resolve(&base, &layers, &arena);
+        for (size_t j = 0; j < sizeof(overrides) / sizeof(overrides[0]); j++) {
+            struct config_set topic = set_of(overrides[j][0], overrides[j][1]);
+            struct topic_config whole;
+            struct topic_config quick;
+            layers.topic = &topic;
+            topic_config_resolve(&whole, &layers, &arena);
+            topic_config_override(&quick, &base, &topic, &arena);
+            layers.topic = NULL;
+            assert_int_equal(whole.cleanup_delete, quick.cleanup_delete);
+            assert_int_equal(whole.cleanup_compact, quick.cleanup_compact);
+            assert_int_equal(whole.compression_type, quick.compression_type);
+            assert_int_equal(whole.flush_messages, quick.flush_messages);
+            assert_int_equal(whole.message_timestamp_type, quick.message_timestamp_type);
+            assert_true(whole.min_cleanable_dirty_ratio == quick.min_cleanable_dirty_ratio);
+            assert_int_equal(whole.preallocate, quick.preallocate);
+            assert_int_equal(whole.retention_ms, quick.retention_ms);
+            assert_int_equal(whole.segment_bytes, quick.segment_bytes);
+            assert_int_equal(whole.segment_ms, quick.segment_ms);
+            assert_int_equal(whole.durability, quick.durability);
+            assert_true(
+                view_equal(whole.leader_throttled_replicas, quick.leader_throttled_replicas));
+        }
+    }
+}
+
 static void contradicting_overrides_are_refused(void **state)
 {
     (void)state;
@@ -225,6 +278,7 @@ int main(void)
         cmocka_unit_test(finer_units_win_and_coarser_ones_are_converted),
         cmocka_unit_test(choices_become_enums),
         cmocka_unit_test(one_message_a_flush_means_sync),
+        cmocka_unit_test(overrides_on_a_resolved_base_equal_a_full_resolution),
         cmocka_unit_test(contradicting_overrides_are_refused),
         cmocka_unit_test(sets_sort_deduplicate_and_remove),
     };
