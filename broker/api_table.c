@@ -11,10 +11,17 @@
 #define ROWS(row) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_CREATE_PARTITIONS, create_partitions) \
+    row(API_KEY_CREATE_TOPICS, create_topics) \
     row(API_KEY_DELETE_RECORDS, delete_records) \
+    row(API_KEY_DELETE_TOPICS, delete_topics) \
+    row(API_KEY_DESCRIBE_CLUSTER, describe_cluster) \
     row(API_KEY_DESCRIBE_CONFIGS, describe_configs) \
     row(API_KEY_DESCRIBE_LOG_DIRS, describe_log_dirs) \
     row(API_KEY_DESCRIBE_PRODUCERS, describe_producers) \
+    row(API_KEY_DESCRIBE_QUORUM, describe_quorum) \
+    row(API_KEY_DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions) \
+    row(API_KEY_ELECT_LEADERS, elect_leaders) \
     row(API_KEY_FETCH, fetch) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
@@ -23,7 +30,8 @@
     row(API_KEY_LIST_OFFSETS, list_offsets) \
     row(API_KEY_METADATA, metadata) \
     row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
-    row(API_KEY_PRODUCE, produce)
+    row(API_KEY_PRODUCE, produce) \
+    row(API_KEY_UPDATE_FEATURES, update_features)
 /* clang-format on */
 
 #define DECLARE(api_key, name) extern const struct api_row api_row_##name;

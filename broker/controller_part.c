@@ -5,13 +5,26 @@
 
 #include "broker/control.h"
 
-void controller_part_post(struct request *request, const void *message, size_t response_size)
+static void post(struct request *request, const void *message, size_t response_size)
 {
     struct controller_part *part = request_add_part(request, sizeof(*part));
     part->message = message;
+    part->version = request_version(request);
     part->response = request_get(request, 1, response_size);
     request_post_part(request, &part->part, 0);
     request_await_parts(request);
+}
+
+void controller_part_post(struct request *request, const void *message, size_t response_size)
+{
+    post(request, message, response_size);
+}
+
+void controller_part_post_until(struct request *request, const void *message, size_t response_size,
+                                int32_t timeout_ms)
+{
+    request_set_deadline(request, timeout_ms > 0 ? timeout_ms : 1);
+    post(request, message, response_size);
 }
 
 static void committed(struct controller_wait *wait, enum kafka_error error)
@@ -21,19 +34,28 @@ static void committed(struct controller_wait *wait, enum kafka_error error)
     part_done(&part->part, part->at);
 }
 
+bool controller_part_begin(struct controller_part *part, struct loop *at)
+{
+    struct control *control = at->owner;
+    part->at = at;
+    if (!control->has_controller ||
+        !controller_decide(&control->controller, &part->decision, &part->part.arena)) {
+        part->error = KAFKA_ERROR_NOT_CONTROLLER;
+        part_done(&part->part, at);
+        return false;
+    }
+    part->decision.version = part->version;
+    part->image = part->decision.image;
+    image_acquire(part->image);
+    return true;
+}
+
 void controller_part_run(struct part *part, struct loop *at, controller_part_decide decide)
 {
     struct controller_part *asked = container_of(part, struct controller_part, part);
     struct control *control = at->owner;
-    asked->at = at;
-    if (!control->has_controller ||
-        !controller_decide(&control->controller, &asked->decision, &part->arena)) {
-        asked->error = KAFKA_ERROR_NOT_CONTROLLER;
-        part_done(part, at);
+    if (!controller_part_begin(asked, at))
         return;
-    }
-    asked->image = asked->decision.image;
-    image_acquire(asked->image);
     decide(&asked->decision, asked->message, asked->response);
     asked->wait = (struct controller_wait){.done = committed};
     controller_commit(&control->controller, &asked->decision, &asked->wait);
@@ -52,4 +74,11 @@ struct controller_part *controller_part_of(struct request *request)
 {
     return container_of(container_of(request->parts.next, struct part, link),
                         struct controller_part, part);
+}
+
+void *controller_part_response(struct request *request, enum kafka_error *error)
+{
+    struct controller_part *part = controller_part_of(request);
+    *error = part->part.is_home ? part->error : KAFKA_ERROR_REQUEST_TIMED_OUT;
+    return *error == KAFKA_ERROR_NONE ? part->response : NULL;
 }

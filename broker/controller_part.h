@@ -9,7 +9,8 @@
  * Invariants:
  *  1. The response may borrow from the image of the decision; it is held until the part is returned
  *     after the answer is encoded.
- *  2. What was decided is carried out even when the connection is gone.
+ *  2. What was decided is carried out even when the connection is gone, or the deadline has passed
+ *     and the answer said REQUEST_TIMED_OUT.
  */
 #ifndef KLAMM_BROKER_CONTROLLER_PART_H
 #define KLAMM_BROKER_CONTROLLER_PART_H
@@ -20,6 +21,7 @@
 struct controller_part {
     struct part part;
     const void *message;    /* the decoded request; read on the control loop */
+    int16_t version;        /* of the request */
     void *response;         /* of the request's arena; written on the control loop */
     enum kafka_error error; /* why nothing was decided or committed */
     /* The control loop's. */
@@ -35,11 +37,21 @@ typedef void (*controller_part_decide)(struct decision *decision, const void *me
 
 /* From split: posts the part with `message` and room for a response, and awaits it. */
 void controller_part_post(struct request *request, const void *message, size_t response_size);
+/* The same with a deadline, after which the answer is REQUEST_TIMED_OUT. */
+void controller_part_post_until(struct request *request, const void *message, size_t response_size,
+                                int32_t timeout_ms);
 /* The row's `part`. */
 void controller_part_run(struct part *part, struct loop *at, controller_part_decide decide);
 /* The row's `release`. */
 void controller_part_release(struct part *part, struct loop *at);
+/*
+ * For a `part` that only reads: begins as controller_part_run does, without a commit. False when
+ * the controller is not active and the part is on its way home; else end with part_done.
+ */
+bool controller_part_begin(struct controller_part *part, struct loop *at);
 /* In join: the part of the request (there is one, and it is home). */
 struct controller_part *controller_part_of(struct request *request);
+/* In join with a deadline: the response, or NULL and the error for everything asked. */
+void *controller_part_response(struct request *request, enum kafka_error *error);
 
 #endif

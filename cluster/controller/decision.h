@@ -28,6 +28,7 @@ struct decision {
     struct arena *arena;
     struct metadata_records records;
     int64_t next_offset; /* of the first record, if there is any */
+    int16_t version;     /* of the request, where its meaning depends on it */
     bool failed;         /* memory ran out: nothing may be committed */
 };
 

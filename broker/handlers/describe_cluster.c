@@ -1,0 +1,66 @@
+/* DescribeCluster: the brokers and the controller, from the image that the shard shows. */
+#include "protocol/messages/describe_cluster.h"
+
+#include "broker/endpoint.h"
+#include "broker/request.h"
+#include "broker/shard.h"
+
+API_CODEC(describe_cluster);
+
+enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
+
+/* What may be done to the cluster; bit n is operation n. Nobody is kept from anything yet. */
+enum { CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 };
+
+static void list_brokers(struct request *request, struct describe_cluster_response *response)
+{
+    const struct describe_cluster_request *message = REQUEST_MESSAGE(describe_cluster, request);
+    const struct image *image = request->shard->image;
+    response->brokers = request_get(request, image->brokers.count, sizeof(*response->brokers));
+    struct image_walk walk;
+    image_walk_start(&image->brokers, &walk);
+    for (const struct image_node *node = image_walk_next_node(&walk); node;
+         node = image_walk_next_node(&walk)) {
+        struct endpoint endpoint;
+        bool is_wanted = !node->fenced || message->include_fenced_brokers;
+        if (!is_wanted || !endpoint_for_client(request, node, &endpoint))
+            continue;
+        response->brokers[response->brokers_count++] =
+            (struct describe_cluster_response_describe_cluster_broker){
+                .broker_id = node->id,
+                .host = endpoint.host,
+                .port = endpoint.port,
+                .rack = node->rack,
+                .is_fenced = node->fenced,
+            };
+    }
+}
+
+static void describe_cluster_split(struct request *request)
+{
+    const struct describe_cluster_request *message = REQUEST_MESSAGE(describe_cluster, request);
+    struct describe_cluster_response response;
+    describe_cluster_response_init(&response);
+    if (message->endpoint_type != ENDPOINT_BROKERS) {
+        response.error_code = message->endpoint_type == ENDPOINT_CONTROLLERS
+                                  ? KAFKA_ERROR_MISMATCHED_ENDPOINT_TYPE
+                                  : KAFKA_ERROR_UNSUPPORTED_ENDPOINT_TYPE;
+        response.error_message =
+            view_of_string(kafka_error_text((enum kafka_error)response.error_code));
+        request_respond(request, &response);
+        return;
+    }
+    response.endpoint_type = message->endpoint_type;
+    response.cluster_id = request->shard->image->cluster_id;
+    response.controller_id = request->shard->image->controller_id;
+    if (message->include_cluster_authorized_operations)
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    list_brokers(request, &response);
+    request_respond(request, &response);
+}
+
+const struct api_row api_row_describe_cluster = {
+    API_ROW(describe_cluster, API_KEY_DESCRIBE_CLUSTER),
+    .route = API_ROUTE_HERE,
+    .split = describe_cluster_split,
+};
