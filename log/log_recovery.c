@@ -76,7 +76,10 @@ bool log_load_drop_segments(struct log_load *load, uint32_t from)
         segment_deinit(segment, load->heap);
         load->segment_count--;
     }
-    return true;
+    /* Should they come back, they would follow what is appended in their place. */
+    return log_load_check(
+        load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
+        "removing segments");
 }
 
 /* ---- Listing --------------------------------------------------------------------------------- */
@@ -274,7 +277,8 @@ static bool take_active(struct log_load *load, struct segment *segment, uint32_t
 /* Whether the checkpoints make this segment one to be scanned. */
 static bool is_behind_recovery_point(const struct log_load *load, uint32_t place)
 {
-    if (load->clean)
+    /* A segment without a file was added here: creation was cut short before its first file. */
+    if (load->clean || load->segments[place].is_directory_unsynced)
         return false;
     return place + 1 == load->segment_count ||
            load->segments[place + 1].base_offset > load->recovery_point;

@@ -195,8 +195,12 @@ static enum storage_status cut_files(struct log_truncation *truncation,
     uint32_t kept = truncation->base_count;
     while (kept > 0 && (truncation->is_full || truncation->bases[kept - 1] > truncation->offset))
         kept--;
-    if (kept == 0)
-        return remove_behind(truncation, context, kept);
+    if (kept == 0) {
+        enum storage_status removed = remove_behind(truncation, context, kept);
+        if (removed != STORAGE_OK)
+            return removed;
+        return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
+    }
     struct cut cut;
     int64_t base_offset = truncation->bases[kept - 1];
     enum storage_status status = open_cut(truncation, storage, base_offset, &cut);
