@@ -20,10 +20,16 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The hash of one integer. */
+/*
+ * The hash of one integer. Different integers have different hashes under one seed; every bit of
+ * the hash depends on every bit of the integer.
+ */
 static inline uint64_t hash_u64(uint64_t seed, uint64_t value)
 {
-    return hash_fold(value ^ seed ^ 0x9e3779b97f4a7c15u, (seed | 1) ^ 0xd1b54a32d192ed02u);
+    uint64_t hash = value ^ (seed + 0x9e3779b97f4a7c15u) * 0xd1b54a32d192ed03u;
+    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9u;
+    hash = (hash ^ hash >> 27) * 0x94d049bb133111ebu;
+    return hash ^ hash >> 31;
 }
 
 /* The hash of a range of bytes; null and empty hash alike. */
