@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "protocol/batch_builder.h"
+#include "protocol/batch_reader.h"
 #include "protocol/control_record.h"
 
 static const struct batch_header full_header = {
@@ -345,6 +346,42 @@ static void lying_lengths_are_refused(void **state)
     }
 }
 
+static void a_reader_takes_any_codec(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct batch_reader reader;
+    heap_init_plain(&heap);
+    batch_reader_init(&reader, &heap);
+    for (unsigned codec = 0; codec < COMPRESSION_CODECS; codec++) {
+        struct heap builder_heap;
+        struct batch_builder builder;
+        struct batch_reader_record record;
+        struct batch_options options = BATCH_OPTIONS_DEFAULT;
+        options.base_offset = 70;
+        options.codec = (enum compression_codec)codec;
+        options.level = compression_level_default(options.codec);
+        struct view batch = build_two(&builder, &builder_heap, &options);
+        assert_int_equal(batch_reader_open(&reader, batch, 1000), COMPRESSION_OK);
+        assert_int_equal(batch_reader_next(&reader, &record), RECORD_OK);
+        assert_int_equal(record.offset, 70);
+        assert_int_equal(record.timestamp_ms, 1000);
+        assert_true(view_equal(record.record.key, VIEW_LITERAL("k")));
+        assert_int_equal(batch_reader_next(&reader, &record), RECORD_OK);
+        assert_int_equal(record.offset, 71);
+        assert_int_equal(record.timestamp_ms, 900);
+        assert_true(view_equal(record.record.value, VIEW_LITERAL("w")));
+        assert_int_equal(batch_reader_next(&reader, &record), RECORD_END);
+        if (codec != COMPRESSION_NONE) {
+            assert_int_equal(batch_reader_open(&reader, batch, 5), COMPRESSION_TOO_LARGE);
+            assert_int_equal(batch_reader_next(&reader, &record), RECORD_END);
+        }
+        batch_builder_deinit(&builder);
+    }
+    batch_reader_deinit(&reader);
+    assert_int_equal(heap.used[MEMORY_SCRATCH], 0);
+}
+
 static void markers_read_as_written(void **state)
 {
     (void)state;
@@ -419,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_builder_refuses_beyond_its_limit_and_stays_usable),
         cmocka_unit_test(records_are_refused_at_every_cut_and_wrong_count),
         cmocka_unit_test(lying_lengths_are_refused),
+        cmocka_unit_test(a_reader_takes_any_codec),
         cmocka_unit_test(markers_read_as_written),
         cmocka_unit_test(control_keys_take_newer_versions_and_unknown_types),
     };
