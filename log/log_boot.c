@@ -273,8 +273,8 @@ static enum storage_status take_marker(const struct job_context *context,
         return STORAGE_LIMIT;
     enum storage_status status = file_content_read(context->storage, path.text, context->heap,
                                                    MARKER_FILE_SIZE_MAX, &content);
-    if (status == STORAGE_NOT_FOUND)
-        return STORAGE_OK;
+    if (status == STORAGE_NOT_FOUND) /* names that a dead process made may be in memory only */
+        return storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, found->path.text, NULL);
     if (status != STORAGE_OK)
         return status;
     found->is_clean = true;
