@@ -246,11 +246,14 @@ static void set_wake_time(struct posix_loop *at, uint64_t next_ns, uint64_t now_
 /* Polls the kernel, sleeping when there is nothing to do. */
 static void wait_for_events(struct posix_loop *at)
 {
+    /* NONBLOCK alone goes on while events are active: a stream that nobody reads keeps it forever.
+     */
+    const int poll_once = EVLOOP_ONCE | EVLOOP_NONBLOCK;
     uint64_t next = loop_next_turn_ns(&at->loop);
     uint64_t now = posix_monotonic_ns();
     at->counters.polls++;
     if (next <= now || transport_posix_is_busy(&at->transport)) {
-        event_base_loop(at->base, EVLOOP_NONBLOCK);
+        event_base_loop(at->base, poll_once);
         return;
     }
     set_wake_time(at, next, now);
@@ -258,7 +261,7 @@ static void wait_for_events(struct posix_loop *at)
     atomic_thread_fence(memory_order_seq_cst);
     bool awake =
         has_arrivals(at) || atomic_load_explicit(&at->node->stopping, memory_order_relaxed);
-    event_base_loop(at->base, awake ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+    event_base_loop(at->base, awake ? poll_once : EVLOOP_ONCE);
     atomic_store_explicit(&at->sleeping, false, memory_order_relaxed);
 }
 
