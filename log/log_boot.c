@@ -216,6 +216,23 @@ static void check_identity(struct log_boot_job *boot, size_t index)
 }
 
 /* Writes meta.properties where it is missing, or where it is of version 0 or lacks ids. */
+/*
+ * Makes the names on the way to a directory durable: a process that made them may have died before
+ * it synced them. Directories above that may not be opened are not ours to sync.
+ */
+static enum storage_status sync_names(struct storage storage, const char *path)
+{
+    struct log_path part;
+    if (!log_path_set(&part, path))
+        return STORAGE_LIMIT;
+    for (char *slash; (slash = strrchr(part.text, '/')) != NULL && part.text[1] != 0;) {
+        slash[slash == part.text] = 0;
+        if (storage_run_path(storage, STORAGE_SYNC_DIRECTORY, part.text, NULL) == STORAGE_IO)
+            return STORAGE_IO;
+    }
+    return STORAGE_OK;
+}
+
 static void format_directory(struct log_boot_job *boot, const struct job_context *context,
                              size_t index)
 {
@@ -233,8 +250,9 @@ static void format_directory(struct log_boot_job *boot, const struct job_context
     found->meta.node_id = boot->node_id;
     if (uuid_is_zero(found->meta.directory_id))
         found->meta.directory_id = boot->new_directory_ids[index];
-    enum storage_status status =
-        log_directory_write_meta(context->storage, found->path.text, &found->meta);
+    enum storage_status status = sync_names(context->storage, found->path.text);
+    if (status == STORAGE_OK)
+        status = log_directory_write_meta(context->storage, found->path.text, &found->meta);
     if (status != STORAGE_OK)
         fail_directory(boot, context, found, "write meta.properties", status);
     else
