@@ -87,7 +87,7 @@ static void every_level_gives_back_what_it_got(void **state)
             expect_round_trip(COMPRESSION_GZIP, level, 20000);
     }
     for (int level = 1; level <= 17; level++)
-        expect_round_trip(COMPRESSION_LZ4, level, 70000);
+        expect_round_trip(COMPRESSION_LZ4, level, 65537);
     static const int zstd_levels[] = {-131072, -5, -1, 0, 1, 3, 7, 22};
     for (size_t i = 0; i < sizeof(zstd_levels) / sizeof(zstd_levels[0]); i++)
         expect_round_trip(COMPRESSION_ZSTD, zstd_levels[i], 70000);
