@@ -65,6 +65,10 @@ static enum job_progress deletion_step(struct job *job, const struct job_context
         for (int s = 0; s < SUFFIXES && deletion->status == STORAGE_OK; s++)
             deletion->status =
                 rename_file(deletion, context->storage, deletion->bases[i], segment_suffixes[s]);
+        /* Names may reach the disk in any order: each has to be there before the next may go. */
+        if (deletion->status == STORAGE_OK && !deletion->is_renamed)
+            deletion->status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
+                                                deletion->directory, NULL);
     }
     return JOB_FINISHED;
 }
