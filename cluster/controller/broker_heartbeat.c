@@ -13,7 +13,11 @@ static void add_change(struct decision *decision, const struct image_node *broke
     record.broker_epoch = broker->epoch;
     record.fenced = fenced;
     record.in_controlled_shutdown = in_controlled_shutdown;
-    decision_add(decision, METADATA_RECORD_BROKER_REGISTRATION_CHANGE, &record);
+    /* The lowest version that can say it, as Kafka writes it. */
+    int16_t version = in_controlled_shutdown ? 1 : 0;
+    if (!metadata_records_add(&decision->records, METADATA_RECORD_BROKER_REGISTRATION_CHANGE,
+                              version, &record))
+        decision->failed = true;
 }
 
 void decide_fence_broker(struct decision *decision, const struct image_node *broker)

@@ -307,7 +307,10 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
     return write_own(controller, &decision);
 }
 
-/* Features as this node declares them: what is finalized already must be inside its ranges. */
+/*
+ * Features as this node declares them: what is finalized already must be inside its ranges, and
+ * what it does not serve at all is left out.
+ */
 static int16_t declared_maximum(const struct image *image, const struct controller_feature *feature)
 {
     int16_t level = image_feature_level(image, feature->name);
@@ -323,10 +326,13 @@ static bool write_controller(struct controller *controller, struct arena *arena)
     struct register_controller_record_controller_endpoint endpoint = {voter->listener, voter->host,
                                                                       voter->port, 0};
     struct register_controller_record_controller_feature features[CONTROLLER_FEATURE_COUNT];
+    size_t count = 0;
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         const struct controller_feature *feature = controller_feature_at(i);
-        features[i] = (struct register_controller_record_controller_feature){
-            feature->name, feature->minimum, declared_maximum(decision.image, feature)};
+        int16_t maximum = declared_maximum(decision.image, feature);
+        if (maximum > 0)
+            features[count++] = (struct register_controller_record_controller_feature){
+                feature->name, feature->minimum, maximum};
     }
     struct register_controller_record record;
     register_controller_record_init(&record);
@@ -335,7 +341,7 @@ static bool write_controller(struct controller *controller, struct arena *arena)
     record.end_points = &endpoint;
     record.end_points_count = 1;
     record.features = features;
-    record.features_count = CONTROLLER_FEATURE_COUNT;
+    record.features_count = count;
     decision_add(&decision, METADATA_RECORD_REGISTER_CONTROLLER, &record);
     return write_own(controller, &decision);
 }
@@ -347,14 +353,19 @@ static bool write_registration(struct controller *controller, struct arena *aren
     if (!controller_decide(controller, &decision, arena))
         return false;
     struct broker_registration_request request = *controller->options.registration;
+    if (uuid_is_zero(request.incarnation_id))
+        request.incarnation_id = decision_new_id(&decision);
     struct broker_registration_request_feature features[CONTROLLER_FEATURE_COUNT];
+    size_t count = 0;
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         const struct controller_feature *feature = controller_feature_at(i);
-        features[i] = (struct broker_registration_request_feature){
-            feature->name, feature->minimum, declared_maximum(decision.image, feature)};
+        int16_t maximum = declared_maximum(decision.image, feature);
+        if (maximum > 0)
+            features[count++] = (struct broker_registration_request_feature){
+                feature->name, feature->minimum, maximum};
     }
     request.features = features;
-    request.features_count = CONTROLLER_FEATURE_COUNT;
+    request.features_count = count;
     struct broker_registration_response response;
     decide_broker_registration(&decision, &request, BROKER_REGISTRATION_REQUEST_VERSION_MAX, false,
                                &response);
