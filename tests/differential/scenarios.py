@@ -67,9 +67,9 @@ def api_versions(target, topic):
         if "SupportedFeatures" in answer:
             target.note(f"features v{version}", sorted(f["Name"] for f in
                                                       answer["SupportedFeatures"]))
-        for key in sorted(answer["ApiKeys"], key=lambda k: k["ApiKey"]):
-            target.note(f"range v{version} of {key['ApiKey']}",
-                        [key["MinVersion"], key["MaxVersion"]])
+        names = {api.key: name for name, api in wire.APIS.items()}
+        target.note(f"ranges v{version}", {names.get(key["ApiKey"], str(key["ApiKey"])): [
+            key["MinVersion"], key["MaxVersion"]] for key in answer["ApiKeys"]})
     for name, software in (("", "1"), ("a b", "1"), ("-a", "1"), ("a", ""), ("a-b.c", "1.0-x")):
         answer = target.call("ApiVersions", 3, {"ClientSoftwareName": name,
                                                 "ClientSoftwareVersion": software}, note=False)
@@ -81,7 +81,7 @@ def unsupported(target, topic):
     import struct
     for key, version in ((3, 99), (0, 2), (1, 3), (4, 0), (999, 0), (-1, 0), (18, 99), (18, -1)):
         connection = target.connect()
-        header = struct.pack(">hhih", key, version, 7, 1) + b"c"
+        header = struct.pack(">hhih", key, version, 7, 1) + b"c" + b"\0" * (version >= 3)
         connection.raw(struct.pack(">i", len(header)) + header)
         try:
             size = struct.unpack(">i", connection.receive(4))[0]
@@ -91,12 +91,12 @@ def unsupported(target, topic):
         target.note(f"key {key} version {version}", answer)
     for size in (-1, 0, 1, 7, 2000000000):
         connection = target.connect()
-        connection.raw(struct.pack(">i", size) + b"\0" * 7)
-        connection.socket.shutdown(1)
         try:
+            connection.raw(struct.pack(">i", size) + b"\0" * 7)
+            connection.socket.shutdown(1)
             connection.receive(4)
             answer = "answered"
-        except wire.Closed:
+        except (wire.Closed, OSError):
             answer = "closed"
         target.note(f"frame size {size}", answer)
     target.disconnect()
@@ -193,7 +193,7 @@ def delete_topics(target, topic):
             values = {"Topics": [{"Name": name}, {"Name": "missing-" + topic},
                                  {"Name": None, "TopicId": NOBODY}], "TimeoutMs": 20000}
         answer = target.call("DeleteTopics", version, values, note=False)
-        answer["Responses"].sort(key=lambda r: (r["Name"] or "", r["TopicId"].hex))
+        answer["Responses"].sort(key=lambda r: r["Name"] or "")
         target.note(f"DeleteTopics v{version}", answer)
         target.call("Metadata", 9, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": False},
                     "after delete")
@@ -254,7 +254,7 @@ def produce_bad_batches(target, topic):
     good = simple_batch()
     flipped = good[:70] + bytes([good[70] ^ 1]) + good[71:]
     cases = {
-        "null": None, "empty": b"", "short": good[:40], "cut": good[:-3],
+        "empty": b"", "short": good[:40], "cut": good[:-3],
         "two batches": good + good, "wrong crc": simple_batch(crc=1), "flipped": flipped,
         "base offset": simple_batch(base_offset=5), "count more": simple_batch(count=4, delta=3),
         "count less": simple_batch(count=2, delta=1), "delta wrong": simple_batch(delta=7),

@@ -93,6 +93,9 @@ class Target:
             self.disconnect()
             response = "<no answer>"
         self.learn(response)
+        if name == "Metadata" and isinstance(response, dict):
+            for topic in response["Topics"]:  # Kafka lists partitions in the order of a hash map
+                topic["Partitions"].sort(key=lambda part: part["PartitionIndex"])
         if note:
             self.note(f"{name} v{version} {label or ''}".strip(), response)
         return response
