@@ -26,6 +26,7 @@ void control_serve(struct control *control)
     if (control->state != CONTROL_STARTING)
         return;
     char message[512];
+    live_settings_start(&control->live, &control->publisher, &control->listeners, control->broker);
     if (!listeners_open(&control->listeners, message, sizeof(message))) {
         control_fail(control, message);
         return;

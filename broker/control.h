@@ -15,6 +15,7 @@
 
 #include "broker/broker.h"
 #include "broker/listeners.h"
+#include "broker/live_settings.h"
 #include "broker/shard_attach.h"
 #include "broker/shard_stop.h"
 #include "cluster/controller/controller.h"
@@ -41,6 +42,7 @@ struct control {
     uint64_t started_ns;
     struct arena arena; /* what start builds and the node keeps */
     struct listeners listeners;
+    struct live_settings live;
     struct log_boot_job boot;
     bool is_booting;
     struct directories directories;

@@ -73,6 +73,7 @@ void control_begin_stop(struct control *control)
         return; /* the step under way calls again */
     if (!control->shard_stops) {
         listeners_close(&control->listeners);
+        live_settings_stop(&control->live);
         stop_shards(control);
     } else if (control->has_controller) {
         controller_close(&control->controller);

@@ -10,7 +10,8 @@
 #include "base/text.h"
 #include "broker/shard.h"
 
-enum { LISTEN_BACKLOG = 4096 };
+/* More than Kafka's 50: a thousand clients that come back at once must not wait for resends. */
+enum { LISTEN_BACKLOG_DEFAULT = 4096 };
 
 static const uint64_t WARNING_INTERVAL_NS = UINT64_C(1000000000);
 
@@ -20,13 +21,65 @@ void listeners_init(struct listeners *listeners, struct loop *loop, const struct
     *listeners = (struct listeners){
         .loop = loop,
         .broker = broker,
-        .connection_limit = (uint32_t)settings->max_connections,
-        .address_limit = (uint32_t)settings->max_connections_per_ip,
     };
+    listeners_set_limits(listeners, settings);
     map_init(&listeners->by_address, loop->heap, MEMORY_CONNECTION, loop->seed);
     size_t count = broker->config->listener_count;
     listeners->sockets =
         heap_must_get(loop->heap, MEMORY_STATE, (count ? count : 1) * sizeof(*listeners->sockets));
+}
+
+/* Reads "host:count, ..."; what is not that is left out. */
+static void set_exceptions(struct listeners *listeners, struct view text)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < text.size; i++)
+        most += text.data[i] == ',';
+    size_t size = most * sizeof(*listeners->exceptions);
+    heap_put(listeners->loop->heap, MEMORY_STATE, listeners->exceptions,
+             listeners->exceptions_size);
+    listeners->exceptions = heap_must_get(listeners->loop->heap, MEMORY_STATE, size);
+    listeners->exceptions_size = size;
+    listeners->exception_count = 0;
+    for (struct view part; text_split(&text, ',', &part);) {
+        struct listener_exception *exception = &listeners->exceptions[listeners->exception_count];
+        part = text_trim(part);
+        size_t colon = part.size;
+        while (colon > 0 && part.data[colon - 1] != ':')
+            colon--;
+        int64_t limit;
+        if (colon > 0 &&
+            text_parse_i64(view_of(part.data + colon, part.size - colon), 0, INT32_MAX, &limit) &&
+            text_to_string(text_trim(view_of(part.data, colon - 1)), exception->host,
+                           sizeof(exception->host))) {
+            exception->limit = (uint32_t)limit;
+            listeners->exception_count++;
+        }
+    }
+}
+
+void listeners_set_limits(struct listeners *listeners, const struct broker_settings *settings)
+{
+    listeners->connection_limit = (uint32_t)settings->max_connections;
+    listeners->address_limit = (uint32_t)settings->max_connections_per_ip;
+    set_exceptions(listeners, settings->max_connections_per_ip_overrides);
+}
+
+/* The limit of connections from one address. */
+static uint32_t limit_of(const struct listeners *listeners, const struct address *peer)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    if (listeners->exception_count == 0)
+        return listeners->address_limit;
+    struct view host = view_of_string(address_format(peer, text, sizeof(text)));
+    while (host.size > 0 && host.data[host.size - 1] != ':')
+        host.size--;
+    host.size -= host.size > 0;
+    for (size_t i = 0; i < listeners->exception_count; i++) {
+        if (view_equal(host, view_of_string(listeners->exceptions[i].host)))
+            return listeners->exceptions[i].limit;
+    }
+    return listeners->address_limit;
 }
 
 /* One line a second at most: whoever is refused tries again at once. */
@@ -108,7 +161,7 @@ static void stream_accepted(struct listener *listener, const struct accepted_str
         return;
     }
     struct listener_address *counted = count_address(listeners, &accepted->peer);
-    if (counted->count > listeners->address_limit) {
+    if (counted->count > limit_of(listeners, &accepted->peer)) {
         listeners->counters.refused_by_address++;
         warn_refused(listeners, accepted, "max.connections.per.ip reached");
         uncount_address(listeners, counted);
@@ -129,6 +182,13 @@ static void stream_accepted(struct listener *listener, const struct accepted_str
 
 static const struct listener_events events = {.accepted = stream_accepted};
 
+static int backlog_of(const struct server_config *config)
+{
+    return server_config_is_set(config, "socket.listen.backlog.size")
+               ? config->settings.socket_listen_backlog_size
+               : LISTEN_BACKLOG_DEFAULT;
+}
+
 bool listeners_open(struct listeners *listeners, char *message, size_t capacity)
 {
     const struct server_config *config = listeners->broker->config;
@@ -143,7 +203,7 @@ bool listeners_open(struct listeners *listeners, char *message, size_t capacity)
         enum transport_status status = TRANSPORT_BAD_ADDRESS;
         if (text_to_string(wanted->host, host, sizeof(host)))
             status = transport_listen(listeners->loop->transport, &socket->listener, host,
-                                      (uint16_t)wanted->port, LISTEN_BACKLOG);
+                                      (uint16_t)wanted->port, backlog_of(config));
         if (status != TRANSPORT_OK) {
             snprintf(message, capacity, "cannot listen on %.*s://%.*s:%d: %s",
                      (int)wanted->name.size, (const char *)wanted->name.data,

@@ -27,6 +27,12 @@ struct listener_address {
     uint32_t count;
 };
 
+/* An address with a limit of its own. */
+struct listener_exception {
+    char host[ADDRESS_TEXT_SIZE]; /* as address_format writes it, without port */
+    uint32_t limit;
+};
+
 struct listener_counters {
     uint64_t accepted;
     uint64_t refused_total;      /* max.connections */
@@ -42,12 +48,17 @@ struct listeners {
     uint32_t per_shard[LOOP_COUNT_MAX]; /* by loop index */
     uint32_t connection_limit;
     uint32_t address_limit;
-    struct map by_address; /* key -> struct listener_address */
+    struct listener_exception *exceptions; /* max.connections.per.ip.overrides */
+    size_t exception_count;
+    size_t exceptions_size; /* bytes of the array */
+    struct map by_address;  /* key -> struct listener_address */
     struct listener_counters counters;
     uint64_t last_warning_ns;
 };
 
 void listeners_init(struct listeners *listeners, struct loop *loop, const struct broker *broker);
+/* Takes new limits of connections; who is connected stays. */
+void listeners_set_limits(struct listeners *listeners, const struct broker_settings *settings);
 /*
  * Opens every listener that serves clients. False with a text that names listener and reason; what
  * was opened is closed again.

@@ -6,6 +6,7 @@
 #include "broker/shard_metadata.h"
 
 #include "base/assert.h"
+#include "broker/live_settings.h"
 #include "broker/partition_open.h"
 #include "broker/partition_remove.h"
 #include "broker/shard.h"
@@ -89,6 +90,8 @@ static void apply_configs(struct shard *shard, const struct image_update *update
     for (uint32_t i = 0; i < delta->config_count; i++) {
         const struct image_config_change *change = &delta->configs[i];
         bool all = change->type == CONFIG_RESOURCE_BROKER;
+        if (all)
+            live_settings_apply_shard(shard, update->image);
         if (!all && change->type != CONFIG_RESOURCE_TOPIC)
             continue;
         list_for_each(link, &shard->replicas.replicas)
@@ -113,6 +116,8 @@ static void begin_next(struct shard *shard)
         apply_topic(shard, current, &delta->topics[i]);
     if (delta && shard->image)
         apply_configs(shard, current->update);
+    else if (!shard->image)
+        live_settings_apply_shard(shard, current->update->image);
     one_less(shard, current);
 }
 
