@@ -6,7 +6,8 @@
  *              A missing or damaged index makes its segment, and all behind it, not trusted
  *   snapshot   the newest producer snapshot at or below where reading begins
  *   replaying  headers of trusted segments behind the snapshot
- *   scanning   every batch of the segments that are not trusted: checks, indexes, epochs, producers
+ *   scanning   every batch of the segments that are not trusted: checks, indexes, epochs,
+ * producers; below the recovery point by headers alone, so the cost follows what came after it
  *   ending     log start, epochs against the ends
  */
 #include "log/log_recovery.h"
@@ -384,6 +385,7 @@ static void step_replaying(struct log_load *load)
     struct segment *segment = &load->segments[load->place];
     if (!open_scan(load, segment))
         return;
+    load->scan.skims = true;
     unsigned budget = PIECES_PER_STEP;
     struct view batch;
     enum log_scan_result result;
@@ -430,7 +432,7 @@ static const char *batch_fault(const struct log_load *load, const struct segment
                                struct view batch)
 {
     const uint8_t *header = batch.data;
-    if (!batch_crc_is_valid(batch))
+    if (batch.size == batch_size(header) && !batch_crc_is_valid(batch))
         return "checksum";
     if (batch_last_offset_delta(header) < 0 || batch_record_count(header) < 0 ||
         batch_record_count(header) > (int64_t)batch_last_offset_delta(header) + 1)
@@ -540,7 +542,8 @@ static void reset_segment(struct log_load *load, struct segment *segment)
  */
 static int64_t fault_offset(const struct log_load *load, struct view batch)
 {
-    if (batch.data && batch_crc_is_valid(batch) && batch_base_offset(batch.data) < load->log_end)
+    bool is_good = batch.data && (batch.size < batch_size(batch.data) || batch_crc_is_valid(batch));
+    if (is_good && batch_base_offset(batch.data) < load->log_end)
         return batch_base_offset(batch.data);
     return load->log_end;
 }
@@ -626,8 +629,12 @@ static void step_scanning(struct log_load *load)
     struct view bad = VIEW_NULL;
     enum log_scan_result result;
     const char *fault = NULL;
-    while ((result = log_scan_next(&load->scan, load->storage, &budget, &batch)) ==
-           LOG_SCAN_BATCH) {
+    for (;;) {
+        /* Below the recovery point the bytes are known to be durable: headers are enough. */
+        load->scan.skims = load->clean || load->log_end < load->recovery_point;
+        result = log_scan_next(&load->scan, load->storage, &budget, &batch);
+        if (result != LOG_SCAN_BATCH)
+            break;
         fault = batch_fault(load, segment, batch);
         if (fault) {
             bad = batch;
@@ -680,6 +687,13 @@ static void step_ending(struct log_load *load)
     }
     leader_epochs_truncate_end(&load->epochs, load->log_end);
     leader_epochs_truncate_start(&load->epochs, load->log_start);
+    /* Names that a dead process made may be in memory only; what is trusted from here on must stay.
+     */
+    if (!load->clean &&
+        !log_load_check(
+            load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
+            "syncing the directory"))
+        return;
     load->phase = LOG_LOAD_FINISHED;
 }
 

@@ -21,6 +21,13 @@ struct log_scan {
     size_t capacity;
     size_t used;   /* bytes in the buffer */
     size_t passed; /* of these, before `position` */
+    /*
+     * Set by the caller at any time: records are not looked at. A batch may then be given by its
+     * header alone (a view of BATCH_HEADER_SIZE bytes); control batches are always whole.
+     */
+    bool skims;
+    unsigned skim_reads_left; /* of the piece at work */
+    size_t last_size;         /* bytes of the batch before */
 };
 
 enum log_scan_result {

@@ -105,10 +105,16 @@ static void a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point(void 
         assert_int_equal(partition_log_end_offset(fixture->log), 4);
         assert_true(fixture->cut_bytes > 0);
         fixture_drop(fixture);
+        /* Below it nothing is cut: either the structure shows it, or nobody looks. */
         restart_with(fixture, log.data, log.size, 5);
-        assert_int_equal(fixture->open_status, LOG_OPEN_CORRUPT);
-        assert_null(fixture->log);
-        assert_true(fixture->message[0] != 0);
+        if (in_batch < 12 || in_batch == 16)
+            assert_int_equal(fixture->open_status, LOG_OPEN_CORRUPT);
+        if (fixture->open_status == LOG_OPEN_CORRUPT) {
+            assert_null(fixture->log);
+            assert_true(fixture->message[0] != 0);
+        } else {
+            assert_int_equal(partition_log_end_offset(fixture->log), 8);
+        }
         assert_int_equal(memory_node_file(&fixture->node, FIRST_LOG).size, log.size);
         log.data[i] ^= 0x40;
     }
@@ -352,6 +358,20 @@ static void producers_and_aborted_transactions_survive_any_stop(void **state)
     }
 }
 
+static void what_the_recovery_point_covers_is_not_read_again(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 20; i++)
+        fixture_write(fixture, 1, 100000);
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    restart_with(fixture, log.data, log.size, 18);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 20);
+    assert_in_range(fixture->scanned_bytes, 200000, 450000);
+    assert_int_equal(fixture_scan(fixture, 1 << 20), 20);
+    free(log.data);
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -360,6 +380,7 @@ int main(void)
         CLAIM(a_tail_torn_at_any_byte_is_cut_to_whole_batches),
         CLAIM(a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point),
         CLAIM(a_zero_tail_is_cut),
+        CLAIM(what_the_recovery_point_covers_is_not_read_again),
         CLAIM(later_segments_go_with_a_torn_one),
         CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
         CLAIM(indexes_made_again_equal_those_written_while_appending),
