@@ -29,7 +29,8 @@ struct log_model {
     size_t count, capacity;
     int64_t written_end;
     int64_t durable_end;
-    int64_t start_max; /* the log start was never seen above this */
+    int64_t start_max;  /* the log start was not seen above this in this life */
+    int64_t start_ever; /* nor above this in any */
 };
 
 void log_model_init(struct log_model *model, struct sim *sim);

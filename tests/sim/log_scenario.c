@@ -43,15 +43,19 @@ struct scenario {
     const struct scenario_options *options;
     struct random_stream random;
     struct log_model model;
+    struct log_model failed; /* batches whose append failed and that nothing has replaced yet */
     unsigned node;
     enum expectation expectation; /* of the last death */
     bool faults_allowed;          /* the device may fail in this life */
+    bool recovered;               /* this life has opened its log */
     bool verified;                /* this life has compared its log */
     bool failed_device;           /* this life saw a device error */
     bool stop_wanted;
     bool clean;            /* the last life ended by a clean stop */
     int64_t truncating_to; /* asked for and not done when the node died; -1: none */
     struct log_config config;
+    int32_t epoch;  /* the newest leader epoch of all lives */
+    bool truncates; /* this run cuts the log now and then */
     uint64_t operations;
     uint64_t appended, read, looked_up;
     struct life *life; /* of the running node; its memory is the node's */
@@ -83,7 +87,6 @@ struct pending_lookup {
     struct log_lookup lookup;
     struct life *life;
     int64_t start;
-    bool comparable; /* nothing was appended or cut meanwhile */
     uint64_t version;
 };
 
@@ -105,6 +108,7 @@ struct life {
     struct log_close close;
     struct directory_stop stop;
     bool stopping;
+    bool clean;       /* the directory was marked clean at boot */
     unsigned lookups; /* under way */
     unsigned warms;
     uint64_t version; /* changes with every append and cut */
@@ -160,15 +164,14 @@ static void check_producers(struct life *life)
     }
 }
 
-static void check_epochs(struct life *life)
+static void check_epochs(struct life *life, int64_t from)
 {
     const struct log_model *model = &life->scenario->model;
     const struct leader_epochs *epochs = partition_log_leader_epochs(life->log);
-    int64_t start = partition_log_start_offset(life->log);
     int64_t end = partition_log_end_offset(life->log);
     for (size_t i = 0; i < model->count; i++) {
         const struct model_batch *batch = &model->batches[i];
-        if (batch->base_offset < start || batch->base_offset >= end)
+        if (batch->base_offset < from || batch->base_offset >= end)
             continue;
         const struct leader_epoch *entry = leader_epochs_of_offset(epochs, batch->base_offset);
         int32_t expected = load_i32(BATCH_FIELD(batch->bytes, leader_epoch));
@@ -193,6 +196,12 @@ static void check_recovered(struct life *life)
     REQUIRE(life, end >= least, "the log ends at %lld after %s, %lld was promised", (long long)end,
             scenario->expectation == EXPECT_DURABLE_ONLY ? "a power cut" : "a crash",
             (long long)least);
+    for (size_t i = 0; i < scenario->failed.count && end > log_model_end(model); i++) {
+        const struct model_batch *batch = &scenario->failed.batches[i];
+        if (batch->base_offset == log_model_end(model))
+            log_model_add(model, batch->bytes, batch->size);
+    }
+    log_model_cut(&scenario->failed, 0);
     REQUIRE(life, end <= log_model_end(model), "the log ends at %lld, only %lld was ever appended",
             (long long)end, (long long)log_model_end(model));
     REQUIRE(life, log_model_boundary(model, end) == end, "the log ends inside the batch at %lld",
@@ -200,7 +209,7 @@ static void check_recovered(struct life *life)
     REQUIRE(life, start <= model->start_max,
             "the log starts at %lld, it was never moved above %lld", (long long)start,
             (long long)model->start_max);
-    if (scenario->clean)
+    if (life->clean)
         REQUIRE(life, start == model->start_max && life->open.scanned_bytes == 0,
                 "after a clean stop the log starts at %lld instead of %lld and scanned %llu bytes",
                 (long long)start, (long long)model->start_max,
@@ -208,9 +217,11 @@ static void check_recovered(struct life *life)
     log_model_cut(model, end);
     model->written_end = end;
     model->durable_end = partition_log_durable_end(life->log);
-    model->start_max = start;
+    scenario->recovered = true;
     check_producers(life);
-    check_epochs(life);
+    /* A log start that was not in a checkpoint yet may fall back, epochs below it do not return. */
+    check_epochs(life, model->start_ever);
+    model->start_max = start;
 }
 
 /* A lookup that nothing has overtaken equals a walk over all records. */
@@ -384,24 +395,43 @@ static void append_release(struct deferred *deferred)
     heap_put(heap, MEMORY_STATE, pending, sizeof(*pending));
 }
 
+/* A failed append may be found after a crash: its bytes may be in the file. */
+static void remember_failed(struct scenario *scenario, int64_t base_offset)
+{
+    const struct log_model *model = &scenario->model;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_batch *batch = &model->batches[i];
+        if (batch->base_offset >= base_offset)
+            log_model_add(&scenario->failed, batch->bytes, batch->size);
+    }
+}
+
 static void append_done(struct log_append *append)
 {
     struct pending_append *pending = container_of(append, struct pending_append, append);
     struct life *life = pending->life;
     struct log_model *model = &life->scenario->model;
+    TRACE(life, "append of %lld done: %d", (long long)append->base_offset, append->error);
     if (append->error == KAFKA_ERROR_NONE) {
         const struct model_batch *batch = log_model_find(model, append->base_offset);
         REQUIRE(life, batch && batch->last_offset == append->last_offset,
                 "an append of [%lld, %lld] ended that the model does not have",
                 (long long)append->base_offset, (long long)append->last_offset);
-        REQUIRE(life, append->base_offset >= model->written_end,
+        REQUIRE(life, life->changing || append->base_offset >= model->written_end,
                 "appends ended out of order at %lld", (long long)append->base_offset);
         REQUIRE(life, memcmp(batch->bytes, append->data, append->size) == 0,
                 "the bytes of an append at %lld changed", (long long)append->base_offset);
-        model->written_end = append->last_offset + 1;
+        log_model_cut(&life->scenario->failed, 0); /* rolled back, or it would not go on */
+        int64_t end = append->last_offset + 1;
+        if (life->changing && end > log_model_boundary(model, life->changing_to))
+            end = log_model_boundary(model, life->changing_to);
+        if (end > model->written_end)
+            model->written_end = end;
     } else {
         REQUIRE(life, append->error == KAFKA_ERROR_KAFKA_STORAGE_ERROR, "an append failed with %d",
                 append->error);
+        if (life->scenario->failed.count == 0)
+            remember_failed(life->scenario, append->base_offset);
         log_model_cut(model, append->base_offset);
         life->version++;
     }
@@ -492,6 +522,10 @@ static void operate_retry(struct life *life)
     options.base_sequence = info.last_sequence - info.offset_delta;
     struct pending_append *pending = build_batch(life, &options, info.offset_delta + 1);
     enum log_append_result result = partition_log_append(life->log, &pending->append);
+    if (partition_log_is_failed(life->log) || partition_log_is_out_of_space(life->log)) {
+        loop_defer(life->loop, &pending->release); /* it wrote the queue first */
+        return;
+    }
     REQUIRE(life, result == LOG_APPEND_DUPLICATE,
             "a retry of producer %lld, sequence %d, was not recognised (%d)", (long long)id,
             info.last_sequence, result == LOG_APPEND_REFUSED ? (int)pending->append.error : 0);
@@ -518,7 +552,9 @@ static void operate_read(struct life *life)
 
 static void operate_lookup(struct life *life)
 {
-    if (life->lookups >= 2 || life->changing || partition_log_is_failed(life->log))
+    if (life->lookups >= 2 || life->changing ||
+        partition_log_written_end(life->log) != partition_log_end_offset(life->log) ||
+        partition_log_is_failed(life->log))
         return;
     struct pending_lookup *pending =
         heap_must_get(life->loop->heap, MEMORY_STATE, sizeof(*pending));
@@ -553,7 +589,7 @@ static void change_done(struct log_change *change)
             "a cut at %lld ended at %lld instead of %lld", (long long)life->changing_to,
             (long long)partition_log_end_offset(life->log), (long long)log_model_end(model));
     check_producers(life);
-    check_epochs(life);
+    check_epochs(life, model->start_ever);
 }
 
 static void operate_truncate(struct life *life)
@@ -562,8 +598,8 @@ static void operate_truncate(struct life *life)
     struct log_model *model = &scenario->model;
     int64_t start = partition_log_start_offset(life->log);
     int64_t end = partition_log_end_offset(life->log);
-    if (life->changing || partition_log_is_failed(life->log) || end <= start || life->warms > 0 ||
-        life->lookups > 0)
+    if (!scenario->truncates || life->changing || partition_log_is_failed(life->log) ||
+        end <= start || life->warms > 0 || life->lookups > 0)
         return;
     int64_t low = end - 1 - (int64_t)random_below(&scenario->random, 60);
     int64_t offset = low < start ? start : low;
@@ -634,7 +670,7 @@ static void operate(struct life *life)
     else if (draw < 95)
         partition_log_roll(life->log);
     else if (draw < 97)
-        partition_log_begin_epoch(life->log, ++life->epoch);
+        partition_log_begin_epoch(life->log, life->epoch = ++life->scenario->epoch);
     else
         partition_log_maintain(life->log, false);
     if (!life->changing)
@@ -642,6 +678,8 @@ static void operate(struct life *life)
     int64_t start = partition_log_start_offset(life->log);
     if (start > life->scenario->model.start_max)
         life->scenario->model.start_max = start;
+    if (start > life->scenario->model.start_ever)
+        life->scenario->model.start_ever = start;
 }
 
 static void stop_begin(struct life *life);
@@ -702,6 +740,8 @@ static void log_closed(struct log_close *close, bool clean)
     if (clean) {
         model->durable_end = log_model_end(model);
         model->start_max = close->log_start_offset;
+        if (model->start_ever < model->start_max)
+            model->start_ever = model->start_max;
     }
     life->stop = (struct directory_stop){.done = owner_stopped, .is_clean = clean};
     directory_owner_stop(&life->owner, &life->stop);
@@ -740,6 +780,7 @@ static void told_durable(void *owner, int64_t durable_end)
 {
     struct life *life = owner;
     struct log_model *model = &life->scenario->model;
+    TRACE(life, "durable %lld", (long long)durable_end);
     if (life->changing && durable_end > log_model_boundary(model, life->changing_to))
         durable_end = log_model_boundary(model, life->changing_to);
     REQUIRE(life, durable_end <= log_model_end(model), "durable up to %lld, which nobody appended",
@@ -775,7 +816,7 @@ static void log_opened(struct log_open_job *job)
     }
     life->log = job->log;
     life->scenario->life = life;
-    life->epoch = partition_log_latest_epoch(job->log) + 1;
+    life->epoch = ++life->scenario->epoch;
     check_recovered(life);
     partition_log_begin_epoch(life->log, life->epoch);
     scan_start(life, &life->scans[0], partition_log_start_offset(life->log), true,
@@ -802,9 +843,11 @@ static void boot_done(struct job *job)
         return;
     }
     const struct log_directory_found *found = &life->boot.found[0];
-    REQUIRE(life,
-            found->is_clean == scenario->clean || scenario->faults_allowed || !found->is_clean,
+    /* A life that died while it booted may have taken the marker of the one before away. */
+    REQUIRE(life, !found->is_clean || scenario->clean,
             "the directory is marked clean after a crash");
+    life->clean = found->is_clean;
+    scenario->clean = false;
     directory_owner_init(&life->owner, life->loop, 0, found, NULL, owner_failed, life);
     directory_shard_init(&life->directory, life->loop, 0, found->path.text, &life->owner, NULL,
                          NULL, NULL);
@@ -927,7 +970,6 @@ static void end_life(struct scenario *scenario, bool power_cut)
             sim_power_cut(sim, scenario->node);
         else
             sim_crash(sim, scenario->node);
-        scenario->clean = false;
     }
     scenario->life = NULL;
 }
@@ -936,7 +978,8 @@ static void live(struct scenario *scenario, bool last)
 {
     struct sim *sim = scenario->sim;
     struct random_stream *random = &scenario->random;
-    scenario->verified = scenario->failed_device = scenario->stop_wanted = false;
+    scenario->recovered = scenario->verified = false;
+    scenario->failed_device = scenario->stop_wanted = false;
     draw_faults(scenario);
     if (last) {
         *sim_node_faults(sim, scenario->node) =
@@ -945,18 +988,22 @@ static void live(struct scenario *scenario, bool last)
     }
     bool power_cut = random_chance(random, 1, 2);
     bool crash_at_call = !last && random_chance(random, 1, 2);
+    if (scenario->options->chatty) {
+        const struct sim_faults *faults = sim_node_faults(sim, scenario->node);
+        fprintf(stderr, "life: %s%s pending %u miss %u no space %u write %u sync %u read %u\n",
+                power_cut ? "power cut" : "crash", crash_at_call ? " at a call" : "",
+                faults->append_pending, faults->read_miss, faults->no_space, faults->write_error,
+                faults->sync_error, faults->read_error);
+        sim_print_files(sim, scenario->node);
+    }
     sim_start(sim, scenario->node);
     if (crash_at_call)
         sim_crash_at_storage_call(sim, scenario->node,
                                   1 + random_below(random, UINT64_C(1) << random_below(random, 12)),
                                   power_cut);
-    bool was_clean = scenario->clean;
     bool reached = sim_run_to(sim, has_verified_or_died, scenario, sim_now_ns(sim) + open_limit_ns);
     sim_require(sim, reached, "the log did not open within %llu s",
                 (unsigned long long)(open_limit_ns / 1000000000));
-    /* The marker is gone once a start got far enough; a death before that may leave it. */
-    if (was_clean && scenario->verified)
-        scenario->clean = false;
     uint64_t until = sim_now_ns(sim) + (random_below(random, 2000) + 1) * 1000000;
     sim_run_to(sim, has_ended, scenario, until);
     if (sim_is_running(sim, scenario->node) && !scenario->failed_device &&
@@ -972,7 +1019,11 @@ static void live(struct scenario *scenario, bool last)
     }
     bool was_power = power_cut || scenario->failed_device;
     end_life(scenario, power_cut);
-    scenario->expectation = was_power ? EXPECT_DURABLE_ONLY : EXPECT_NOTHING_LOST;
+    /* What an earlier power cut took is still missing when nobody has looked meanwhile. */
+    if (was_power)
+        scenario->expectation = EXPECT_DURABLE_ONLY;
+    else if (scenario->recovered)
+        scenario->expectation = EXPECT_NOTHING_LOST;
 }
 
 void log_scenario_run(struct sim *sim, const struct scenario_options *options)
@@ -980,7 +1031,9 @@ void log_scenario_run(struct sim *sim, const struct scenario_options *options)
     struct scenario scenario = {.sim = sim, .options = options, .truncating_to = -1};
     random_init(&scenario.random, sim_seed(sim), 1000);
     log_model_init(&scenario.model, sim);
+    log_model_init(&scenario.failed, sim);
     draw_config(&scenario);
+    scenario.truncates = options->truncates && random_chance(&scenario.random, 1, 2);
     scenario.node = sim_add_node(
         sim, &(struct sim_node_spec){
                  .loops = 1, .boot = boot, .argument = &scenario, .chatty = options->chatty});
@@ -990,4 +1043,5 @@ void log_scenario_run(struct sim *sim, const struct scenario_options *options)
     live(&scenario, true);
     sim_note(sim, &scenario.operations, sizeof(scenario.operations));
     log_model_deinit(&scenario.model);
+    log_model_deinit(&scenario.failed);
 }

@@ -64,6 +64,10 @@ static bool parse(struct command *command, int count, char **arguments)
             command->twice = true;
             continue;
         }
+        if (strcmp(option, "--truncate") == 0) {
+            command->options.truncates = true;
+            continue;
+        }
         if (strcmp(option, "--abort") == 0) {
             command->aborts = true;
             continue;

@@ -8,6 +8,7 @@
 struct scenario_options {
     uint64_t test_points; /* bit per enum test_point; only in builds with test points */
     bool chatty;
+    bool truncates; /* log: cuts too */
 };
 
 /* Ends normally or by sim_fail. */

@@ -98,6 +98,8 @@ uint64_t sim_node_memory(const struct sim *sim, unsigned node);
 
 /* What a file holds now, as the node would read it; NULL when there is none. */
 const uint8_t *sim_file(const struct sim *sim, unsigned node, const char *path, uint64_t *size);
+/* All files with their sizes in the cache and on the platter, to standard error. */
+void sim_print_files(const struct sim *sim, unsigned node);
 /* Changes a byte of a file as rot would, in memory and on the platter. */
 bool sim_rot(struct sim *sim, unsigned node, const char *path, uint64_t offset, uint8_t flip);
 

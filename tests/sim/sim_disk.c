@@ -8,6 +8,8 @@
  */
 #include "tests/sim/sim_disk.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
 
 static char *copy_text(struct sim_disk *disk, const char *text)
@@ -132,6 +134,7 @@ struct sim_disk *sim_disk_create(struct sim_node *node)
     disk->node = node;
     list_init(&disk->inodes);
     list_init(&disk->changes);
+    list_init(&disk->syncs);
     disk->root = inode_create(disk, true);
     return disk;
 }
@@ -335,7 +338,14 @@ void sim_inode_truncate(struct sim_disk *disk, struct sim_inode *inode, uint64_t
     inode_reserve(disk, inode, size);
     disk->used = disk->used - inode->size + size;
     if (size < inode->size) {
-        inode->cuts++;
+        list_for_each(link, &disk->syncs)
+        {
+            struct sim_sync *sync = container_of(link, struct sim_sync, link);
+            if (sync->inode != inode || sync->size < size)
+                continue;
+            sync->size = size;
+            sync->was_cut = true;
+        }
         memset(inode->cache + size, 0, inode->size - size);
         mark_dirty(inode, size, inode->size);
     }
@@ -348,7 +358,7 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     struct sim_sync *sync = sim_get(sim, sizeof(*sync));
     sync->inode = inode;
     sync->size = inode->size;
-    sync->cuts = inode->cuts;
+    list_push_back(&disk->syncs, &sync->link);
     sync->sectors = inode->capacity / SECTOR_SIZE;
     if (sync->sectors > 0) {
         sync->taken = sim_get(sim, sync->sectors);
@@ -371,8 +381,8 @@ void sim_sync_end(struct sim_disk *disk, struct sim_sync *sync, bool kept)
         if (memcmp(inode->cache + i * SECTOR_SIZE, seen, SECTOR_SIZE) == 0)
             inode->dirty[i] = 0;
     }
-    /* A sync that overlapped a cut says nothing about the size. */
-    if (kept && sync->cuts == inode->cuts)
+    /* A sync that overlapped a cut does not make the cut durable, only what it left. */
+    if (kept && (!sync->was_cut || inode->platter_size < sync->size))
         inode->platter_size = sync->size;
     sim_sync_abandon(disk, sync);
 }
@@ -380,6 +390,7 @@ void sim_sync_end(struct sim_disk *disk, struct sim_sync *sync, bool kept)
 void sim_sync_abandon(struct sim_disk *disk, struct sim_sync *sync)
 {
     struct sim *sim = disk->node->sim;
+    list_remove(&sync->link);
     if (sync->sectors > 0) {
         sim_put(sim, sync->taken, sync->sectors);
         sim_put(sim, sync->data, sync->sectors * SECTOR_SIZE);
@@ -398,6 +409,7 @@ static bool keeps(struct random_stream *random, enum temper temper)
     return temper == TEMPER_COIN ? random_chance(random, 1, 2) : random_chance(random, 19, 20);
 }
 
+/* A sector that never held anything may hold anything; one that did is old or new, never torn. */
 static void tear_sector(struct random_stream *random, uint8_t *platter, const uint8_t *cache)
 {
     size_t kept = random_below(random, SECTOR_SIZE);
@@ -419,7 +431,7 @@ static void inode_power_cut(struct sim_disk *disk, struct sim_inode *inode, enum
             continue;
         if (keeps(random, temper))
             memcpy(platter, inode->cache + i * SECTOR_SIZE, SECTOR_SIZE);
-        else if (random_chance(random, 1, 4))
+        else if (i * SECTOR_SIZE >= low && random_chance(random, 1, 4))
             tear_sector(random, platter, inode->cache + i * SECTOR_SIZE);
         inode->dirty[i] = 0;
     }
@@ -523,4 +535,20 @@ bool sim_rot(struct sim *sim, unsigned node, const char *path, uint64_t offset, 
     inode->cache[offset] ^= flip;
     inode->platter[offset] ^= flip;
     return true;
+}
+
+static void print_files(const struct sim_inode *directory, int depth)
+{
+    for (size_t i = 0; i < directory->names.count; i++) {
+        const struct sim_inode *inode = directory->names.entries[i].inode;
+        fprintf(stderr, "%*s%s %llu/%llu\n", depth * 2, "", directory->names.entries[i].text,
+                (unsigned long long)inode->size, (unsigned long long)inode->platter_size);
+        if (inode->is_directory)
+            print_files(inode, depth + 1);
+    }
+}
+
+void sim_print_files(const struct sim *sim, unsigned node)
+{
+    print_files(sim->nodes[node]->disk->root, 1);
 }

@@ -52,7 +52,6 @@ struct sim_inode {
     size_t capacity; /* bytes of cache and platter, whole sectors */
     uint64_t size;   /* as the cache has it */
     uint64_t platter_size;
-    uint64_t cuts;    /* truncates so far */
     const void *lock; /* the open file that holds the lock */
     uint64_t lock_incarnation;
     /* A directory. */
@@ -65,6 +64,7 @@ struct sim_disk {
     struct sim_node *node;
     struct list inodes;
     struct list changes; /* sim_name_change, oldest first */
+    struct list syncs;   /* sim_sync, under way */
     struct sim_inode *root;
     uint64_t used; /* bytes of all files in the cache */
     uint64_t next_number;
@@ -72,9 +72,10 @@ struct sim_disk {
 
 /* What a sync has seen when it was submitted. */
 struct sim_sync {
+    struct list link; /* disk.syncs */
     struct sim_inode *inode;
-    uint64_t size;
-    uint64_t cuts;
+    uint64_t size; /* or the smallest since, when the file was cut meanwhile */
+    bool was_cut;
     size_t sectors;
     uint8_t *taken; /* a byte per sector: was dirty */
     uint8_t *data;  /* of all sectors */
