@@ -18,9 +18,14 @@
 #include "log/committer.h"
 
 #include "base/assert.h"
+#include "log/journal.h"
 #include "log/log_path.h"
 
-enum { SYNC_COUNT_DEFAULT = 8, JOURNAL_APPEND_DEFAULT = 64 * 1024 };
+enum {
+    SYNC_COUNT_DEFAULT = 8,
+    JOURNAL_APPEND_DEFAULT = 64 * 1024,
+    JOURNAL_PARTITIONS_MIN_DEFAULT = 4
+};
 
 #define FLUSH_INTERVAL_DEFAULT_NS  UINT64_C(1000000000)
 #define FLUSH_BYTES_DEFAULT        (UINT64_C(64) << 20)
@@ -64,9 +69,10 @@ static struct commit_file *file_of(struct list *link)
     return container_of(link, struct commit_file, link);
 }
 
-static void wake(struct committer *committer)
+void committer_wake(struct committer *committer)
 {
-    loop_defer(committer->loop, &committer->deferred);
+    if (!committer->is_running)
+        loop_defer(committer->loop, &committer->deferred);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -85,6 +91,8 @@ static void set_defaults(struct committer_options *options)
         options->journal_append_max = JOURNAL_APPEND_DEFAULT;
     if (options->journal_file_size == 0)
         options->journal_file_size = JOURNAL_FILE_SIZE_DEFAULT;
+    if (options->journal_partitions_min == 0)
+        options->journal_partitions_min = JOURNAL_PARTITIONS_MIN_DEFAULT;
 }
 
 void committer_init(struct committer *committer, struct loop *loop, const char *directory,
@@ -108,6 +116,8 @@ void committer_init(struct committer *committer, struct loop *loop, const char *
     timer_init(&committer->flush_timer, flush_tick);
     committer->syncs = heap_must_get(loop->heap, MEMORY_STATE,
                                      committer->options.sync_count_max * sizeof(*committer->syncs));
+    if (committer->options.is_journal_enabled)
+        committer->journal = journal_create(committer);
 }
 
 void committer_fail(struct committer *committer, enum storage_status status)
@@ -115,7 +125,7 @@ void committer_fail(struct committer *committer, enum storage_status status)
     if (committer->failure != STORAGE_OK)
         return;
     committer->failure = status == STORAGE_OK ? STORAGE_IO : status;
-    wake(committer);
+    committer_wake(committer);
 }
 
 /* ---- Partitions ------------------------------------------------------------------------------ */
@@ -167,11 +177,15 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
     partition->written_end = written_end;
     partition->synced_end = written_end;
     partition->durable_end = written_end;
+    partition->reported_end = written_end;
     partition->requested_end = 0;
     partition->sync_target = 0;
     partition->journal_start = 0;
     partition->journal_end = 0;
     partition->journal_written = 0;
+    partition->journal_closing_end = 0;
+    partition->journal_file = 0;
+    partition->journal_round = 0;
     partition->journal_barrier = 0;
     partition->generation = 1;
 }
@@ -200,6 +214,8 @@ void committer_remove_partition(struct commit_partition *partition, bool is_dele
     committer->membership_version++;
     if (!is_deleted)
         remember(committer, partition);
+    if (committer->journal)
+        journal_remove_partition(committer->journal, partition, is_deleted);
     void_syncs(committer, partition, NULL);
     for (uint32_t i = 0; i < committer->options.sync_count_max; i++) {
         if (committer->syncs[i].partition == partition)
@@ -211,11 +227,11 @@ void committer_remove_partition(struct commit_partition *partition, bool is_dele
     list_remove(&partition->report_link);
     list_remove(&partition->link);
     partition->committer = NULL;
-    wake(committer);
+    committer_wake(committer);
 }
 
 /* Computes the ends anew and remembers to tell when the durable end moved up. */
-static void update_ends(struct commit_partition *partition)
+void committer_update_ends(struct commit_partition *partition)
 {
     struct committer *committer = partition->committer;
     bool is_clean = list_is_empty(&partition->files);
@@ -223,12 +239,18 @@ static void update_ends(struct commit_partition *partition)
         is_clean ? partition->written_end : file_of(partition->files.next)->synced_end;
     if (is_clean)
         list_remove(&partition->dirty_link);
-    if (partition->synced_end > partition->durable_end) {
-        partition->durable_end = partition->synced_end;
-        list_remove(&partition->report_link);
-        list_push_back(&committer->reports, &partition->report_link);
-        wake(committer);
+    int64_t durable_end = partition->synced_end;
+    if (committer->journal) {
+        journal_release_synced(committer->journal, partition);
+        durable_end = journal_durable_end(partition);
     }
+    if (durable_end <= partition->durable_end || committer->failure != STORAGE_OK ||
+        !journal_is_barrier_durable(partition))
+        return;
+    partition->durable_end = durable_end;
+    list_remove(&partition->report_link);
+    list_push_back(&committer->reports, &partition->report_link);
+    committer_wake(committer);
 }
 
 static void enqueue(struct commit_partition *partition)
@@ -238,7 +260,7 @@ static void enqueue(struct commit_partition *partition)
         return;
     if (!list_is_linked(&partition->queue_link))
         list_push_back(&committer->queue, &partition->queue_link);
-    wake(committer);
+    committer_wake(committer);
 }
 
 static void set_target(struct commit_partition *partition, int64_t target)
@@ -246,6 +268,11 @@ static void set_target(struct commit_partition *partition, int64_t target)
     if (target > partition->sync_target)
         partition->sync_target = target;
     enqueue(partition);
+}
+
+void committer_want_sync(struct commit_partition *partition)
+{
+    set_target(partition, partition->written_end);
 }
 
 static void mark_dirty(struct commit_partition *partition, struct commit_file *file,
@@ -273,29 +300,37 @@ void committer_written(struct commit_partition *partition, struct commit_file *f
                        const struct storage_buffer *buffers, size_t buffer_count, size_t size)
 {
     struct committer *committer = partition->committer;
-    (void)position;
-    (void)buffers;
-    (void)buffer_count;
     klamm_assert(base_offset >= partition->written_end);
     klamm_assert(end_offset > base_offset);
+    int64_t start = partition->written_end;
     mark_dirty(partition, file, base_offset);
     file->written_end = end_offset;
     file->unsynced_bytes += size;
     committer->unsynced_bytes += size;
     partition->written_end = end_offset;
+    bool is_journaled = committer->journal &&
+                        journal_take_append(committer->journal, partition, file, start, end_offset,
+                                            position, buffers, buffer_count, size);
     if (end_offset - partition->synced_end >= partition->flush_messages ||
-        partition->requested_end > partition->durable_end)
+        (!is_journaled && partition->requested_end > partition->durable_end))
         set_target(partition, end_offset);
     if (committer->unsynced_bytes >= committer->options.flush_bytes)
-        wake(committer);
+        committer_wake(committer);
 }
 
 void committer_request(struct commit_partition *partition, int64_t up_to)
 {
     if (up_to > partition->requested_end)
         partition->requested_end = up_to;
-    if (up_to > partition->durable_end)
-        set_target(partition, up_to < partition->written_end ? up_to : partition->written_end);
+    if (up_to <= partition->durable_end)
+        return;
+    /* What the journal will hold needs only what lies before it to be synced. */
+    if (partition->committer->journal && journal_covers(partition)) {
+        if (partition->journal_start > partition->durable_end)
+            set_target(partition, partition->journal_start);
+        return;
+    }
+    set_target(partition, up_to < partition->written_end ? up_to : partition->written_end);
 }
 
 void committer_truncated(struct commit_partition *partition, int64_t offset)
@@ -314,11 +349,15 @@ void committer_truncated(struct commit_partition *partition, int64_t offset)
         partition->written_end = offset;
     if (partition->durable_end > offset)
         partition->durable_end = offset;
+    if (partition->reported_end > offset)
+        partition->reported_end = offset;
     if (partition->requested_end > offset)
         partition->requested_end = offset;
     if (partition->sync_target > offset)
         partition->sync_target = offset;
-    update_ends(partition);
+    if (partition->committer->journal)
+        journal_take_cut(partition->committer->journal, partition, JOURNAL_CUT, offset);
+    committer_update_ends(partition);
 }
 
 void committer_discard_file(struct commit_partition *partition, struct commit_file *file)
@@ -329,26 +368,27 @@ void committer_discard_file(struct commit_partition *partition, struct commit_fi
     if (!list_is_linked(&file->link))
         return;
     forget_file(partition, file);
-    update_ends(partition);
-    wake(partition->committer);
+    committer_update_ends(partition);
+    committer_wake(partition->committer);
 }
 
 bool committer_void_below(struct commit_partition *partition, int64_t offset)
 {
-    (void)offset;
+    if (partition->committer->journal)
+        journal_take_cut(partition->committer->journal, partition, JOURNAL_VOID, offset);
     return committer_is_void_durable(partition);
 }
 
 bool committer_is_void_durable(const struct commit_partition *partition)
 {
-    (void)partition;
-    return true;
+    return journal_is_barrier_durable(partition);
 }
 
 int64_t commit_partition_recovery_point(const struct commit_partition *partition)
 {
-    return partition->synced_end < partition->recovery_limit ? partition->synced_end
-                                                             : partition->recovery_limit;
+    int64_t point = partition->synced_end < partition->durable_end ? partition->synced_end
+                                                                   : partition->durable_end;
+    return point < partition->recovery_limit ? point : partition->recovery_limit;
 }
 
 bool commit_file_is_busy(const struct commit_file *file)
@@ -363,6 +403,9 @@ static void finish_stop(struct committer *committer)
     void (*stopped)(struct committer *) = committer->stopped;
     committer->stopped = NULL;
     timer_clear(&committer->flush_timer);
+    if (committer->journal)
+        journal_destroy(committer->journal);
+    committer->journal = NULL;
     list_for_each_safe(link, after, &committer->remembered)
         forget(committer, container_of(link, struct commit_remembered, link));
     heap_put(committer->loop->heap, MEMORY_STATE, committer->syncs,
@@ -375,7 +418,7 @@ void committer_stop(struct committer *committer, void (*stopped)(struct committe
 {
     klamm_assert(list_is_empty(&committer->partitions));
     committer->stopped = stopped;
-    wake(committer);
+    committer_wake(committer);
 }
 
 /* ---- Room ------------------------------------------------------------------------------------ */
@@ -388,7 +431,7 @@ bool committer_has_room(const struct committer *committer)
 void committer_wait_for_room(struct committer *committer, struct commit_room_wait *wait)
 {
     list_push_back(&committer->room_waits, &wait->link);
-    wake(committer);
+    committer_wake(committer);
 }
 
 void committer_cancel_wait(struct commit_room_wait *wait)
@@ -425,7 +468,7 @@ static void take_result(struct commit_sync *sync)
     if (file->synced_end == file->written_end)
         list_remove(&file->link);
     partition->dirty_since_ns = sync->started_ns;
-    update_ends(partition);
+    committer_update_ends(partition);
     if (list_is_linked(&partition->dirty_link)) {
         list_remove(&partition->dirty_link);
         list_push_back(&sync->committer->dirty, &partition->dirty_link);
@@ -446,7 +489,7 @@ static void finish_sync(struct commit_sync *sync)
     if (partition && committer->failure == STORAGE_OK)
         enqueue(partition);
     sync->events->release(partition, file);
-    wake(committer);
+    committer_wake(committer);
 }
 
 static void sync_done(struct commit_sync *sync, enum storage_status status)
@@ -602,6 +645,10 @@ static void tell_reports(struct committer *committer)
     for (struct list *link; (link = list_pop_front(&now)) != NULL;) {
         struct commit_partition *partition =
             container_of(link, struct commit_partition, report_link);
+        /* A truncation may have taken back what was to be told. */
+        if (partition->durable_end <= partition->reported_end)
+            continue;
+        partition->reported_end = partition->durable_end;
         partition->events->durable(partition, partition->durable_end);
     }
 }
@@ -629,12 +676,20 @@ static void run_deferred(struct deferred *deferred)
     tell_reports(committer);
     if (committer->failure != STORAGE_OK && !committer->is_failure_told)
         tell_failure(committer);
+    committer->is_running = true;
     if (committer->failure == STORAGE_OK) {
+        if (committer->journal)
+            journal_run(committer->journal);
         flush_much(committer);
         serve_queue(committer);
     }
+    committer->is_running = false;
+    if (!list_is_empty(&committer->reports) ||
+        (committer->failure != STORAGE_OK && !committer->is_failure_told))
+        committer_wake(committer);
     give_room(committer);
-    if (committer->stopped && committer->sync_count == 0)
+    if (committer->stopped && committer->sync_count == 0 &&
+        (!committer->journal || journal_stop(committer->journal)))
         finish_stop(committer);
 }
 
@@ -646,7 +701,8 @@ void committer_assert(const struct committer *committer)
         const struct commit_partition *partition =
             container_of(link, struct commit_partition, link);
         klamm_assert(commit_partition_recovery_point(partition) <= partition->synced_end);
-        klamm_assert(partition->synced_end <= partition->durable_end);
+        klamm_assert(partition->synced_end <= partition->durable_end ||
+                     committer->failure != STORAGE_OK || !journal_is_barrier_durable(partition));
         klamm_assert(partition->durable_end <= partition->written_end);
         list_for_each(file_link, &partition->files) bytes += file_of(file_link)->unsynced_bytes;
         klamm_assert(list_is_linked(&partition->dirty_link) == !list_is_empty(&partition->files));

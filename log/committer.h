@@ -11,7 +11,8 @@
  * deferred phase or on a completion, never inside a call of this module.
  *
  * Invariants:
- *  1. recovery point <= synced end <= written end, and synced end <= durable end <= written end.
+ *  1. recovery point <= synced end <= written end, and recovery point <= durable end <= written
+ *     end. Synced end <= durable end, unless a cut still waits for the journal (journal_barrier).
  *  2. Below the synced end every byte is durable in its segment file, and the directory entry of
  *     that file is too. Below the durable end it is there or in the journal.
  *  3. A sync proves nothing about a file that was truncated after the sync was submitted: results
@@ -82,6 +83,7 @@ struct commit_partition {
     int64_t recovery_limit;
     int64_t flush_messages; /* flush.messages; INT64_MAX: off */
     int64_t flush_ms;       /* flush.ms; INT64_MAX: off */
+    bool is_waited_for;     /* appends are waited for (sync durability): they may be journaled */
     /* The committer's; read them freely. */
     struct committer *committer; /* NULL when not added */
     struct list link;            /* committer.partitions */
@@ -92,12 +94,18 @@ struct commit_partition {
     int64_t written_end;
     int64_t synced_end;
     int64_t durable_end;
+    int64_t reported_end;  /* the last durable end that was told */
     int64_t requested_end; /* somebody waits for this to be durable */
     int64_t sync_target;   /* files are to be synced up to here */
-    int64_t journal_start; /* what the journal holds durably behind it is [start, end) */
+    /* The journal's: a chain of appends [start, written), durable in the journal up to `end`. */
+    int64_t journal_start;
     int64_t journal_end;
-    int64_t journal_written;  /* handed to the journal up to here, contiguous from journal_start */
-    uint64_t journal_barrier; /* round that must be durable before anything is reported */
+    int64_t journal_written;     /* 0: the next append begins a new chain */
+    int64_t journal_closing_end; /* to be synced before the closing file may go; 0: not in it */
+    uint64_t journal_file;       /* number of the last file with entries of it; 0: none */
+    uint64_t journal_round;      /* number of the last round with appends of it */
+    uint64_t journal_barrier;    /* round that must be durable before anything is reported */
+    uint32_t journal_record;     /* index of its record in that round */
     uint64_t dirty_since_ns;
     uint32_t generation;
 };
@@ -109,6 +117,8 @@ struct committer_options {
     uint64_t unsynced_bytes_max; /* appends of the directory wait from here on; 0: 1 GiB */
     uint32_t journal_append_max; /* appends below this many bytes are journaled; 0: 64 KiB */
     uint64_t journal_file_size;  /* a new journal file is begun here; 0: 64 MiB */
+    /* Turns with fewer partitions sync their files: no slower, and written once. 0: 4 */
+    uint32_t journal_partitions_min;
     bool is_journal_enabled;
 };
 
@@ -161,6 +171,7 @@ struct committer {
     struct journal *journal;     /* NULL when not enabled */
     enum storage_status failure; /* STORAGE_OK while the directory lives */
     bool is_failure_told;
+    bool is_running; /* inside the deferred phase: no need to ask for it again */
     void (*stopped)(struct committer *committer);
     struct committer_counters counters;
 };
@@ -220,7 +231,7 @@ void committer_discard_file(struct commit_partition *partition, struct commit_fi
 bool committer_void_below(struct commit_partition *partition, int64_t offset);
 bool committer_is_void_durable(const struct commit_partition *partition);
 
-/* min(synced end, recovery limit): what the recovery-point checkpoint may say. */
+/* min(synced end, durable end, recovery limit): what the recovery-point checkpoint may say. */
 int64_t commit_partition_recovery_point(const struct commit_partition *partition);
 /* The file has bytes that are not synced or is being synced: do not close it. */
 bool commit_file_is_busy(const struct commit_file *file);

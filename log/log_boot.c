@@ -1,11 +1,12 @@
 /*
- * The start of all log directories, a job: one directory after the other through four phases.
+ * The start of all log directories, a job: one directory after the other through five phases.
  *
  *   open    make the directory when missing, take the lock, read meta.properties
  *   agree   one cluster id and one node id in all; write meta.properties where there is none
  *   list    the partition directories, each in one log directory only
  *   scan    read and delete the clean marker, read checkpoints and topic ids (a bounded number a
  *           step); nothing refuses any more, so the marker is not lost to a start that did nothing
+ *   journal complete the segment files from the journals (log/journal_replay.h)
  *
  * What a person has to repair (a lock, another cluster, a directory with a strange name) refuses
  * the start with one line. A device error takes only that directory offline, unless none is left or
@@ -20,17 +21,20 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "log/file_content.h"
+#include "log/journal_replay.h"
 #include "log/partition_metadata.h"
 
 enum { BOOT_ENTRIES_PER_STEP = 256, META_FILE_SIZE_MAX = 65536, MARKER_FILE_SIZE_MAX = 65536 };
 
-enum boot_phase { BOOT_OPEN, BOOT_AGREE, BOOT_LIST, BOOT_SCAN, BOOT_TOPIC_IDS };
+enum boot_phase { BOOT_OPEN, BOOT_AGREE, BOOT_LIST, BOOT_SCAN, BOOT_TOPIC_IDS, BOOT_JOURNALS };
 
 struct log_boot_progress {
     enum boot_phase phase;
     size_t directory;
     size_t entry;
     bool has_meta[LOG_DIRECTORY_COUNT_MAX];
+    bool is_replaying;
+    struct journal_replay replay;
 };
 
 static void refuse(struct log_boot_job *boot, const char *format, ...)
@@ -422,6 +426,34 @@ static bool read_topic_ids(struct log_boot_job *boot, const struct job_context *
     return *next == found->entry_count;
 }
 
+/* One piece of the replay; true when the directory is done. */
+static bool replay_journals(struct log_boot_job *boot, const struct job_context *context,
+                            size_t index)
+{
+    struct log_directory_found *found = &boot->found[index];
+    struct journal_replay *replay = &boot->progress->replay;
+    bool is_finished;
+    if (!boot->progress->is_replaying)
+        journal_replay_init(replay, found);
+    boot->progress->is_replaying = true;
+    enum storage_status status = journal_replay_step(replay, context, &is_finished);
+    if (status == STORAGE_OK && !is_finished)
+        return false;
+    if (status != STORAGE_OK)
+        fail_directory(boot, context, found, "replay its journals", status);
+    else if (replay->source_count > 0)
+        log_info(context->diagnostics,
+                 "log directory %s: journals completed the files: %llu appends written (%llu "
+                 "bytes), %llu were there, %llu void, %llu behind gaps, %llu in conflict",
+                 found->path.text, (unsigned long long)replay->written_count,
+                 (unsigned long long)replay->written_bytes,
+                 (unsigned long long)replay->present_count, (unsigned long long)replay->void_count,
+                 (unsigned long long)replay->gap_count, (unsigned long long)replay->conflict_count);
+    journal_replay_release(replay, context);
+    boot->progress->is_replaying = false;
+    return true;
+}
+
 /* The same partition in two live directories cannot be loaded: which one is true? */
 static void check_twins(struct log_boot_job *boot)
 {
@@ -490,6 +522,8 @@ static void step_directory(struct log_boot_job *boot, const struct job_context *
         scan_directory(boot, context, index);
     else if (progress->phase == BOOT_TOPIC_IDS && is_alive)
         is_done = read_topic_ids(boot, context, index);
+    else if (progress->phase == BOOT_JOURNALS && is_alive)
+        is_done = replay_journals(boot, context, index);
     if (!is_done)
         return;
     progress->entry = 0;
@@ -508,7 +542,7 @@ static enum job_progress log_boot_step(struct job *job, const struct job_context
     } else {
         step_directory(boot, context);
         if (progress->directory == boot->path_count) {
-            if (progress->phase == BOOT_TOPIC_IDS)
+            if (progress->phase == BOOT_JOURNALS)
                 return finish(boot, context);
             if (progress->phase == BOOT_LIST)
                 check_twins(boot);
