@@ -105,6 +105,11 @@ static void names_copy(struct sim_disk *disk, struct sim_names *to, const struct
         names_set(disk, to, from->entries[i].text, from->entries[i].inode);
 }
 
+static size_t sectors_memory(size_t capacity)
+{
+    return capacity / SECTOR_SIZE * sizeof(struct sim_sector);
+}
+
 static struct sim_inode *inode_create(struct sim_disk *disk, bool is_directory)
 {
     struct sim_inode *inode = sim_get(disk->node->sim, sizeof(*inode));
@@ -122,7 +127,7 @@ static void inode_destroy(struct sim_disk *disk, struct sim_inode *inode)
     if (inode->capacity > 0) {
         sim_put(sim, inode->cache, inode->capacity);
         sim_put(sim, inode->platter, inode->capacity);
-        sim_put(sim, inode->dirty, inode->capacity / SECTOR_SIZE);
+        sim_put(sim, inode->sectors, sectors_memory(inode->capacity));
     }
     list_remove(&inode->link);
     sim_put(sim, inode, sizeof(*inode));
@@ -296,25 +301,26 @@ static void inode_reserve(struct sim_disk *disk, struct sim_inode *inode, uint64
     struct heap *heap = &disk->node->sim->heap;
     uint8_t *cache = heap_must_get(heap, MEMORY_STATE, capacity);
     uint8_t *platter = heap_must_get(heap, MEMORY_STATE, capacity);
-    uint8_t *dirty = heap_must_get(heap, MEMORY_STATE, capacity / SECTOR_SIZE);
+    struct sim_sector *sectors = heap_must_get(heap, MEMORY_STATE, sectors_memory(capacity));
     if (inode->capacity > 0) {
         memcpy(cache, inode->cache, inode->capacity);
         memcpy(platter, inode->platter, inode->capacity);
-        memcpy(dirty, inode->dirty, inode->capacity / SECTOR_SIZE);
+        memcpy(sectors, inode->sectors, sectors_memory(inode->capacity));
         heap_put(heap, MEMORY_STATE, inode->cache, inode->capacity);
         heap_put(heap, MEMORY_STATE, inode->platter, inode->capacity);
-        heap_put(heap, MEMORY_STATE, inode->dirty, inode->capacity / SECTOR_SIZE);
+        heap_put(heap, MEMORY_STATE, inode->sectors, sectors_memory(inode->capacity));
     }
     inode->cache = cache;
     inode->platter = platter;
-    inode->dirty = dirty;
+    inode->sectors = sectors;
     inode->capacity = capacity;
 }
 
-static void mark_dirty(struct sim_inode *inode, uint64_t from, uint64_t to)
+static void mark_dirty(struct sim_disk *disk, struct sim_inode *inode, uint64_t from, uint64_t to)
 {
+    disk->next_write++;
     for (uint64_t sector = from / SECTOR_SIZE; sector * SECTOR_SIZE < to; sector++)
-        inode->dirty[sector] = 1;
+        inode->sectors[sector].cache = disk->next_write;
 }
 
 void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t offset,
@@ -325,7 +331,7 @@ void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t of
     uint64_t end = offset + size;
     inode_reserve(disk, inode, end);
     memcpy(inode->cache + offset, data, size);
-    mark_dirty(inode, offset < inode->size ? offset : inode->size, end);
+    mark_dirty(disk, inode, offset < inode->size ? offset : inode->size, end);
     if (end > inode->size) {
         disk->used += end - inode->size;
         inode->size = end;
@@ -347,7 +353,7 @@ void sim_inode_truncate(struct sim_disk *disk, struct sim_inode *inode, uint64_t
             sync->was_cut = true;
         }
         memset(inode->cache + size, 0, inode->size - size);
-        mark_dirty(inode, size, inode->size);
+        mark_dirty(disk, inode, size, inode->size);
     }
     inode->size = size;
 }
@@ -361,9 +367,9 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     list_push_back(&disk->syncs, &sync->link);
     sync->sectors = inode->capacity / SECTOR_SIZE;
     if (sync->sectors > 0) {
-        sync->taken = sim_get(sim, sync->sectors);
+        sync->taken = sim_get(sim, sectors_memory(inode->capacity));
         sync->data = sim_get(sim, inode->capacity);
-        memcpy(sync->taken, inode->dirty, sync->sectors);
+        memcpy(sync->taken, inode->sectors, sectors_memory(inode->capacity));
         memcpy(sync->data, inode->cache, inode->capacity);
     }
     return sync;
@@ -373,13 +379,12 @@ void sim_sync_end(struct sim_disk *disk, struct sim_sync *sync, bool kept)
 {
     struct sim_inode *inode = sync->inode;
     for (size_t i = 0; i < sync->sectors; i++) {
-        const uint8_t *seen = sync->data + i * SECTOR_SIZE;
-        if (!sync->taken[i])
+        struct sim_sector *sector = &inode->sectors[i];
+        if (sync->taken[i].cache <= sector->platter) /* clean, or a later sync was faster */
             continue;
         if (kept)
-            memcpy(inode->platter + i * SECTOR_SIZE, seen, SECTOR_SIZE);
-        if (memcmp(inode->cache + i * SECTOR_SIZE, seen, SECTOR_SIZE) == 0)
-            inode->dirty[i] = 0;
+            memcpy(inode->platter + i * SECTOR_SIZE, sync->data + i * SECTOR_SIZE, SECTOR_SIZE);
+        sector->platter = sync->taken[i].cache;
     }
     /* A sync that overlapped a cut does not make the cut durable, only what it left. */
     if (kept && (!sync->was_cut || inode->platter_size < sync->size))
@@ -392,7 +397,7 @@ void sim_sync_abandon(struct sim_disk *disk, struct sim_sync *sync)
     struct sim *sim = disk->node->sim;
     list_remove(&sync->link);
     if (sync->sectors > 0) {
-        sim_put(sim, sync->taken, sync->sectors);
+        sim_put(sim, sync->taken, sectors_memory(sync->sectors * SECTOR_SIZE));
         sim_put(sim, sync->data, sync->sectors * SECTOR_SIZE);
     }
     sim_put(sim, sync, sizeof(*sync));
@@ -427,13 +432,13 @@ static void inode_power_cut(struct sim_disk *disk, struct sim_inode *inode, enum
         size = low + random_below(random, high - low + 1);
     for (size_t i = 0; i < sectors_of(high > low ? high : low); i++) {
         uint8_t *platter = inode->platter + i * SECTOR_SIZE;
-        if (!inode->dirty[i])
+        if (inode->sectors[i].cache == inode->sectors[i].platter)
             continue;
         if (keeps(random, temper))
             memcpy(platter, inode->cache + i * SECTOR_SIZE, SECTOR_SIZE);
         else if (i * SECTOR_SIZE >= low && random_chance(random, 1, 4))
             tear_sector(random, platter, inode->cache + i * SECTOR_SIZE);
-        inode->dirty[i] = 0;
+        inode->sectors[i].platter = inode->sectors[i].cache;
     }
     if (inode->capacity > size)
         memset(inode->platter + size, 0, inode->capacity - size);

@@ -41,6 +41,12 @@ struct sim_name_change {
     struct sim_inode *other_directory; /* where `clear` is, for a rename between directories */
 };
 
+/* Which write a sector holds, on either side; dirty: not the same. */
+struct sim_sector {
+    uint32_t cache;
+    uint32_t platter;
+};
+
 struct sim_inode {
     struct list link; /* disk.inodes */
     bool is_directory;
@@ -48,7 +54,7 @@ struct sim_inode {
     /* A file. */
     uint8_t *cache;
     uint8_t *platter;
-    uint8_t *dirty;  /* a byte per sector */
+    struct sim_sector *sectors;
     size_t capacity; /* bytes of cache and platter, whole sectors */
     uint64_t size;   /* as the cache has it */
     uint64_t platter_size;
@@ -68,6 +74,7 @@ struct sim_disk {
     struct sim_inode *root;
     uint64_t used; /* bytes of all files in the cache */
     uint64_t next_number;
+    uint32_t next_write;
 };
 
 /* What a sync has seen when it was submitted. */
@@ -77,8 +84,8 @@ struct sim_sync {
     uint64_t size; /* or the smallest since, when the file was cut meanwhile */
     bool was_cut;
     size_t sectors;
-    uint8_t *taken; /* a byte per sector: was dirty */
-    uint8_t *data;  /* of all sectors */
+    struct sim_sector *taken; /* as they were */
+    uint8_t *data;            /* of all sectors */
 };
 
 struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path);
