@@ -21,8 +21,19 @@ void control_boot(struct control *control, struct broker *broker, struct loop *l
     control_start(control);
 }
 
-void control_serve(struct control *control)
+static struct sweep_input sweep_input(const struct control *control)
 {
+    return (struct sweep_input){
+        .directories = &control->directories,
+        .image = control->publisher.current,
+        .node_id = control->broker->config->node_id,
+    };
+}
+
+/* The names of partitions that are not served are free: clients may come. */
+static void strays_swept(struct sweep *sweep)
+{
+    struct control *control = container_of(sweep, struct control, strays);
     if (control->state != CONTROL_STARTING)
         return;
     char message[512];
@@ -36,6 +47,15 @@ void control_serve(struct control *control)
              control->broker->config->node_id, control->broker->shard_count,
              (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
     control->host.ready(control->host.self);
+    struct sweep_input input = sweep_input(control);
+    sweep_start(&control->deleted, control->loop, SWEEP_DELETED, &input, NULL);
+}
+
+void control_serve(struct control *control)
+{
+    struct sweep_input input = sweep_input(control);
+    if (control->state == CONTROL_STARTING)
+        sweep_start(&control->strays, control->loop, SWEEP_STRAYS, &input, strays_swept);
 }
 
 void control_fail(struct control *control, const char *text)

@@ -18,6 +18,7 @@
 #include "broker/live_settings.h"
 #include "broker/shard_attach.h"
 #include "broker/shard_stop.h"
+#include "broker/sweep.h"
 #include "cluster/controller/controller.h"
 #include "cluster/metadata/publisher.h"
 #include "runtime/loop.h"
@@ -49,6 +50,8 @@ struct control {
     struct directory_owner *owners; /* [directories.count]; init'ed where the directory works */
     struct shard_attach *attaches;  /* [shard_count] */
     unsigned attaching;             /* shards that have not attached yet */
+    struct sweep strays;
+    struct sweep deleted;
     struct publisher publisher;
     struct controller controller;
     bool has_controller;            /* started and not closed */

@@ -1,8 +1,16 @@
-/* A replica that is removed while its log is being opened is destroyed when the job has ended. */
+/*
+ * A replica that is removed while its log is being opened is destroyed when the job has ended.
+ *
+ * A new directory is made in two jobs: the first looks whether the name is free (and frees it where
+ * that is this node's leftover), the second makes and opens it.
+ */
 #include "broker/partition_open.h"
 
 #include "base/assert.h"
 #include "broker/partition_remove.h"
+
+/* A deletion renames within milliseconds; after this long the name is taken from it. */
+enum { CLEAR_PAUSE_MS = 20, CLEAR_ATTEMPTS_MAX = 500 };
 
 static void end(struct partition_open *open)
 {
@@ -79,6 +87,55 @@ static bool find_place(struct partition_open *open, struct uuid directory_id,
            !open->shard->directories[open->place].is_failed;
 }
 
+/* STORAGE_EXISTS: the name is taken by something that is about to go. */
+static enum job_progress clear_step(struct job *job, const struct job_context *context)
+{
+    struct partition_open *open = container_of(job, struct partition_open, clear);
+    struct storage_request stat = {.operation = STORAGE_STAT, .path = open->path.text};
+    open->clear_status = storage_run(context->storage, &stat);
+    if (open->clear_status == STORAGE_NOT_FOUND) {
+        open->clear_status = STORAGE_OK;
+        return JOB_FINISHED;
+    }
+    if (open->clear_status != STORAGE_OK)
+        return JOB_FINISHED;
+    open->clear_status = STORAGE_EXISTS;
+    if (!open->is_start && open->clear_attempts < CLEAR_ATTEMPTS_MAX)
+        return JOB_FINISHED;
+    const struct directories *directories = open->shard->broker->directories;
+    struct log_path renamed;
+    open->clear_status = log_directory_mark(
+        context->storage, directories->found[open->place].path.text, open->replica->topic,
+        open->replica->partition, DIRECTORY_STRAY, open->stray_id, &renamed);
+    return JOB_FINISHED;
+}
+
+static void clear_again(struct timer *timer)
+{
+    struct partition_open *open = container_of(timer, struct partition_open, clear_again);
+    loop_start_job(open->shard->loop, &open->clear);
+}
+
+static void clear_done(struct job *job)
+{
+    struct partition_open *open = container_of(job, struct partition_open, clear);
+    struct loop *loop = open->shard->loop;
+    if (open->clear_status == STORAGE_OK) {
+        partition_log_open(&open->job);
+        return;
+    }
+    if (open->clear_status == STORAGE_EXISTS) {
+        open->clear_attempts++;
+        timer_init(&open->clear_again, clear_again);
+        loop_set_timer(loop, &open->clear_again, CLEAR_PAUSE_MS * UINT64_C(1000000));
+        return;
+    }
+    log_error(loop->diagnostics, "cannot make %s: %s", open->path.text,
+              storage_status_text(open->clear_status));
+    open->job.status = LOG_OPEN_IO;
+    log_opened(&open->job);
+}
+
 void partition_open_start(struct shard *shard, struct replica *replica, int32_t leader_epoch,
                           int32_t partition_epoch, struct uuid directory_id,
                           void (*opened)(struct partition_open *open), void *context)
@@ -98,5 +155,14 @@ void partition_open_start(struct shard *shard, struct replica *replica, int32_t 
     }
     fill_options(open, entry);
     shard->opening++;
-    partition_log_open(&open->job);
+    if (entry) {
+        partition_log_open(&open->job);
+        return;
+    }
+    open->is_start = shard->image == NULL;
+    loop_entropy(shard->loop, open->stray_id.bytes, UUID_SIZE);
+    open->clear.step = clear_step;
+    open->clear.done = clear_done;
+    open->clear.job_class = JOB_DEVICE;
+    loop_start_job(shard->loop, &open->clear);
 }

@@ -1,6 +1,10 @@
 /*
  * Opening the log of a partition on its shard: finds its directory or makes one, runs the job, and
  * attaches the log to the replica.
+ *
+ * A directory of the same name that belongs to an older topic must never become the new one's: one
+ * that was found at start is renamed to a stray one, one whose topic is being deleted right now is
+ * waited for.
  */
 #ifndef KLAMM_BROKER_PARTITION_OPEN_H
 #define KLAMM_BROKER_PARTITION_OPEN_H
@@ -14,7 +18,13 @@ struct partition_open {
     struct replica *replica;
     int32_t leader_epoch;
     int32_t partition_epoch;
-    size_t place; /* of the log directory */
+    size_t place;     /* of the log directory */
+    struct job clear; /* makes room for a new directory */
+    enum storage_status clear_status;
+    unsigned clear_attempts;
+    bool is_start; /* nothing can be on its way out yet: what has the name is a leftover */
+    struct timer clear_again;
+    struct uuid stray_id;
     struct log_path path;
     void (*opened)(struct partition_open *open); /* the struct goes afterwards */
     void *context;
