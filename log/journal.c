@@ -21,6 +21,8 @@
 
 #define JOURNAL_RETRY_NS UINT64_C(10000000000)
 
+#define NO_RECORD UINT32_MAX
+
 enum { ROUND_SIZE_MAX = 4 * 1024 * 1024, RECORDS_FIRST = 64, ROUND_SIZE_FIRST = 64 * 1024 };
 
 /* What a round has of one partition. */
@@ -166,7 +168,7 @@ static struct journal_record *add_record(struct journal *journal, struct journal
 static void note_append(struct journal *journal, struct commit_partition *partition)
 {
     struct journal_round *round = filling_round(journal);
-    if (partition->journal_round == round->number) {
+    if (partition->journal_round == round->number && partition->journal_record != NO_RECORD) {
         struct journal_record *last = &round->records[partition->journal_record];
         if (last->start == partition->journal_start) {
             last->end = partition->journal_written;
@@ -270,7 +272,8 @@ void journal_take_cut(struct journal *journal, struct commit_partition *partitio
         .generation = partition->generation,
     };
     round->is_forced = true;
-    partition->journal_round = 0; /* the next append gets a record of its own */
+    partition->journal_round = round->number; /* the next cut has to be noted too */
+    partition->journal_record = NO_RECORD;    /* the next append gets a record of its own */
     partition->journal_barrier = round->number;
     committer_wake(journal->committer);
 }
