@@ -121,7 +121,7 @@ static void open_partition(struct fixture *f, int index)
     struct test_partition *p = &f->partitions[index];
     struct storage storage = memory_node_storage(&f->node);
     snprintf(p->directory, sizeof(p->directory), "/d/t-%d", index);
-    snprintf(p->path, sizeof(p->path), "%s/00000000000000000000.log", p->directory);
+    snprintf(p->path, sizeof(p->path), "/d/t-%d/00000000000000000000.log", index);
     memory_node_make_directory(&f->node, p->directory);
     assert_int_equal(partition_metadata_write(storage, p->directory, topic_id(index)), STORAGE_OK);
     p->commit = (struct commit_partition){.events = &events,
