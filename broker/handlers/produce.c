@@ -177,21 +177,51 @@ static enum kafka_error prepare(struct produce_item *item, const struct replica 
     return KAFKA_ERROR_NONE;
 }
 
+/* Kafka names the log's start with what it finds inside a batch, but not with all other errors. */
+static bool tells_log_start(const struct produce_item *item)
+{
+    size_t size;
+    struct view records = view_of(item->records, item->records_size);
+    if (batch_parse(records, &size) != BATCH_OK || size != records.size)
+        return false;
+    return item->error != KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE &&
+           item->error != KAFKA_ERROR_CORRUPT_MESSAGE &&
+           item->error != KAFKA_ERROR_MESSAGE_TOO_LARGE &&
+           item->error != KAFKA_ERROR_RECORD_LIST_TOO_LARGE &&
+           item->error != KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+}
+
+static void refuse_item(struct produce_item *item, const struct replica *replica)
+{
+    if (tells_log_start(item))
+        item->log_start_offset = partition_log_start_offset(replica->log);
+    finish_item(item);
+}
+
 static void produce_item(struct produce_item *item, struct shard *shard, struct loop *at)
 {
     struct replica *replica = replica_table_find(&shard->replicas, item->topic_id, item->partition);
     item->error = replica ? replica_check(replica, -1) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    if (item->error == KAFKA_ERROR_NONE)
-        item->error = prepare(item, replica, at);
     if (item->error != KAFKA_ERROR_NONE) {
         finish_item(item);
+        return;
+    }
+    item->error = prepare(item, replica, at);
+    if (item->error != KAFKA_ERROR_NONE) {
+        refuse_item(item, replica);
         return;
     }
     item->append.acks = item->part->acks;
     item->append.done = item_acknowledged;
     item->append.append.origin = LOG_APPEND_CLIENT;
-    if (replica_append(replica, &item->append))
+    if (!replica_append(replica, &item->append))
+        return;
+    if (item->append.error == KAFKA_ERROR_NONE) {
         item_acknowledged(&item->append);
+    } else {
+        item->error = item->append.error;
+        refuse_item(item, replica);
+    }
 }
 
 static void produce_part(struct part *base, struct loop *at)
@@ -247,12 +277,35 @@ static void add_to_part(struct request *request, struct produce_item *item)
     part->last = &item->next;
 }
 
+static bool has_transactional_records(const struct produce_request *message)
+{
+    for (size_t i = 0; i < message->topic_data_count; i++) {
+        const struct produce_request_topic_produce_data *topic = &message->topic_data[i];
+        for (size_t j = 0; j < topic->partition_data_count; j++) {
+            struct view records = topic->partition_data[j].records.memory;
+            if (records.size >= BATCH_HEADER_SIZE && batch_magic(records.data) == BATCH_MAGIC &&
+                batch_is_transactional(records.data))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What keeps the request as a whole from being carried out. */
+static enum kafka_error check_request(const struct produce_request *message)
+{
+    if (view_is_null(message->transactional_id) && has_transactional_records(message))
+        return KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    bool valid_acks = message->acks >= -1 && message->acks <= 1;
+    return valid_acks ? KAFKA_ERROR_NONE : KAFKA_ERROR_INVALID_REQUIRED_ACKS;
+}
+
 static void fill_items(struct request *request)
 {
     const struct produce_request *message = REQUEST_MESSAGE(produce, request);
     struct produce_context *context = request->context;
     struct produce_item *item = context->items;
-    bool valid_acks = message->acks >= -1 && message->acks <= 1;
+    enum kafka_error error = check_request(message);
     for (size_t i = 0; i < message->topic_data_count; i++) {
         const struct produce_request_topic_produce_data *topic = &message->topic_data[i];
         for (size_t j = 0; j < topic->partition_data_count; j++, item++) {
@@ -264,8 +317,7 @@ static void fill_items(struct request *request)
             if (records.size > 0)
                 item->records = request->base.frame + (records.data - request->base.frame);
             item->records_size = records.size;
-            item->error =
-                valid_acks ? place_item(request, item, topic) : KAFKA_ERROR_INVALID_REQUIRED_ACKS;
+            item->error = error == KAFKA_ERROR_NONE ? place_item(request, item, topic) : error;
             if (item->error == KAFKA_ERROR_NONE)
                 add_to_part(request, item);
         }
@@ -318,13 +370,13 @@ static void fill_partition(struct request *request, const struct produce_item *i
         return;
     }
     out->error_code = (int16_t)item->error;
+    out->log_start_offset = item->log_start_offset;
     if (item->error != KAFKA_ERROR_NONE) {
         fill_record_errors(request, item, out);
         return;
     }
     out->base_offset = item->base_offset;
     out->log_append_time_ms = item->append_time_ms;
-    out->log_start_offset = item->log_start_offset;
 }
 
 /* Whether all items went well; for acks=0. */
