@@ -354,6 +354,8 @@ enum kafka_error record_validate(struct view records, const struct record_rules 
     size_t size;
     size_t output_start = output->size;
     enum batch_parse_result parsed = batch_parse(records, &size);
+    if (parsed == BATCH_BAD_MAGIC && batch_magic(records.data) > BATCH_MAGIC)
+        return refuse(result, KAFKA_ERROR_CORRUPT_MESSAGE, "The batch has an unknown format.");
     if (parsed == BATCH_BAD_MAGIC)
         return refuse(result, KAFKA_ERROR_INVALID_RECORD,
                       "Batches of an older format are not accepted.");
