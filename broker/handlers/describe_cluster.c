@@ -1,6 +1,7 @@
 /* DescribeCluster: the brokers and the controller, from the image that the shard shows. */
 #include "protocol/messages/describe_cluster.h"
 
+#include "broker/authorized_operations.h"
 #include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
@@ -8,9 +9,6 @@
 API_CODEC(describe_cluster);
 
 enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
-
-/* What may be done to the cluster; bit n is operation n. Nobody is kept from anything yet. */
-enum { CLUSTER_OPERATIONS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 };
 
 static void list_brokers(struct request *request, struct describe_cluster_response *response)
 {

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/sort.h"
+#include "broker/authorized_operations.h"
 #include "broker/request.h"
 #include "broker/shard.h"
 #include "cluster/metadata/topic_name.h"
@@ -17,9 +18,6 @@ API_CODEC(describe_topic_partitions);
 
 typedef struct describe_topic_partitions_response_topic topic_result;
 typedef struct describe_topic_partitions_response_partition partition_result;
-
-/* What may be done to a topic; bit n is operation n. Nobody is kept from anything yet. */
-enum { TOPIC_OPERATIONS = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11 };
 
 struct page {
     struct request *request;

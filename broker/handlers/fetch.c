@@ -285,6 +285,9 @@ static void fill_partition(struct request *request, struct fetch_item *item,
         out->records.external_size = item->slice.size;
     }
     const struct log_slice *slice = &item->slice;
+    bool is_read_committed = item->part && item->part->read_committed;
+    if (item->part && (!is_read_committed || item->error != KAFKA_ERROR_NONE))
+        out->aborted_transactions = NULL; /* Kafka's way to say that they were not looked for */
     if (!slice->aborted)
         return;
     out->aborted_transactions =

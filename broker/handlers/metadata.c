@@ -7,6 +7,7 @@
  */
 #include "protocol/messages/metadata.h"
 
+#include "broker/authorized_operations.h"
 #include "broker/auto_create.h"
 #include "broker/endpoint.h"
 #include "broker/request.h"
@@ -79,6 +80,8 @@ static void fill_topic(struct request *request, const struct image_topic *topic,
     out->name = topic->name;
     out->topic_id = topic->id;
     out->is_internal = image_topic_name_is_internal(topic->name);
+    if (REQUEST_MESSAGE(metadata, request)->include_topic_authorized_operations)
+        out->topic_authorized_operations = TOPIC_OPERATIONS;
     out->partitions = request_get(request, topic->partition_count, sizeof(*out->partitions));
     for (uint32_t i = 0; i < topic->partition_count; i++) {
         const struct image_partition *partition = image_topic_partition(topic, (int32_t)i);
@@ -115,6 +118,7 @@ static void fill_asked_topic(struct request *request, const struct metadata_requ
     }
     metadata_response_topic_init(out);
     if (by_id) {
+        out->name = VIEW_NULL;
         out->topic_id = asked->topic_id;
         out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_ID;
         return;
@@ -140,6 +144,8 @@ static void metadata_answer(struct request *request)
     list_brokers(request, &response);
     response.cluster_id = request->shard->image->cluster_id;
     response.controller_id = request->shard->image->controller_id;
+    if (message->include_cluster_authorized_operations)
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     if (asks_for_all(request)) {
         list_all_topics(request, &response);
     } else {
@@ -170,7 +176,6 @@ static void refuse_all(struct request *request)
     const struct metadata_request *message = REQUEST_MESSAGE(metadata, request);
     struct metadata_response response;
     metadata_response_init(&response);
-    response.cluster_id = request->shard->image->cluster_id;
     response.topics = request_get(request, message->topics_count, sizeof(*response.topics));
     for (size_t i = 0; i < message->topics_count; i++) {
         metadata_response_topic_init(&response.topics[i]);

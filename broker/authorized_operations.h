@@ -1,0 +1,30 @@
+/*
+ * What the fields of authorized operations say: bit n stands for ACL operation n. Without an
+ * authorizer everybody may do everything that exists for a resource (KIP-430).
+ */
+#ifndef KLAMM_BROKER_AUTHORIZED_OPERATIONS_H
+#define KLAMM_BROKER_AUTHORIZED_OPERATIONS_H
+
+enum {
+    OPERATION_READ = 3,
+    OPERATION_WRITE = 4,
+    OPERATION_CREATE = 5,
+    OPERATION_DELETE = 6,
+    OPERATION_ALTER = 7,
+    OPERATION_DESCRIBE = 8,
+    OPERATION_CLUSTER_ACTION = 9,
+    OPERATION_DESCRIBE_CONFIGS = 10,
+    OPERATION_ALTER_CONFIGS = 11,
+    OPERATION_IDEMPOTENT_WRITE = 12,
+};
+
+enum {
+    TOPIC_OPERATIONS = 1 << OPERATION_READ | 1 << OPERATION_WRITE | 1 << OPERATION_CREATE |
+                       1 << OPERATION_DELETE | 1 << OPERATION_ALTER | 1 << OPERATION_DESCRIBE |
+                       1 << OPERATION_DESCRIBE_CONFIGS | 1 << OPERATION_ALTER_CONFIGS,
+    CLUSTER_OPERATIONS = 1 << OPERATION_CREATE | 1 << OPERATION_ALTER | 1 << OPERATION_DESCRIBE |
+                         1 << OPERATION_CLUSTER_ACTION | 1 << OPERATION_DESCRIBE_CONFIGS |
+                         1 << OPERATION_ALTER_CONFIGS | 1 << OPERATION_IDEMPOTENT_WRITE,
+};
+
+#endif
