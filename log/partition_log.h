@@ -216,7 +216,7 @@ struct log_append {
     enum kafka_error error;
     int64_t base_offset; /* of the first record; for a duplicate, the original's */
     int64_t last_offset;
-    int64_t append_time_ms; /* with message.timestamp.type=LogAppendTime, else -1 */
+    int64_t append_time_ms; /* of a LogAppendTime topic, or of a duplicate; else -1 */
     int64_t max_timestamp;
     int64_t log_start_offset;
     /* Private. */

@@ -241,7 +241,7 @@ static enum log_append_result answer_duplicate(struct log_append *append,
     append->base_offset = duplicate->first_offset;
     append->last_offset = duplicate->last_offset;
     append->max_timestamp = duplicate->timestamp_ms;
-    append->append_time_ms = batch_is_append_time(append->data) ? duplicate->timestamp_ms : -1;
+    append->append_time_ms = duplicate->timestamp_ms; /* as Kafka, also with CreateTime */
     return LOG_APPEND_DUPLICATE;
 }
 
