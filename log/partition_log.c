@@ -131,6 +131,7 @@ void partition_log_update_commit(struct partition_log *log)
     log->commit.high_watermark = log->high_watermark;
     log->commit.flush_messages = log->config.flush_messages;
     log->commit.flush_ms = log->config.flush_ms;
+    log->commit.is_waited_for = log->config.durability == TOPIC_DURABILITY_SYNC;
 }
 
 static void join_committer(struct partition_log *log, struct committer *committer)
