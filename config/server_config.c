@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/map.h"
 #include "base/text.h"
 #include "config/definition_tables.h"
 #include "config/layers.h"
@@ -135,20 +136,38 @@ static bool collect(const struct server_config_input *input, struct given_list *
     return true;
 }
 
-static bool is_last(const struct given_list *list, size_t i)
+/* Of keys that are given more than once only the last stays. False when memory is refused. */
+static bool drop_repeated(struct given_list *list, struct arena *arena)
 {
-    for (size_t j = i + 1; j < list->count; j++) {
-        if (view_equal(list->items[i].name, list->items[j].name))
-            return false;
+    struct map last;
+    bool refused = false;
+    map_init(&last, arena->heap, MEMORY_SCRATCH, 0);
+    for (size_t i = 0; i < list->count && !refused; i++) {
+        struct map_entry *entry = map_add(&last, list->items[i].name, NULL);
+        refused = entry == NULL;
+        if (entry)
+            entry->number = i;
     }
-    return true;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count && !refused; i++) {
+        if (map_find(&last, list->items[i].name)->number == i)
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+    map_deinit(&last);
+    return !refused;
 }
+
+/* Beyond this many lines nobody reads guesses, and each costs a walk over all names. */
+enum { GUESSES_MAX = 100 };
 
 static void report_unknown(const struct server_config_input *input, const struct given *given,
                            struct config_report *report, struct arena *arena)
 {
     struct view place = place_of(input, given, arena);
-    const struct config_definition *near = config_nearest(CONFIG_SCOPE_BROKER, given->name);
+    const struct config_definition *near = NULL;
+    if (report->count < GUESSES_MAX)
+        near = config_nearest(CONFIG_SCOPE_BROKER, given->name);
     if (near)
         report_add(report, arena, CONFIG_WARNING,
                    "%.*s: %.*s is not a known setting; did you mean %.*s?", SHOW(place),
@@ -219,7 +238,7 @@ static bool fill_file(struct server_config *config, const struct server_config_i
                       struct config_report *report, struct arena *arena)
 {
     struct given_list list;
-    if (!collect(input, &list, report, arena))
+    if (!collect(input, &list, report, arena) || !drop_repeated(&list, arena))
         return false;
     size_t defaults = sizeof(without_file) / sizeof(without_file[0]);
     struct config_entry *entries = arena_get_array(arena, defaults + list.count, sizeof(*entries));
@@ -230,8 +249,6 @@ static bool fill_file(struct server_config *config, const struct server_config_i
         entries[count++] = (struct config_entry){view_of_string(without_file[i].name),
                                                  view_of_string(without_file[i].value)};
     for (size_t i = 0; i < list.count; i++) {
-        if (!is_last(&list, i))
-            continue;
         struct view value = check_given(input, &list.items[i], report, arena);
         if (!view_is_null(value))
             entries[count++] = (struct config_entry){arena_copy(arena, list.items[i].name),
