@@ -19,6 +19,7 @@
 #include "log/partition_log_internal.h"
 #include "log/producer_snapshot.h"
 #include "protocol/batch.h"
+#include "runtime/test_point.h"
 
 enum { PIECES_PER_STEP = 1, SEGMENTS_PER_STEP = 32 };
 
@@ -64,6 +65,7 @@ static bool remove_file(struct log_load *load, int64_t base_offset, const char *
 
 bool log_load_drop_segments(struct log_load *load, uint32_t from)
 {
+    load->was_scanned = true;
     for (uint32_t i = load->segment_count; i > from; i--) {
         struct segment *segment = &load->segments[i - 1];
         int64_t base_offset = segment->base_offset;
@@ -458,6 +460,7 @@ static void take_batch(struct log_load *load, struct segment *segment, struct vi
         apply_producer(load, segment, batch);
     load->log_end = batch_last_offset(batch.data) + 1;
     load->scanned_bytes += batch.size;
+    load->was_scanned = true;
 }
 
 /* Replaces an index file by the whole tail. */
@@ -569,7 +572,8 @@ static bool end_segment(struct log_load *load, struct segment *segment, const ch
                  (unsigned long long)left, (long long)load->log_end, fault, segment->size,
                  (long long)segment->base_offset);
         load->cut_bytes += left;
-        status = storage_run_truncate(load->storage, load->scan.file, segment->size);
+        if (!test_point(load->loop, BUG_LOG_SKIP_TAIL_CUT))
+            status = storage_run_truncate(load->storage, load->scan.file, segment->size);
     }
     /* What was read may be in memory only: it is trusted from here on, so it must be durable. */
     if (status == STORAGE_OK)
@@ -631,7 +635,8 @@ static void step_scanning(struct log_load *load)
     const char *fault = NULL;
     for (;;) {
         /* Below the recovery point the bytes are known to be durable: headers are enough. */
-        load->scan.skims = load->clean || load->log_end < load->recovery_point;
+        load->scan.skims = load->clean || load->log_end < load->recovery_point ||
+                           test_point(load->loop, BUG_LOG_SKIP_CRC_ON_RECOVERY);
         result = log_scan_next(&load->scan, load->storage, &budget, &batch);
         if (result != LOG_SCAN_BATCH)
             break;

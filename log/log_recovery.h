@@ -47,7 +47,8 @@ struct log_load_sizes {
 
 struct log_load {
     /* In. */
-    struct heap *heap; /* the job's */
+    struct heap *heap;       /* the job's */
+    const struct loop *loop; /* for test points only */
     const char *directory;
     int32_t index_interval_bytes;
     bool is_compacted; /* offsets may have gaps, counts may be smaller than the offset range */
@@ -65,6 +66,8 @@ struct log_load {
     int64_t log_end;
     uint64_t scanned_bytes;
     uint64_t cut_bytes;
+    bool was_scanned; /* a segment with batches was not trusted: there may be no snapshot at the end
+                       */
     /* Private. */
     enum log_load_phase phase;
     struct storage storage;       /* of the step that runs */

@@ -14,6 +14,7 @@
 #include "log/partition_log_internal.h"
 #include "log/producer_snapshot.h"
 #include "log/side_files.h"
+#include "runtime/test_point.h"
 
 enum { DELETION_SEGMENTS_MAX = 64 }; /* of one job; the rest follows in the next step */
 
@@ -36,6 +37,7 @@ struct log_deletion {
     char *directory; /* own copy: outlives the log */
     bool is_renamed;
     enum storage_status status;
+    int64_t empty_base; /* of an active segment that has no file yet; -1: it has */
     uint32_t count;
     int64_t bases[DELETION_SEGMENTS_MAX];
 };
@@ -56,17 +58,32 @@ static enum storage_status rename_file(const struct log_deletion *deletion, stru
     return status == STORAGE_NOT_FOUND ? STORAGE_OK : status;
 }
 
+/* Without any file of the log the next start would not know where it is. */
+static enum storage_status make_active_file(const struct log_deletion *deletion,
+                                            const struct job_context *context)
+{
+    if (deletion->empty_base < 0)
+        return STORAGE_OK;
+    enum storage_status status =
+        partition_log_make_file(context->storage, deletion->directory, deletion->empty_base);
+    if (status == STORAGE_OK)
+        status =
+            storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, deletion->directory, NULL);
+    return status;
+}
+
 static enum job_progress deletion_step(struct job *job, const struct job_context *context)
 {
     struct log_deletion *deletion = container_of(job, struct log_deletion, job);
-    deletion->status = STORAGE_OK;
+    deletion->status = deletion->is_renamed ? STORAGE_OK : make_active_file(deletion, context);
     /* The oldest first: after a crash in between, what is left has no hole in it. */
     for (uint32_t i = 0; i < deletion->count && deletion->status == STORAGE_OK; i++) {
         for (int s = 0; s < SUFFIXES && deletion->status == STORAGE_OK; s++)
             deletion->status =
                 rename_file(deletion, context->storage, deletion->bases[i], segment_suffixes[s]);
         /* Names may reach the disk in any order: each has to be there before the next may go. */
-        if (deletion->status == STORAGE_OK && !deletion->is_renamed)
+        if (deletion->status == STORAGE_OK && !deletion->is_renamed &&
+            !test_point(job->loop, BUG_LOG_DELETE_WITHOUT_ORDER))
             deletion->status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
                                                 deletion->directory, NULL);
     }
@@ -93,7 +110,7 @@ static void deletion_done(struct job *job)
 {
     struct log_deletion *deletion = container_of(job, struct log_deletion, job);
     struct partition_log *log = deletion->log;
-    if (deletion->status != STORAGE_OK)
+    if (deletion->status != STORAGE_OK && deletion->status != STORAGE_NO_SPACE)
         partition_log_fail(log, deletion->status);
     if (deletion->is_renamed || deletion->status != STORAGE_OK) {
         free_deletion(deletion, log->shard->heap);
@@ -124,6 +141,8 @@ static void delete_segments(struct partition_log *log, uint32_t count)
     deletion->directory = heap_must_get(heap, MEMORY_STATE, size);
     memcpy(deletion->directory, log->directory, size);
     deletion->count = count;
+    const struct segment *active = partition_log_active(log);
+    deletion->empty_base = active->size == 0 ? active->base_offset : -1;
     list_link_init(&deletion->link);
     timer_init(&deletion->timer, deletion_due);
     deletion->job.step = deletion_step;

@@ -224,6 +224,7 @@ void partition_log_adopt(struct partition_log *log, const struct log_load *load)
     producer_state_clear(&log->producers);
     producer_state_copy(&log->producers, &load->producers);
     log->generation = log_shard_new_generation(log->shard);
+    log->is_changed = load->was_scanned;
     log->written_end = load->log_end;
     log->log_end = load->log_end;
     log->told_written_end = load->log_end;

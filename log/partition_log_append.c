@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "protocol/batch.h"
 #include "protocol/control_record.h"
+#include "runtime/test_point.h"
 
 enum { WRITE_BYTES_MAX = 8 * 1024 * 1024 };
 
@@ -158,6 +159,8 @@ static enum kafka_error take_batches(struct partition_log *log, struct log_appen
             enum kafka_error error =
                 producer_state_check(&log->producers, &producer, producer_origin_of(append->origin),
                                      append->verification_guard, duplicate);
+            if (test_point(log->shard->loop, BUG_LOG_SEQUENCE_NOT_CHECKED))
+                error = KAFKA_ERROR_NONE;
             if (error != KAFKA_ERROR_NONE) {
                 producer_state_undo(&log->producers, log->log_end);
                 transaction_index_truncate(&partition_log_active(log)->aborted, log->log_end);
@@ -328,6 +331,7 @@ static void account_written(struct partition_log *log, uint32_t count,
     if (active->first_append_ms < 0)
         active->first_append_ms = shard->loop->wall_ms;
     active->last_append_ms = shard->loop->wall_ms;
+    log->is_changed = true;
     producer_state_settle(&log->producers, log->written_end);
     shard->counters.writes++;
     shard->counters.appended_bytes += active->size - position;
@@ -349,7 +353,8 @@ void partition_log_refuse_queue(struct partition_log *log)
         count++;
     }
     finish_appends(log, count, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
-    producer_state_undo(&log->producers, log->written_end);
+    if (!test_point(log->shard->loop, BUG_LOG_KEEP_FAILED_PRODUCERS))
+        producer_state_undo(&log->producers, log->written_end);
     transaction_index_truncate(&partition_log_active(log)->aborted, log->written_end);
     /* An epoch that begins exactly at the written end may be the leader's own: it stays. */
     leader_epochs_truncate_end(&log->epochs, log->written_end + 1);
@@ -372,6 +377,8 @@ static void cut_leftover(struct partition_log *log)
 {
     struct segment *active = partition_log_active(log);
     struct segment_file *file = active->file;
+    if (test_point(log->shard->loop, BUG_LOG_NO_SPACE_KEEPS_TAIL))
+        return;
     if (!file || !file->log || storage_size(log->shard->loop->storage, file->log) == active->size)
         return;
     log->is_rolling_back = true;

@@ -85,6 +85,7 @@ struct partition_log {
     struct log_truncation *truncation;
     struct log_close *close;
     bool is_dropping;
+    bool is_changed; /* since its files were last complete: closing has something to write */
     bool is_damaged; /* something failed: the directory is not clean */
     bool is_closed;  /* the closing job ended */
 };
@@ -135,6 +136,10 @@ void partition_log_forget_deletions(struct partition_log *log);
 /* Counted activities that keep the log alive. */
 void partition_log_job_begin(struct partition_log *log);
 void partition_log_job_end(struct partition_log *log);
+
+/* An empty log file, so that the next start finds where the log is. Inside a job; not synced. */
+enum storage_status partition_log_make_file(struct storage storage, const char *directory,
+                                            int64_t base_offset);
 
 /* Builds the log object from what a load found; NULL never (memory is state). */
 struct log_load;

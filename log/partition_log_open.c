@@ -17,8 +17,8 @@ static bool parent_of(struct log_path *parent, const char *directory)
     return true;
 }
 
-static enum storage_status make_first_file(struct storage storage, const char *directory,
-                                           int64_t base_offset)
+enum storage_status partition_log_make_file(struct storage storage, const char *directory,
+                                            int64_t base_offset)
 {
     struct log_path path;
     struct storage_file *file;
@@ -46,7 +46,7 @@ static enum storage_status make_partition(struct log_open_job *open, struct stor
         return status;
     status = partition_metadata_write(storage, options->directory, options->topic_id);
     if (status == STORAGE_OK)
-        status = make_first_file(storage, options->directory, options->log_start_offset);
+        status = partition_log_make_file(storage, options->directory, options->log_start_offset);
     if (status == STORAGE_OK)
         status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, options->directory, NULL);
     if (status == STORAGE_OK)
@@ -62,6 +62,7 @@ static enum job_progress open_step(struct job *job, const struct job_context *co
         struct log_load *load = heap_must_get(context->heap, MEMORY_SCRATCH, sizeof(*load));
         open->load = load;
         load->heap = context->heap;
+        load->loop = job->loop;
         load->directory = options->directory;
         load->index_interval_bytes = options->config.index_interval_bytes;
         load->is_compacted = options->config.cleanup_compact;

@@ -184,6 +184,20 @@ static enum storage_status remove_behind(struct log_truncation *truncation,
     return status;
 }
 
+/* Everything goes; the new first file tells the next start where the log is, whatever else it
+ * knows. */
+static enum storage_status start_anew(struct log_truncation *truncation,
+                                      const struct job_context *context)
+{
+    const char *directory = truncation->log->directory;
+    enum storage_status status = remove_behind(truncation, context, 0);
+    if (status == STORAGE_OK)
+        status = partition_log_make_file(context->storage, directory, truncation->offset);
+    if (status == STORAGE_OK)
+        status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, directory, NULL);
+    return status;
+}
+
 /*
  * Cuts the files; the index of the cut segment goes, so that the load makes all its side files
  * again. What needs space comes first: when there is none, nothing was changed.
@@ -195,12 +209,8 @@ static enum storage_status cut_files(struct log_truncation *truncation,
     uint32_t kept = truncation->base_count;
     while (kept > 0 && (truncation->is_full || truncation->bases[kept - 1] > truncation->offset))
         kept--;
-    if (kept == 0) {
-        enum storage_status removed = remove_behind(truncation, context, kept);
-        if (removed != STORAGE_OK)
-            return removed;
-        return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
-    }
+    if (kept == 0)
+        return start_anew(truncation, context);
     struct cut cut;
     int64_t base_offset = truncation->bases[kept - 1];
     enum storage_status status = open_cut(truncation, storage, base_offset, &cut);
@@ -260,6 +270,7 @@ static void adopt_load(struct partition_log *log, const struct log_truncation *t
     if (log->has_committer)
         committer_truncated(&log->commit, load->log_end);
     partition_log_adopt(log, load);
+    log->is_changed = true;
     leader_epochs_deinit(&log->epochs, log->shard->heap);
     log->epochs = epochs;
     leader_epochs_truncate_end(&log->epochs, log->written_end);

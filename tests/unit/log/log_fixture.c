@@ -163,6 +163,11 @@ void fixture_crash(struct log_fixture *fixture)
     fixture_drop(fixture); /* writes and syncs nothing */
     memory_node_crash(&fixture->node);
     fixture->recovery_point = recovery_point;
+    if (fixture->forgets_checkpoints) {
+        fixture->recovery_point = 0;
+        fixture->log_start = 0;
+        fixture->high_watermark = 0;
+    }
     fixture_open(fixture);
 }
 

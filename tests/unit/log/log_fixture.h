@@ -34,6 +34,7 @@ struct log_fixture {
     int64_t log_start;
     int64_t high_watermark;
     bool clean;
+    bool forgets_checkpoints; /* a crash finds checkpoints without this partition */
     /* What the log told. */
     int64_t written_end;
     int64_t durable_end;
