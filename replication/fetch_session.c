@@ -50,7 +50,7 @@ static bool make_room(struct fetch_sessions *sessions, uint64_t now_ns)
         return false;
     struct fetch_session *oldest =
         container_of(sessions->sessions.next, struct fetch_session, link);
-    if (now_ns - oldest->used_ns <= EVICTION_NS)
+    if (oldest->is_busy || now_ns - oldest->used_ns <= EVICTION_NS)
         return false;
     fetch_session_close(oldest);
     sessions->evicted++;
@@ -176,6 +176,7 @@ static enum kafka_error continue_session(struct fetch_session *session,
         *kind = FETCH_SESSION_NONE;
         return KAFKA_ERROR_NONE;
     }
+    session->is_busy = true;
     *kind = FETCH_SESSION_INCREMENTAL;
     return KAFKA_ERROR_NONE;
 }
@@ -202,8 +203,15 @@ enum kafka_error fetch_session_begin(struct fetch_sessions *sessions, struct fet
     *place = session_create(sessions, uses_ids, now_ns, random);
     (*place)->place = place;
     apply_request(*place, request);
+    (*place)->is_busy = true;
     *kind = FETCH_SESSION_NEW;
     return KAFKA_ERROR_NONE;
+}
+
+void fetch_session_end(struct fetch_session *session)
+{
+    if (session)
+        session->is_busy = false;
 }
 
 bool fetch_partition_tell(struct fetch_session *session, struct fetch_partition *partition,

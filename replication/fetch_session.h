@@ -46,6 +46,7 @@ struct fetch_session {
     int32_t id;
     int32_t epoch;
     bool uses_ids;
+    bool is_busy; /* a request of it is under way: not evicted */
     uint64_t created_ns;
     uint64_t used_ns;
     struct map by_key;            /* key -> struct fetch_partition */
@@ -85,6 +86,8 @@ enum kafka_error fetch_session_begin(struct fetch_sessions *sessions, struct fet
                                      const struct fetch_request *request, bool uses_ids,
                                      uint64_t now_ns, uint64_t random,
                                      enum fetch_session_kind *kind);
+/* The request that fetch_session_begin let in is answered; the session may be NULL. */
+void fetch_session_end(struct fetch_session *session);
 /* Frees a session; its connection's pointer becomes NULL. */
 void fetch_session_close(struct fetch_session *session);
 
