@@ -83,23 +83,39 @@ static void reconfigure(struct shard *shard, const struct image *image, struct r
     replica_set_config(replica, &config);
 }
 
+static void reconfigure_all(struct shard *shard, const struct image *image)
+{
+    live_settings_apply_shard(shard, image);
+    list_for_each(link, &shard->replicas.replicas)
+    {
+        reconfigure(shard, image, container_of(link, struct replica, link));
+    }
+}
+
+static void reconfigure_topic(struct shard *shard, const struct image *image, struct view name)
+{
+    const struct image_topic *topic = image_topic_by_name(image, name);
+    for (uint32_t i = 0; topic && i < topic->partition_count; i++) {
+        struct replica *replica = replica_table_find(&shard->replicas, topic->id, (int32_t)i);
+        if (replica)
+            reconfigure(shard, image, replica);
+    }
+}
+
 /* A broker resource changes the defaults of every topic, a topic resource its own partitions. */
 static void apply_configs(struct shard *shard, const struct image_update *update)
 {
     const struct image_delta *delta = update->delta;
+    bool all = false;
+    for (uint32_t i = 0; i < delta->config_count; i++)
+        all |= delta->configs[i].type == CONFIG_RESOURCE_BROKER;
+    if (all) {
+        reconfigure_all(shard, update->image);
+        return;
+    }
     for (uint32_t i = 0; i < delta->config_count; i++) {
-        const struct image_config_change *change = &delta->configs[i];
-        bool all = change->type == CONFIG_RESOURCE_BROKER;
-        if (all)
-            live_settings_apply_shard(shard, update->image);
-        if (!all && change->type != CONFIG_RESOURCE_TOPIC)
-            continue;
-        list_for_each(link, &shard->replicas.replicas)
-        {
-            struct replica *replica = container_of(link, struct replica, link);
-            if (all || view_equal(replica->topic, change->name))
-                reconfigure(shard, update->image, replica);
-        }
+        if (delta->configs[i].type == CONFIG_RESOURCE_TOPIC)
+            reconfigure_topic(shard, update->image, delta->configs[i].name);
     }
 }
 
