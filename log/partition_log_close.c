@@ -63,16 +63,15 @@ static void advance_close(struct partition_log *log)
                          &(struct side_files_options){.is_seal = true, .done = incomplete_written});
         return;
     }
-    if (!log->is_changed && !log->epochs.is_dirty) {
-        end_log(log, true); /* opened, perhaps read, and as it was */
+    if (!log->is_changed) {
+        /* Opened, perhaps read, and as it was; an epoch without records is of no use to anyone. */
+        end_log(log, true);
         return;
     }
-    side_files_write(log, partition_log_active(log),
-                     &(struct side_files_options){.only_state = !log->is_changed,
-                                                  .is_seal = true,
-                                                  .with_snapshot = log->is_changed,
-                                                  .with_log_sync = true,
-                                                  .done = close_written});
+    side_files_write(
+        log, partition_log_active(log),
+        &(struct side_files_options){
+            .is_seal = true, .with_snapshot = true, .with_log_sync = true, .done = close_written});
 }
 
 void partition_log_advance(struct partition_log *log)

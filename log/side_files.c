@@ -121,7 +121,7 @@ static void side_done(struct job *job)
         segment->aborted.written_count += side->aborted_count;
         if (segment->file)
             segment_file_forget_index(segment->file);
-        if (side->options.is_seal && !side->options.only_state)
+        if (side->options.is_seal)
             segment->needs_side_files = false;
     } else {
         log->epochs.is_dirty = true;
@@ -214,11 +214,9 @@ void side_files_write(struct partition_log *log, struct segment *segment,
     side->options = *options;
     side->base_offset = segment->base_offset;
     segment->is_index_writing = true;
-    if (!options->only_state) {
-        if (options->is_seal && segment->max_timestamp != SEGMENT_TIMESTAMP_UNKNOWN)
-            segment_seal_entries(segment, heap);
-        encode_indexes(side, segment, heap);
-    }
+    if (options->is_seal && segment->max_timestamp != SEGMENT_TIMESTAMP_UNKNOWN)
+        segment_seal_entries(segment, heap);
+    encode_indexes(side, segment, heap);
     encode_state(side, log, heap);
     if (options->with_log_sync)
         take_logs(side, log, heap);

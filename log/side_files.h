@@ -13,7 +13,6 @@
 #include "log/partition_log_internal.h"
 
 struct side_files_options {
-    bool only_state;    /* epochs, snapshot and log sync, but no index of the segment */
     bool is_seal;       /* complete and synced, with the last time entry; else only the tails */
     bool with_snapshot; /* of the producers, which must be settled, at the written end */
     bool with_log_sync; /* sync the log files of the partition too (close) */
