@@ -20,6 +20,7 @@
 #include "base/assert.h"
 #include "log/journal.h"
 #include "log/log_path.h"
+#include "runtime/test_point.h"
 
 enum {
     SYNC_COUNT_DEFAULT = 8,
@@ -244,6 +245,8 @@ void committer_update_ends(struct commit_partition *partition)
         journal_release_synced(committer->journal, partition);
         durable_end = journal_durable_end(partition);
     }
+    if (test_point(committer->loop, BUG_LOG_DURABLE_BEFORE_SYNC))
+        durable_end = partition->written_end;
     if (durable_end <= partition->durable_end || committer->failure != STORAGE_OK ||
         !journal_is_barrier_durable(partition))
         return;
@@ -386,6 +389,9 @@ bool committer_is_void_durable(const struct commit_partition *partition)
 
 int64_t commit_partition_recovery_point(const struct commit_partition *partition)
 {
+    if (partition->committer &&
+        test_point(partition->committer->loop, BUG_LOG_RECOVERY_POINT_EARLY))
+        return partition->written_end;
     int64_t point = partition->synced_end < partition->durable_end ? partition->synced_end
                                                                    : partition->durable_end;
     return point < partition->recovery_limit ? point : partition->recovery_limit;
@@ -460,6 +466,10 @@ static void take_result(struct commit_sync *sync)
 {
     struct commit_partition *partition = sync->partition;
     struct commit_file *file = sync->file;
+    if (test_point(sync->committer->loop, BUG_LOG_DURABLE_OF_NOW)) {
+        sync->end = file->written_end;
+        sync->bytes = file->unsynced_bytes;
+    }
     file->is_directory_unsynced = file->is_directory_unsynced && sync->directory.text[0] == 0;
     file->synced_end = sync->end;
     klamm_assert(file->unsynced_bytes >= sync->bytes);
@@ -482,6 +492,8 @@ static void finish_sync(struct commit_sync *sync)
     struct commit_file *file = sync->file;
     file->is_in_flight = false;
     committer->sync_count--;
+    if (test_point(committer->loop, BUG_LOG_IGNORE_FAILED_SYNC))
+        sync->status = STORAGE_OK;
     if (sync->status != STORAGE_OK && (!sync->is_void || sync->status == STORAGE_IO))
         committer_fail(committer, sync->status);
     else if (!sync->is_void && committer->failure == STORAGE_OK)
@@ -541,7 +553,7 @@ static void start_sync(struct commit_partition *partition, struct commit_file *f
     partition->events->hold(partition, file);
     committer->sync_count++;
     committer->counters.syncs++;
-    if (file->is_directory_unsynced) {
+    if (file->is_directory_unsynced && !test_point(committer->loop, BUG_LOG_SKIP_DIRECTORY_SYNC)) {
         if (!log_path_set(&sync->directory, partition->directory))
             klamm_unreachable("the path of an open partition fits");
         sync->directory_request = (struct storage_request){.operation = STORAGE_SYNC_DIRECTORY,

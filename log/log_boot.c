@@ -23,6 +23,7 @@
 #include "log/file_content.h"
 #include "log/journal_replay.h"
 #include "log/partition_metadata.h"
+#include "runtime/test_point.h"
 
 enum { BOOT_ENTRIES_PER_STEP = 256, META_FILE_SIZE_MAX = 65536, MARKER_FILE_SIZE_MAX = 65536 };
 
@@ -285,7 +286,8 @@ static void agree(struct log_boot_job *boot, const struct job_context *context)
  * ------------------------------------------------------------------------------------ */
 
 /* Remembers and removes the marker; the removal is durable before anything is loaded. */
-static enum storage_status take_marker(const struct job_context *context,
+static enum storage_status take_marker(const struct log_boot_job *boot,
+                                       const struct job_context *context,
                                        struct log_directory_found *found)
 {
     struct log_path path;
@@ -295,6 +297,8 @@ static enum storage_status take_marker(const struct job_context *context,
         return STORAGE_LIMIT;
     enum storage_status status = file_content_read(context->storage, path.text, context->heap,
                                                    MARKER_FILE_SIZE_MAX, &content);
+    if (status == STORAGE_NOT_FOUND && test_point(boot->job.loop, BUG_LOG_SKIP_BOOT_SYNC))
+        return STORAGE_OK;
     if (status == STORAGE_NOT_FOUND) /* names that a dead process made may be in memory only */
         return storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, found->path.text, NULL);
     if (status != STORAGE_OK)
@@ -302,6 +306,8 @@ static enum storage_status take_marker(const struct job_context *context,
     found->is_clean = true;
     found->clean_broker_epoch = log_directory_parse_clean_marker(file_content_view(&content));
     file_content_release(&content);
+    if (test_point(boot->job.loop, BUG_LOG_KEEP_CLEAN_MARKER))
+        return STORAGE_OK;
     status = storage_run_path(context->storage, STORAGE_UNLINK, path.text, NULL);
     if (status == STORAGE_OK)
         status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, found->path.text, NULL);
@@ -387,7 +393,7 @@ static void scan_directory(struct log_boot_job *boot, const struct job_context *
 {
     struct log_directory_found *found = &boot->found[index];
     struct checkpoint recovery_points, log_starts, high_watermarks;
-    enum storage_status status = take_marker(context, found);
+    enum storage_status status = take_marker(boot, context, found);
     if (status == STORAGE_OK)
         status = take_checkpoint(boot, context, found, CHECKPOINT_RECOVERY_POINT, &recovery_points);
     if (status == STORAGE_OK)

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "log/partition_log_internal.h"
 #include "log/log_search.h"
+#include "runtime/test_point.h"
 
 /* ---- Searching on the loop ------------------------------------------------------------------- */
 
@@ -86,6 +87,8 @@ static enum log_read_status limit_range(struct partition_log *log, struct segmen
 
 int64_t partition_log_bound(const struct partition_log *log, enum log_read_bound bound)
 {
+    if (test_point(log->shard->loop, BUG_LOG_READ_ABOVE_WATERMARK))
+        bound = LOG_READ_LOG_END;
     switch (bound) {
     case LOG_READ_LOG_END:
         return log->written_end;

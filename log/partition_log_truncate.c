@@ -243,6 +243,7 @@ static enum job_progress truncation_step(struct job *job, const struct job_conte
     struct partition_log *log = truncation->log;
     struct log_load *load = heap_must_get(context->heap, MEMORY_SCRATCH, sizeof(*load));
     load->heap = context->heap;
+    load->loop = job->loop;
     load->directory = log->directory;
     load->index_interval_bytes = log->config.index_interval_bytes;
     load->is_compacted = log->config.cleanup_compact;

@@ -15,25 +15,22 @@
 
 enum test_point {
     BUG_NONE,
-    /* log/ */
-    BUG_LOG_DURABLE_BEFORE_SYNC,      /* the durable end moves up without a sync */
-    BUG_LOG_DURABLE_OF_NOW,           /* a sync that ends covers what was written during it */
-    BUG_LOG_IGNORE_FAILED_SYNC,       /* a failed sync counts as done */
-    BUG_LOG_SKIP_DIRECTORY_SYNC,      /* a new segment's name is not synced */
-    BUG_LOG_SKIP_CRC_ON_RECOVERY,     /* recovery trusts batch headers alone */
-    BUG_LOG_SKIP_TAIL_CUT,            /* recovery leaves what lies behind the last good batch */
-    BUG_LOG_TRUNCATE_KEEPS_BATCH,     /* truncation leaves the batch that holds the offset */
-    BUG_LOG_TRUNCATE_KEEPS_EPOCHS,    /* truncation leaves leader epochs behind the cut */
-    BUG_LOG_RECOVERY_POINT_EARLY,     /* the recovery point moves up to the written end */
-    BUG_LOG_KEEP_PRODUCERS_ON_CUT,    /* truncation leaves producer state as it is */
-    BUG_LOG_RETENTION_TAKES_ACTIVE,   /* retention deletes one segment too many */
-    BUG_LOG_INDEX_NEXT_BATCH,         /* offset index entries point one batch too far */
-    BUG_LOG_NO_SPACE_KEEPS_TAIL,      /* a failed append is not rolled back */
-    BUG_LOG_ACKNOWLEDGE_BEFORE_WRITE, /* `done` of an append runs before the write is done */
-    /* broker/, replication/ */
+    BUG_LOG_DURABLE_BEFORE_SYNC,   /* the durable end is the written end */
+    BUG_LOG_DURABLE_OF_NOW,        /* a sync that ends covers what was written during it */
+    BUG_LOG_IGNORE_FAILED_SYNC,    /* a failed sync counts as done */
+    BUG_LOG_SKIP_DIRECTORY_SYNC,   /* a new segment's name is not synced */
+    BUG_LOG_RECOVERY_POINT_EARLY,  /* the checkpoint says the written end */
+    BUG_LOG_SKIP_CRC_ON_RECOVERY,  /* recovery trusts batch headers */
+    BUG_LOG_SKIP_TAIL_CUT,         /* recovery leaves what lies behind the last good batch */
+    BUG_LOG_SKIP_BOOT_SYNC,        /* names of a dead process are not made durable */
+    BUG_LOG_KEEP_CLEAN_MARKER,     /* the marker of a clean stop stays after the start */
+    BUG_LOG_DELETE_WITHOUT_ORDER,  /* segments are deleted without syncs between them */
+    BUG_LOG_NO_SPACE_KEEPS_TAIL,   /* what a failed append left is not cut */
+    BUG_LOG_KEEP_FAILED_PRODUCERS, /* producer state of failed appends stays */
+    BUG_LOG_SEQUENCE_NOT_CHECKED,  /* a retried batch is appended again */
+    BUG_LOG_READ_ABOVE_WATERMARK,  /* consumers read up to the written end */
+    /* broker/ and replication/ */
     BUG_ACKNOWLEDGE_BEFORE_DURABLE, /* acks=all is answered at the written end */
-    BUG_SEQUENCE_NOT_CHECKED,       /* a retried batch is appended again */
-    BUG_READ_ABOVE_WATERMARK,       /* consumers read up to the log end */
     BUG_COUNT
 };
 
