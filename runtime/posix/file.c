@@ -150,11 +150,18 @@ enum storage_status file_read_now(struct storage_file *file, uint64_t offset, vo
     uint8_t *place = data;
     while (size > 0) {
         struct iovec vector = {place, size};
-        ssize_t result = preadv2(file->descriptor, &vector, 1, (off_t)offset, RWF_NOWAIT);
+        int flags = atomic_load_explicit(&file->waits, memory_order_relaxed) ? 0 : RWF_NOWAIT;
+        ssize_t result = preadv2(file->descriptor, &vector, 1, (off_t)offset, flags);
         if (result < 0 && errno == EINTR)
             continue;
-        if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
+        if (result < 0 && errno == EAGAIN)
             return STORAGE_NOT_RESIDENT;
+        if (result < 0 && errno == EOPNOTSUPP && flags != 0) {
+            /* Such a file system (tmpfs, some network ones) cannot tell what is in memory; warming
+             * would never help, so the read is made and may wait. */
+            atomic_store_explicit(&file->waits, true, memory_order_relaxed);
+            continue;
+        }
         if (result <= 0)
             return STORAGE_IO;
         place += result;

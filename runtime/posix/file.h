@@ -18,6 +18,7 @@ struct storage_file {
     atomic_bool poisoned;
     _Atomic uint64_t size; /* bytes */
     uint64_t device;
+    atomic_bool waits; /* the file system knows no reads without waiting */
 };
 
 /* The status of an errno; unknown ones are STORAGE_IO. */
