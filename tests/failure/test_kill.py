@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 
 PARTITIONS = 6
+RECORDS_A_POLL = 100
 
 
 class Load:
@@ -76,7 +77,8 @@ class Load:
                 self.producer.poll(0.01)
                 continue
             self.sent[partition] += 1
-            self.producer.poll(0)
+            # A bounded rate: what has been written is read back as a whole again and again.
+            self.producer.poll(0.01 if sum(self.sent) % RECORDS_A_POLL == 0 else 0)
 
     def count(self):
         return sum(len(known) for known in self.acknowledged)
