@@ -107,6 +107,20 @@ static void add_or_refuse(struct decision *decision, const wanted_topic *wanted,
         metadata_records_cut(&decision->records, records);
 }
 
+/* A name that the request repeats is answered once. */
+static void drop_repeated(const struct map *names, struct create_partitions_response *response)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < response->results_count; i++) {
+        struct map_entry *entry = map_find(names, response->results[i].name);
+        if (entry->number == 0)
+            continue;
+        entry->number = 0;
+        response->results[kept++] = response->results[i];
+    }
+    response->results_count = kept;
+}
+
 void decide_create_partitions(struct decision *decision,
                               const struct create_partitions_request *request,
                               struct create_partitions_response *response)
@@ -126,8 +140,11 @@ void decide_create_partitions(struct decision *decision,
     for (size_t i = 0; i < request->topics_count && !decision->failed; i++) {
         create_partitions_response_create_partitions_topic_result_init(&response->results[i]);
         response->results[i].name = request->topics[i].name;
+        response->results[i].error_message = VIEW_NULL;
         add_or_refuse(decision, &request->topics[i], &names, is_large, &response->results[i]);
     }
+    if (!decision->failed)
+        drop_repeated(&names, response);
     map_deinit(&names);
     if (request->validate_only)
         metadata_records_cut(&decision->records, 0);

@@ -181,7 +181,7 @@ static bool check_name(struct decision *decision, const struct batch_of_topics *
         return refuse(result, KAFKA_ERROR_INVALID_REQUEST,
                       VIEW_LITERAL("the request names this topic twice"));
     if (view_equal(name, VIEW_LITERAL("__cluster_metadata")))
-        return refuse(result, KAFKA_ERROR_TOPIC_AUTHORIZATION_FAILED,
+        return refuse(result, KAFKA_ERROR_INVALID_REQUEST,
                       VIEW_LITERAL("the metadata topic belongs to the quorum"));
     const char *problem = topic_name_fault(name);
     if (problem)
@@ -285,6 +285,20 @@ static bool count_names(const struct create_topics_request *request, struct map 
     return true;
 }
 
+/* A name that the request repeats is answered once. */
+static void drop_repeated(const struct map *names, struct create_topics_response *response)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < response->topics_count; i++) {
+        struct map_entry *entry = map_find(names, response->topics[i].name);
+        if (entry->number == 0)
+            continue;
+        entry->number = 0;
+        response->topics[kept++] = response->topics[i];
+    }
+    response->topics_count = kept;
+}
+
 void decide_create_topics(struct decision *decision, const struct create_topics_request *request,
                           struct create_topics_response *response)
 {
@@ -294,6 +308,7 @@ void decide_create_topics(struct decision *decision, const struct create_topics_
     for (size_t i = 0; i < request->topics_count; i++) {
         create_topics_response_creatable_topic_result_init(&response->topics[i]);
         response->topics[i].name = request->topics[i].name;
+        response->topics[i].error_message = VIEW_NULL;
     }
     if (is_too_large(decision, request)) {
         refuse_all(request, response->topics);
@@ -305,6 +320,8 @@ void decide_create_topics(struct decision *decision, const struct create_topics_
         decision->failed = true;
     for (; !decision->failed && batch.index < request->topics_count; batch.index++)
         create_or_refuse(decision, &batch, response->topics);
+    if (!decision->failed)
+        drop_repeated(&batch.names, response);
     map_deinit(&batch.names);
     if (request->validate_only)
         metadata_records_cut(&decision->records, 0);

@@ -15,6 +15,7 @@ static void list_entries(struct decision *decision, const struct delete_topics_r
     for (size_t i = 0; i < count; i++) {
         topic_result *result = &response->responses[i];
         delete_topics_response_deletable_topic_result_init(result);
+        result->error_message = VIEW_NULL;
         result->name = version >= 6 ? request->topics[i].name : request->topic_names[i];
         if (version >= 6)
             result->topic_id = request->topics[i].topic_id;
@@ -53,15 +54,20 @@ static void disable_all(int16_t version, struct delete_topics_response *response
                "delete.topic.enable is false");
 }
 
-/* Marks every entry whose topic another entry names too. */
-static void mark_doubles(struct decision *decision, const struct image_topic **topics,
-                         struct delete_topics_response *response)
+/* Refuses topics that several entries name; the first of these answers for all. */
+static void refuse_doubles(struct decision *decision, const struct image_topic **topics,
+                           struct delete_topics_response *response)
 {
     struct map seen;
+    size_t kept = 0;
     map_init(&seen, decision->arena->heap, MEMORY_SCRATCH, 0);
     for (size_t i = 0; i < response->responses_count; i++) {
-        if (!topics[i])
+        topics[kept] = topics[i];
+        response->responses[kept] = response->responses[i];
+        if (!topics[i]) {
+            kept++;
             continue;
+        }
         bool is_new;
         struct map_entry *entry = map_add(&seen, view_of(topics[i]->id.bytes, UUID_SIZE), &is_new);
         if (!entry) {
@@ -69,14 +75,13 @@ static void mark_doubles(struct decision *decision, const struct image_topic **t
             break;
         }
         if (is_new) {
-            entry->number = i;
+            entry->number = kept++;
             continue;
         }
-        refuse(&response->responses[i], KAFKA_ERROR_INVALID_REQUEST,
-               "the request names this topic twice");
         refuse(&response->responses[entry->number], KAFKA_ERROR_INVALID_REQUEST,
                "the request names this topic twice");
     }
+    response->responses_count = kept;
     map_deinit(&seen);
 }
 
@@ -93,7 +98,7 @@ void decide_delete_topics(struct decision *decision, const struct delete_topics_
         decision_get(decision, response->responses_count, sizeof(struct image_topic *));
     for (size_t i = 0; i < response->responses_count; i++)
         topics[i] = find(decision->image, &response->responses[i]);
-    mark_doubles(decision, topics, response);
+    refuse_doubles(decision, topics, response);
     for (size_t i = 0; i < response->responses_count; i++) {
         topic_result *result = &response->responses[i];
         if (!topics[i] || result->error_code != KAFKA_ERROR_NONE)

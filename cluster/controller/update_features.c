@@ -1,6 +1,6 @@
 /*
- * Every update is checked before the first record is made. Up to version 1 each feature has a
- * result; from version 2 on there is one error for all.
+ * Every update is checked before the first record is made, so there is one error for all. Up to
+ * version 1 a success has a result for each feature.
  */
 #include "cluster/controller/update_features.h"
 
@@ -142,13 +142,13 @@ void decide_update_features(struct decision *decision,
     struct refused_update refused = check_all(decision, request, version);
     response->error_code = (int16_t)refused.error;
     response->error_message = refused.message;
-    if (version <= 1) {
+    if (version <= 1 && refused.error == KAFKA_ERROR_NONE) {
         response->results =
             decision_get(decision, request->feature_updates_count, sizeof(*response->results));
         response->results_count = request->feature_updates_count;
         for (size_t i = 0; i < request->feature_updates_count; i++)
             response->results[i] = (struct update_features_response_updatable_feature_result){
-                request->feature_updates[i].feature, (int16_t)refused.error, refused.message};
+                request->feature_updates[i].feature, KAFKA_ERROR_NONE, VIEW_NULL};
     }
     if (refused.error == KAFKA_ERROR_NONE && !request->validate_only)
         add_records(decision, request);
