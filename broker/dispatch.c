@@ -22,13 +22,11 @@ static void refuse(struct request *request, enum connection_close_reason reason)
     request_refuse(request, reason, detail);
 }
 
-/* Whether the request's version can be decoded; ApiVersions answers any version that is too new. */
+/* Whether the request's version can be decoded; ApiVersions answers versions that nobody serves. */
 static bool version_is_served(const struct request *request)
 {
-    int16_t version = request_version(request);
-    if (request->info->key == API_KEY_API_VERSIONS && version > request->info->version_max)
-        return true;
-    return api_info_is_served(request->info, version);
+    return request->info->key == API_KEY_API_VERSIONS ||
+           api_info_is_served(request->info, request_version(request));
 }
 
 /* Decodes the body; true also for an ApiVersions body of a version that nobody here knows. */
@@ -39,7 +37,7 @@ static bool decode(struct request *request)
     request->message = arena_get_array(&request->arena, 1, codec->request_size);
     if (!request->message)
         return false;
-    if (version > request->info->version_max)
+    if (!api_info_is_served(request->info, version))
         return true;
     struct reader reader = reader_of(request->base.body);
     if (api_info_request_header_version(request->info, version) >= 2 && !message_skip_tags(&reader))

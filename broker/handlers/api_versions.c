@@ -1,9 +1,9 @@
 /*
  * ApiVersions: which APIs and versions this node serves, and which features the cluster has.
  *
- * Only APIs with a row are listed, so a client never asks for what nobody handles. A version above
- * ours is answered in version 0 with UNSUPPORTED_VERSION and the one entry that tells the client
- * what to ask with (KIP-511).
+ * Only APIs with a row are listed, so a client never asks for what nobody handles. A version that
+ * is not ours is answered in version 0 with UNSUPPORTED_VERSION and the one entry that tells the
+ * client what to ask with (KIP-511).
  */
 #include "protocol/messages/api_versions.h"
 
@@ -107,7 +107,7 @@ static void api_versions_split(struct request *request)
     struct api_versions_response response;
     api_versions_response_init(&response);
     struct api_versions_response_api_version own = version_of(request->info);
-    if (request_version(request) > request->info->version_max) {
+    if (!api_info_is_served(request->info, request_version(request))) {
         request->base.api_version = 0;
         response.error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
         response.api_keys = &own;

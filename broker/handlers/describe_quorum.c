@@ -8,6 +8,8 @@
 
 API_CODEC(describe_quorum);
 
+enum { TIMESTAMPS_SINCE_VERSION = 1, NODES_SINCE_VERSION = 2 };
+
 #define METADATA_TOPIC VIEW_LITERAL("__cluster_metadata")
 
 static void describe_quorum_split(struct request *request)
@@ -36,13 +38,16 @@ static void describe(struct controller_part *part, struct loop *at,
     out->high_watermark = controller_high_watermark(controller);
     out->current_voters = decision_get(&part->decision, 1, sizeof(*out->current_voters));
     out->current_voters_count = 1;
-    *out->current_voters = (struct describe_quorum_response_replica_state){
-        .replica_id = quorum->node_id,
-        .replica_directory_id = quorum->directory_id,
-        .log_end_offset = quorum->log_end,
-        .last_fetch_timestamp = at->wall_ms,
-        .last_caught_up_timestamp = at->wall_ms,
-    };
+    struct describe_quorum_response_replica_state *voter = out->current_voters;
+    describe_quorum_response_replica_state_init(voter);
+    voter->replica_id = quorum->node_id;
+    voter->log_end_offset = quorum->log_end;
+    if (part->version >= TIMESTAMPS_SINCE_VERSION) {
+        voter->last_fetch_timestamp = at->wall_ms;
+        voter->last_caught_up_timestamp = at->wall_ms;
+    }
+    if (part->version >= NODES_SINCE_VERSION)
+        voter->replica_directory_id = quorum->directory_id;
 }
 
 static void list_nodes(struct controller_part *part, struct loop *at,
@@ -75,7 +80,8 @@ static void describe_quorum_part(struct part *base, struct loop *at)
         response->topics[0].partitions_count = 1;
         describe_quorum_response_partition_data_init(response->topics[0].partitions);
         describe(part, at, response->topics[0].partitions);
-        list_nodes(part, at, response);
+        if (part->version >= NODES_SINCE_VERSION)
+            list_nodes(part, at, response);
     }
     part_done(base, at);
 }

@@ -185,9 +185,9 @@ static int32_t page_limit(const struct request *request)
 {
     int32_t limit = request->shard->broker->config->settings.max_request_partition_size_limit;
     int32_t asked = REQUEST_MESSAGE(describe_topic_partitions, request)->response_partition_limit;
-    if (asked > 0 && asked < limit)
+    if (asked < limit)
         limit = asked;
-    return limit;
+    return limit > 1 ? limit : 1;
 }
 
 static void describe_topic_partitions_split(struct request *request)
