@@ -4,6 +4,9 @@
  *   klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] [--bug NUMBER] [--twice]
  *             [--chatty] [--abort]
  *
+ * --bugs FIRST-LAST is the test of the simulator itself, in a build with test points: each planted
+ * bug (runtime/test_point.h) must be noticed within --runs seeds.
+ *
  * Prints how many seeds were run, or for the first that fails the reason and the command that
  * repeats it; exit status 1 then.
  */
@@ -25,6 +28,8 @@ struct command {
     unsigned scenario;
     uint64_t seed, runs;
     double seconds; /* 0: no limit */
+    unsigned first_bug, last_bug;
+    bool quiet;
     bool twice;
     bool aborts; /* a failure ends the process where it happens, for a debugger */
     struct scenario_options options;
@@ -49,7 +54,7 @@ static struct outcome run_seed(struct command *command, uint64_t seed)
     struct outcome outcome = {.passed = command->aborts || sim_guard(sim, run_body, command)};
     outcome.hash = sim_hash(sim);
     outcome.events = sim_event_count(sim);
-    if (!outcome.passed)
+    if (!outcome.passed && !command->quiet)
         printf("seed %llu at %.6f s: %s\n", (unsigned long long)seed, (double)sim_now_ns(sim) / 1e9,
                sim_failure(sim));
     sim_destroy(sim);
@@ -87,6 +92,9 @@ static bool parse(struct command *command, int count, char **arguments)
             command->seconds = strtod(value, NULL);
         } else if (strcmp(option, "--bug") == 0) {
             command->options.test_points = UINT64_C(1) << strtoull(value, NULL, 10) % 64;
+        } else if (strcmp(option, "--bugs") == 0) {
+            if (sscanf(value, "%u-%u", &command->first_bug, &command->last_bug) != 2)
+                return false;
         } else if (strcmp(option, "--scenario") == 0) {
             unsigned last = sizeof(scenarios) / sizeof(scenarios[0]);
             for (command->scenario = 0; command->scenario < last; command->scenario++)
@@ -101,15 +109,38 @@ static bool parse(struct command *command, int count, char **arguments)
     return true;
 }
 
+/* Whether every planted bug is noticed; 0 or the exit status. */
+static int hunt_bugs(struct command *command)
+{
+    unsigned missed = 0;
+    command->quiet = true;
+    for (unsigned bug = command->first_bug; bug <= command->last_bug; bug++) {
+        command->options.test_points = UINT64_C(1) << bug;
+        uint64_t run = 0;
+        while (run < command->runs && run_seed(command, command->seed + run).passed)
+            run++;
+        if (run < command->runs)
+            printf("bug %u is noticed at seed %llu\n", bug,
+                   (unsigned long long)(command->seed + run));
+        else
+            printf("bug %u is NOT noticed within %llu seeds\n", bug,
+                   (unsigned long long)command->runs);
+        missed += run == command->runs;
+    }
+    return missed > 0;
+}
+
 int main(int count, char **arguments)
 {
     struct command command = {.seed = 1, .runs = 1};
     if (!parse(&command, count, arguments)) {
         fprintf(stderr, "usage: klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] "
-                        "[--bug NUMBER] [--twice] [--chatty] [--abort]\n");
+                        "[--bug NUMBER] [--bugs FIRST-LAST] [--twice] [--chatty] [--abort]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (command.last_bug > 0)
+        return hunt_bugs(&command);
     uint64_t events = 0, run = 0;
     clock_t start = clock();
     for (; run < command.runs; run++) {
