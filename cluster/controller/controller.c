@@ -432,6 +432,7 @@ static void closed(void *owner, bool clean)
     image_release(controller->head);
     controller->head = NULL;
     batch_builder_deinit(&controller->builder);
+    arena_deinit(&controller->bootstrap_arena);
     controller->options.events->closed(controller->options.owner, clean);
 }
 

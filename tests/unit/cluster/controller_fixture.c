@@ -48,7 +48,8 @@ void fixture_init(struct fixture *fixture)
     memset(fixture, 0, sizeof(*fixture));
     memory_node_init(&fixture->node);
     memory_node_make_directory(&fixture->node, DIRECTORY);
-    arena_init(&fixture->arena, &fixture->node.loops[0].heap, MEMORY_SCRATCH, 0);
+    heap_init_plain(&fixture->heap);
+    arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
     make_config(fixture);
     fixture->directory_id = uuid_of_halves(0x1122334455667788, 0x8877665544332211);
     fixture->listener = (struct broker_registration_request_listener){
@@ -65,6 +66,8 @@ void fixture_init(struct fixture *fixture)
 void fixture_deinit(struct fixture *fixture)
 {
     arena_deinit(&fixture->arena);
+    for (size_t i = 0; i < MEMORY_CLASSES && !fixture->has_crashed; i++)
+        assert_int_equal(fixture->node.loops[0].heap.used[i], 0);
     memory_node_deinit(&fixture->node);
 }
 
@@ -103,6 +106,7 @@ void fixture_stop(struct fixture *fixture)
 
 void fixture_crash(struct fixture *fixture)
 {
+    fixture->has_crashed = true;
     memory_node_crash(&fixture->node);
 }
 
