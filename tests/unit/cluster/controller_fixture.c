@@ -56,7 +56,7 @@ void fixture_init(struct fixture *fixture)
         VIEW_LITERAL("PLAINTEXT"), VIEW_LITERAL("localhost"), 9092, 0};
     broker_registration_request_init(&fixture->registration);
     fixture->registration.broker_id = fixture->config.node_id;
-    fixture->registration.cluster_id = VIEW_LITERAL("cluster");
+    fixture->cluster_id = VIEW_LITERAL("cluster");
     fixture->registration.listeners = &fixture->listener;
     fixture->registration.listeners_count = 1;
     fixture->registration.log_dirs = &fixture->directory_id;
@@ -78,15 +78,16 @@ void fixture_start(struct fixture *fixture)
     fixture->is_closed = false;
     fixture->failure[0] = '\0';
     fixture->registration.incarnation_id.bytes[0]++;
-    struct view cluster_id = VIEW_LITERAL("cluster");
-    publisher_init(&fixture->publisher, loop, image_create_empty(loop->heap, cluster_id), show);
+    fixture->registration.cluster_id = fixture->cluster_id;
+    publisher_init(&fixture->publisher, loop, image_create_empty(loop->heap, fixture->cluster_id),
+                   show);
     struct controller_options options = {
         .loop = loop,
         .publisher = &fixture->publisher,
         .config = &fixture->config,
         .log_directory = DIRECTORY,
         .directory_id = fixture->directory_id,
-        .cluster_id = cluster_id,
+        .cluster_id = fixture->cluster_id,
         .may_format = true,
         .registration = &fixture->registration,
         .events = &events,

@@ -18,6 +18,7 @@ struct fixture {
     struct broker_registration_request registration;
     struct broker_registration_request_listener listener;
     struct uuid directory_id;
+    struct view cluster_id;
     struct publisher publisher;
     struct controller controller;
     bool is_ready;
