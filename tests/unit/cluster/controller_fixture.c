@@ -88,7 +88,7 @@ void fixture_start(struct fixture *fixture)
         .log_directory = DIRECTORY,
         .directory_id = fixture->directory_id,
         .cluster_id = fixture->cluster_id,
-        .may_format = true,
+        .may_format = !fixture->may_not_format,
         .registration = &fixture->registration,
         .events = &events,
         .owner = fixture,
@@ -138,7 +138,9 @@ enum kafka_error fixture_commit(struct fixture *fixture, const struct decision *
     return wait.error;
 }
 
-enum kafka_error fixture_create_topic(struct fixture *fixture, const char *name, int32_t partitions)
+/* Decides the creation of one topic; the error of its result. */
+static enum kafka_error decide_topic(struct fixture *fixture, struct decision *decision,
+                                     const char *name, int32_t partitions)
 {
     struct create_topics_request_creatable_topic topic;
     create_topics_request_creatable_topic_init(&topic);
@@ -150,13 +152,27 @@ enum kafka_error fixture_create_topic(struct fixture *fixture, const char *name,
     request.topics = &topic;
     request.topics_count = 1;
     struct create_topics_response response;
+    fixture_decide(fixture, decision);
+    decide_create_topics(decision, &request, &response);
+    return (enum kafka_error)response.topics[0].error_code;
+}
+
+enum kafka_error fixture_create_topic(struct fixture *fixture, const char *name, int32_t partitions)
+{
     struct decision decision;
-    fixture_decide(fixture, &decision);
-    decide_create_topics(&decision, &request, &response);
-    enum kafka_error error = (enum kafka_error)response.topics[0].error_code;
-    if (error == KAFKA_ERROR_NONE)
-        error = fixture_commit(fixture, &decision);
-    return error;
+    enum kafka_error error = decide_topic(fixture, &decision, name, partitions);
+    return error == KAFKA_ERROR_NONE ? fixture_commit(fixture, &decision) : error;
+}
+
+void fixture_try_topic(struct fixture *fixture, const char *name, int32_t partitions)
+{
+    struct decision decision;
+    assert_int_equal(decide_topic(fixture, &decision, name, partitions), KAFKA_ERROR_NONE);
+    struct test_wait *wait = arena_get_array(&fixture->arena, 1, sizeof(*wait));
+    assert_non_null(wait);
+    wait->wait.done = wait_done;
+    controller_commit(&fixture->controller, &decision, &wait->wait);
+    memory_node_run(&fixture->node);
 }
 
 const struct image *fixture_image(const struct fixture *fixture)

@@ -21,6 +21,7 @@ struct fixture {
     struct view cluster_id;
     struct publisher publisher;
     struct controller controller;
+    bool may_not_format;
     bool is_ready;
     bool is_closed;
     bool is_clean;
@@ -44,6 +45,8 @@ enum kafka_error fixture_commit(struct fixture *fixture, const struct decision *
 /* Creates one topic; the error of its result. */
 enum kafka_error fixture_create_topic(struct fixture *fixture, const char *name,
                                       int32_t partitions);
+/* The same without waiting for an end: the wait stays in the fixture's arena. */
+void fixture_try_topic(struct fixture *fixture, const char *name, int32_t partitions);
 /* What every shard shows. */
 const struct image *fixture_image(const struct fixture *fixture);
 

@@ -1,0 +1,211 @@
+/* Snapshots, full and failing devices, damaged files: the metadata log under the controller. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "cluster/quorum/snapshot_file.h"
+#include "tests/unit/cluster/controller_fixture.h"
+
+#define DIRECTORY "/data/__cluster_metadata-0/"
+
+static void start_ready(struct fixture *fixture)
+{
+    fixture_start(fixture);
+    assert_string_equal(fixture->failure, "");
+    assert_true(fixture->is_ready);
+}
+
+static void create(struct fixture *fixture, unsigned number)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "topic-%u", number);
+    assert_int_equal(fixture_create_topic(fixture, name, 20), KAFKA_ERROR_NONE);
+}
+
+/* The newest snapshot on the disk; false when there is none beside the first. */
+static bool newest_snapshot(struct fixture *fixture, struct snapshot_id *newest, char *path,
+                            size_t capacity)
+{
+    bool found = false;
+    for (int64_t end = 1; end < 5000; end++) {
+        for (int32_t epoch = 1; epoch < 4; epoch++) {
+            char name[SNAPSHOT_NAME_SIZE];
+            char candidate[128];
+            struct snapshot_id id = {end, epoch};
+            snapshot_name_format(id, SNAPSHOT_SUFFIX, name);
+            snprintf(candidate, sizeof(candidate), DIRECTORY "%s", name);
+            if (!memory_node_exists(&fixture->node, candidate))
+                continue;
+            *newest = id;
+            snprintf(path, capacity, "%s", candidate);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* A copy that may be written to, in the test's arena. */
+static uint8_t *copy_bytes(struct fixture *fixture, struct view bytes)
+{
+    uint8_t *copy = arena_get(&fixture->arena, bytes.size);
+    assert_non_null(copy);
+    memcpy(copy, bytes.data, bytes.size);
+    return copy;
+}
+
+static void names_of_snapshots_are_kafkas(void **state)
+{
+    (void)state;
+    char name[SNAPSHOT_NAME_SIZE];
+    struct snapshot_id id = {123, 4};
+    snapshot_name_format(id, SNAPSHOT_SUFFIX, name);
+    assert_string_equal(name, "00000000000000000123-0000000004.checkpoint");
+    struct snapshot_id found;
+    assert_true(snapshot_name_parse(name, &found));
+    assert_int_equal(found.end_offset, 123);
+    assert_int_equal(found.epoch, 4);
+    const char *others[] = {
+        "00000000000000000123-0000000004.checkpoint.part",
+        "00000000000000000123-0000000004.checkpoint.deleted",
+        "0000000000000000123-0000000004.checkpoint",
+        "00000000000000000123_0000000004.checkpoint",
+        "99999999999999999999-0000000004.checkpoint",
+        "00000000000000000123-9999999999.checkpoint",
+        "leader-epoch-checkpoint",
+        "",
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(snapshot_name_parse(others[i], &found));
+}
+
+static void a_snapshot_and_the_log_behind_it_give_everything_back(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture.config.settings.metadata_log_max_record_bytes_between_snapshots = 10000;
+    start_ready(&fixture);
+    for (unsigned i = 0; i < 30; i++)
+        create(&fixture, i);
+    struct snapshot_id newest;
+    char path[128];
+    assert_true(newest_snapshot(&fixture, &newest, path, sizeof(path)));
+    /* It is on the disk before anything relies on it. */
+    assert_false(view_is_null(memory_node_durable_file(&fixture.node, path)));
+    fixture_crash(&fixture);
+    start_ready(&fixture);
+    const struct image *image = fixture_image(&fixture);
+    assert_int_equal(image->topics_by_name.count, 30);
+    assert_int_equal(image->partition_count, 600);
+    assert_true(partition_log_start_offset(fixture.controller.log.log) <= newest.end_offset);
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void a_damaged_snapshot_stops_the_start_with_a_reason(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture.config.settings.metadata_log_max_record_bytes_between_snapshots = 10000;
+    start_ready(&fixture);
+    for (unsigned i = 0; i < 10; i++)
+        create(&fixture, i);
+    fixture_stop(&fixture);
+    struct snapshot_id newest;
+    char path[128];
+    assert_true(newest_snapshot(&fixture, &newest, path, sizeof(path)));
+    struct view good = memory_node_file(&fixture.node, path);
+    uint8_t *rotten = copy_bytes(&fixture, good);
+    rotten[good.size / 2] ^= 0x10;
+    memory_node_put_file(&fixture.node, path, view_of(rotten, good.size));
+    fixture_start(&fixture);
+    assert_false(fixture.is_ready);
+    assert_string_not_equal(fixture.failure, "");
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void a_snapshot_cut_short_is_refused(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture.config.settings.metadata_log_max_record_bytes_between_snapshots = 10000;
+    start_ready(&fixture);
+    for (unsigned i = 0; i < 10; i++)
+        create(&fixture, i);
+    fixture_stop(&fixture);
+    struct snapshot_id newest;
+    char path[128];
+    assert_true(newest_snapshot(&fixture, &newest, path, sizeof(path)));
+    struct view good = memory_node_file(&fixture.node, path);
+    uint8_t *copy = copy_bytes(&fixture, good);
+    memory_node_put_file(&fixture.node, path, view_of(copy, good.size - 75));
+    fixture_start(&fixture);
+    assert_false(fixture.is_ready);
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void a_failed_sync_ends_the_node_and_acknowledges_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    start_ready(&fixture);
+    uint64_t shown = fixture.publisher.shown_version;
+    memory_node_fail(&fixture.node, STORAGE_SYNC, 0, STORAGE_IO);
+    fixture_try_topic(&fixture, "lost", 1);
+    assert_string_not_equal(fixture.failure, "");
+    assert_int_equal(fixture.publisher.shown_version, shown);
+    fixture_crash(&fixture);
+    fixture.failure[0] = '\0';
+    start_ready(&fixture);
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void leftovers_of_interrupted_writes_are_removed(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    start_ready(&fixture);
+    fixture_stop(&fixture);
+    const char *leftover = DIRECTORY "00000000000000000009-0000000001.checkpoint.part";
+    memory_node_put_file(&fixture.node, leftover, VIEW_LITERAL("x"));
+    start_ready(&fixture);
+    assert_false(memory_node_exists(&fixture.node, leftover));
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void an_unformatted_directory_is_refused_where_formatting_is_not_allowed(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture.may_not_format = true;
+    fixture_start(&fixture);
+    assert_false(fixture.is_ready);
+    assert_string_not_equal(fixture.failure, "");
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_snapshots_are_kafkas),
+        cmocka_unit_test(a_snapshot_and_the_log_behind_it_give_everything_back),
+        cmocka_unit_test(a_damaged_snapshot_stops_the_start_with_a_reason),
+        cmocka_unit_test(a_snapshot_cut_short_is_refused),
+        cmocka_unit_test(a_failed_sync_ends_the_node_and_acknowledges_nothing),
+        cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
+        cmocka_unit_test(an_unformatted_directory_is_refused_where_formatting_is_not_allowed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
