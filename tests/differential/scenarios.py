@@ -195,8 +195,13 @@ def delete_topics(target, topic):
         answer = target.call("DeleteTopics", version, values, note=False)
         answer["Responses"].sort(key=lambda r: r["Name"] or "")
         target.note(f"DeleteTopics v{version}", answer)
-        target.call("Metadata", 9, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": False},
-                    "after delete")
+        end = time.monotonic() + 10
+        while True:  # Kafka answers before its brokers know
+            answer = target.call("Metadata", 9, {
+                "Topics": [{"Name": name}], "AllowAutoTopicCreation": False}, note=False)
+            if answer["Topics"][0]["ErrorCode"] != 0 or time.monotonic() > end:
+                break
+        target.note(f"Metadata after DeleteTopics v{version}", answer)
     create(target, topic)
     identifier = target.topic_id(topic)
     target.call("DeleteTopics", 6, {"Topics": [{"Name": topic, "TopicId": identifier}],
@@ -249,7 +254,7 @@ def produce_versions(target, topic):
 
 
 def produce_bad_batches(target, topic):
-    create(target, topic)
+    """Each case has a partition of its own, so that one does not move the offsets of the next."""
     create(target, topic + "-compact", 1, {"cleanup.policy": "compact"})
     good = simple_batch()
     flipped = good[:70] + bytes([good[70] ^ 1]) + good[71:]
@@ -274,14 +279,16 @@ def produce_bad_batches(target, topic):
         "unknown producer epoch": simple_batch(producer=(4000, 3, 7)),
         "large": wire.batch([wire.record(0, b"k", b"v" * 1100000)], NOW),
     }
-    for label, records in cases.items():
+    create(target, topic, len(cases))
+    for partition, (label, records) in enumerate(cases.items()):
         for version in (3, 8, 11):
-            produce(target, topic, records, version, label=label)
+            produce(target, topic, records, version, partition=partition, label=label)
+        target.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [
+            {"Name": topic, "Partitions": [{"PartitionIndex": partition, "Timestamp": -1}]}]},
+            "after " + label)
     keyless = wire.batch([wire.record(0, b"k", b"v"), wire.record(1, None, b"v")], NOW)
     for version in (7, 9):
         produce(target, topic + "-compact", keyless, version, label="no key in compacted")
-    target.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [
-        {"PartitionIndex": 0, "Timestamp": -1}]}]}, "end after all")
 
 
 def produce_append_time(target, topic):

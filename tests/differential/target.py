@@ -14,6 +14,11 @@ NOW_FIELDS = {"LogAppendTimeMs"}
 PLAIN_FIELDS = {"ClusterId": "<cluster>", "Port": "<port>"}
 
 
+def is_own_setting(item):
+    """A setting in an answer that only Klamm has."""
+    return isinstance(item, dict) and str(item.get("Name", "")).startswith("klamm.")
+
+
 class Target:
     def __init__(self, name, port):
         self.name = name
@@ -54,7 +59,7 @@ class Target:
 
     def plain(self, value, field=""):
         if isinstance(value, list):
-            return [self.plain(item, field) for item in value]
+            return [self.plain(item, field) for item in value if not is_own_setting(item)]
         if isinstance(value, dict):
             return {key: self.plain(item, key) for key, item in value.items()}
         if isinstance(value, uuid.UUID):
