@@ -201,6 +201,17 @@ static void take_sealed(struct log_load *load, struct segment *segment, uint32_t
         segment->times.stored_count > 0 ? SEGMENT_TIMESTAMP_UNKNOWN : SEGMENT_TIMESTAMP_NONE;
 }
 
+/* Whether the last entries speak of batches that are there: appending relies on their order. */
+static bool is_index_true(const struct log_load *load, const struct segment *segment,
+                          const struct inspection *found)
+{
+    int64_t last = load->log_end - 1 - segment->base_offset; /* relative */
+    if (last < 0 || last > INT32_MAX)
+        return false;
+    return (found->offset_count == 0 || found->offset_last.relative_offset <= last) &&
+           (found->time_count == 0 || found->time_last.relative_offset <= last);
+}
+
 /*
  * The end of the log and what appending needs: headers behind the last index entry. The first
  * batch's time starts the roll clock, unless it lies in the future of the file's own time.
@@ -237,7 +248,7 @@ static bool find_end(struct log_load *load, struct segment *segment, uint32_t pl
         position += batch.size;
     }
     storage_run_close(load->storage, reader.file);
-    if (read != LOG_READ_OK || !segment_holds_offset(segment, load->log_end - 1))
+    if (read != LOG_READ_OK || !is_index_true(load, segment, found))
         distrust_from(load, place);
     segment->bytes_since_index =
         segment->size - (found->offset_count ? found->offset_last.position : 0);

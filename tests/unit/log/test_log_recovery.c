@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/random.h"
 #include "tests/unit/log/log_fixture.h"
 
 #define FIRST_LOG   FIXTURE_DIRECTORY "/00000000000000000000.log"
@@ -372,6 +373,92 @@ static void what_the_recovery_point_covers_is_not_read_again(void **state)
     free(log.data);
 }
 
+/* Damages one file of the directory at random: flips, cuts, extends, or replaces by noise. */
+static void damage(struct log_fixture *fixture, struct random_stream *random)
+{
+    struct job_context context = memory_node_context(&fixture->node);
+    struct storage_listing *listing;
+    assert_int_equal(storage_run_list(context.storage, FIXTURE_DIRECTORY, context.heap, &listing),
+                     STORAGE_OK);
+    const struct storage_entry *entry =
+        &listing->entries[random_below(random, (uint64_t)listing->count)];
+    char path[256];
+    snprintf(path, sizeof(path), FIXTURE_DIRECTORY "/%s", entry->name);
+    struct bytes bytes = copy_of(fixture, path);
+    size_t capacity = bytes.size + 200;
+    uint8_t *data = calloc(1, capacity);
+    if (bytes.size)
+        memcpy(data, bytes.data, bytes.size);
+    size_t size = bytes.size;
+    uint64_t kind = random_below(random, 4);
+    if (kind == 0 && size > 0)
+        data[random_below(random, size)] ^= (uint8_t)(1u << random_below(random, 8));
+    else if (kind == 1 && size > 0)
+        size = random_below(random, size);
+    else if (kind == 2)
+        size += random_below(random, 200);
+    else if (size > 0)
+        random_fill(random, data + random_below(random, size), 1 + random_below(random, 100));
+    memory_node_put_file(&fixture->node, path, view_of(data, size));
+    storage_listing_release(listing);
+    free(bytes.data);
+    free(data);
+}
+
+/* Writes, reads, looks up: nothing that a damaged file says may stop the process. */
+static void use(struct log_fixture *fixture)
+{
+    struct log_read read = {.max_bytes = 5000, .min_one = true, .bound = LOG_READ_LOG_END};
+    int64_t end = partition_log_end_offset(fixture->log);
+    int64_t start = partition_log_start_offset(fixture->log);
+    for (int i = 0; i < 5; i++) {
+        struct log_slice slice;
+        read.offset = start + (end - start) / 5 * i;
+        if (fixture_read(fixture, &read, &slice) == LOG_READ_OK)
+            log_slice_release(&slice);
+    }
+    if (end < INT64_MAX / 2) {
+        for (int i = 0; i < 12; i++)
+            fixture_write(fixture, 1, 600);
+    }
+    partition_log_check(fixture->log);
+}
+
+static void damaged_files_never_stop_the_process(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 600; seed++) {
+        struct random_stream random;
+        random_init(&random, seed, 0);
+        struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+        fixture_init(fixture);
+        fixture->config.segment_bytes = 6000;
+        fixture->config.index_interval_bytes = 300;
+        fixture_create(fixture);
+        for (int32_t i = 0; i < 12; i++)
+            write_producer(fixture, 5, i, false);
+        write_producer(fixture, 6, 0, true);
+        write_marker(fixture, 6, false);
+        for (int i = 0; i < 20; i++)
+            fixture_write(fixture, 2, 300);
+        fixture_close(fixture);
+        fixture->clean = random_below(&random, 2);
+        fixture->recovery_point = (int64_t)random_below(&random, 60);
+        for (uint64_t i = random_below(&random, 3); i < 3; i++)
+            damage(fixture, &random);
+        fixture_open(fixture);
+        if (fixture->log) {
+            use(fixture);
+            fixture_close(fixture);
+            fixture_open(fixture);
+            if (fixture->log)
+                use(fixture);
+        }
+        fixture_deinit(fixture);
+        free(fixture);
+    }
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -389,6 +476,7 @@ int main(void)
         CLAIM(half_finished_replacements_are_resolved),
         CLAIM(a_log_that_ends_below_its_start_begins_empty_there),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
+        cmocka_unit_test(damaged_files_never_stop_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
