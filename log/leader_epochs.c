@@ -123,7 +123,7 @@ struct leader_epoch_end leader_epochs_end_of(const struct leader_epochs *epochs,
                                              int64_t log_end_offset)
 {
     int32_t latest = leader_epochs_latest(epochs);
-    if (epoch < 0 || latest < 0 || epoch > latest)
+    if (epoch == -1 || latest < 0 || epoch > latest)
         return (struct leader_epoch_end){-1, -1};
     if (epoch == latest)
         return (struct leader_epoch_end){epoch, log_end_offset};

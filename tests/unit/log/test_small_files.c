@@ -276,8 +276,8 @@ static void the_end_of_an_epoch_is_the_start_of_the_next(void **state)
         int32_t asked, epoch;
         int64_t end;
     } cases[] = {
-        {-1, -1, -1}, {0, 0, 10}, {1, 1, 20}, {2, 1, 20},
-        {3, 3, 30},   {4, 3, 30}, {5, 5, 77}, {6, -1, -1},
+        {-2, -2, 10}, {-1, -1, -1}, {0, 0, 10}, {1, 1, 20},  {2, 1, 20},
+        {3, 3, 30},   {4, 3, 30},   {5, 5, 77}, {6, -1, -1},
     };
     struct leader_epochs epochs;
     leader_epochs_init(&epochs);
@@ -387,7 +387,7 @@ static void collecting_stops_at_the_first_stable_entry(void **state)
         bool is_complete;
     } cases[] = {
         {0, 100, 4, 1, false}, {0, 12, 1, 1, true},    {0, 16, 2, 1, true},
-        {21, 30, 2, 2, true},  {31, 45, 1, 3, true},  {41, 50, 0, 0, true},
+        {21, 30, 2, 2, true},  {31, 45, 1, 3, true},   {41, 50, 0, 0, true},
         {0, 10, 0, 0, true},   {61, 100, 0, 0, false}, {20, 24, 2, 1, true},
     };
     struct transaction_index index;
