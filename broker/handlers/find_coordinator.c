@@ -7,8 +7,9 @@
  */
 #include "protocol/messages/find_coordinator.h"
 
+#include "base/text.h"
+#include "base/uuid.h"
 #include "broker/request.h"
-#include "broker/shard.h"
 
 API_CODEC(find_coordinator);
 
@@ -21,39 +22,42 @@ enum {
     SHARE_SINCE_VERSION = 6
 };
 
-struct finding {
-    enum kafka_error error;
-    struct view message;
-};
-
-static struct finding find(const struct request *request, int8_t key_type)
+/* "<group>:<topic id>:<partition>", with a group id that is not blank (KIP-932). */
+static bool is_share_key(struct view key)
 {
-    bool is_list = request_version(request) >= LIST_SINCE_VERSION;
-    if (key_type < KEY_TYPE_GROUP || key_type >= KEY_TYPE_COUNT)
-        return (struct finding){KAFKA_ERROR_INVALID_REQUEST,
-                                VIEW_LITERAL("there is no such type of coordinator")};
-    /* A share group's key has three parts; since version 6 it may be asked for at all. */
-    if (key_type == KEY_TYPE_SHARE && request_version(request) < SHARE_SINCE_VERSION)
-        return (struct finding){KAFKA_ERROR_INVALID_REQUEST,
-                                is_list ? VIEW_LITERAL("")
-                                        : VIEW_LITERAL("this version does not know share groups")};
-    return (struct finding){KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE,
-                            is_list ? VIEW_LITERAL("")
-                                    : VIEW_LITERAL("the coordinator is not available")};
+    struct view group, topic, partition;
+    struct uuid id;
+    int64_t number;
+    bool has_parts = text_split(&key, ':', &group) && text_split(&key, ':', &topic) &&
+                     text_split(&key, ':', &partition);
+    return has_parts && key.size == 0 && text_trim(group).size > 0 && uuid_parse(topic, &id) &&
+           text_parse_i64(partition, INT32_MIN, INT32_MAX, &number);
 }
 
-static void answer_one(struct request *request, struct finding finding)
+static enum kafka_error find(const struct request *request, int8_t key_type, struct view key)
 {
+    if (key_type < KEY_TYPE_GROUP || key_type >= KEY_TYPE_COUNT)
+        return KAFKA_ERROR_INVALID_REQUEST;
+    if (key_type == KEY_TYPE_SHARE &&
+        (request_version(request) < SHARE_SINCE_VERSION || !is_share_key(key)))
+        return KAFKA_ERROR_INVALID_REQUEST;
+    return KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE;
+}
+
+static void answer_one(struct request *request)
+{
+    const struct find_coordinator_request *message = REQUEST_MESSAGE(find_coordinator, request);
     struct find_coordinator_response response;
     find_coordinator_response_init(&response);
-    response.error_code = (int16_t)finding.error;
-    response.error_message = finding.message;
+    enum kafka_error error = find(request, message->key_type, message->key);
+    response.error_code = (int16_t)error;
+    response.error_message = view_of_string(kafka_error_text(error));
     response.node_id = -1;
     response.port = -1;
     request_respond(request, &response);
 }
 
-static void answer_list(struct request *request, struct finding finding)
+static void answer_list(struct request *request)
 {
     const struct find_coordinator_request *message = REQUEST_MESSAGE(find_coordinator, request);
     struct find_coordinator_response response;
@@ -62,23 +66,22 @@ static void answer_list(struct request *request, struct finding finding)
     response.coordinators =
         request_get(request, response.coordinators_count, sizeof(*response.coordinators));
     for (size_t i = 0; i < response.coordinators_count; i++) {
-        find_coordinator_response_coordinator_init(&response.coordinators[i]);
-        response.coordinators[i].key = message->coordinator_keys[i];
-        response.coordinators[i].node_id = -1;
-        response.coordinators[i].port = -1;
-        response.coordinators[i].error_code = (int16_t)finding.error;
-        response.coordinators[i].error_message = finding.message;
+        struct find_coordinator_response_coordinator *out = &response.coordinators[i];
+        find_coordinator_response_coordinator_init(out);
+        out->key = message->coordinator_keys[i];
+        out->node_id = -1;
+        out->port = -1;
+        out->error_code = (int16_t)find(request, message->key_type, out->key);
     }
     request_respond(request, &response);
 }
 
 static void find_coordinator_split(struct request *request)
 {
-    struct finding finding = find(request, REQUEST_MESSAGE(find_coordinator, request)->key_type);
     if (request_version(request) < LIST_SINCE_VERSION)
-        answer_one(request, finding);
+        answer_one(request);
     else
-        answer_list(request, finding);
+        answer_list(request);
 }
 
 const struct api_row api_row_find_coordinator = {
