@@ -637,6 +637,68 @@ def describe_log_dirs(target, topic):
             target.note(f"v{version} {label}", answer)
 
 
+def odd_partition_requests(target, topic):
+    """Requests about partitions that no client would send: repeated, empty, out of any range."""
+    create(target, topic, 2)
+    produce(target, topic, simple_batch(), note=False)
+
+    def offsets(label, topics, **fields):
+        answer = target.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": topics, **fields},
+                             note=False)
+        for found in answer["Topics"]:
+            found["Partitions"].sort(key=lambda part: part["PartitionIndex"])
+        answer["Topics"].sort(key=lambda found: found["Name"])
+        target.note(label, answer)
+
+    latest = {"PartitionIndex": 0, "Timestamp": -1}
+    other = {"PartitionIndex": 1, "Timestamp": 0}
+    offsets("repeated in one topic", [{"Name": topic, "Partitions": [latest, other, latest]}])
+    offsets("repeated in two topics", [{"Name": topic, "Partitions": [latest, other]},
+                                       {"Name": topic, "Partitions": [latest]}])
+    offsets("no partitions", [{"Name": topic, "Partitions": []}])
+    offsets("bad names", [{"Name": "bad name", "Partitions": [latest]},
+                          {"Name": "", "Partitions": [latest]}])
+    for replica, isolation in ((-1, 0), (-1, 1), (-1, 2), (-2, 0), (-3, 1), (7, 0), (7, 9)):
+        offsets(f"replica {replica} isolation {isolation}", [
+            {"Name": topic, "Partitions": [latest, other]}], ReplicaId=replica,
+            IsolationLevel=isolation)
+    for partition in (-1, 2**31 - 1):
+        target.call("DeleteRecords", 2, {"TimeoutMs": 0, "Topics": [{"Name": topic, "Partitions": [
+            {"PartitionIndex": partition, "Offset": 0}]}]}, f"partition {partition}")
+    for name in ("bad name", "", "__cluster_metadata"):
+        target.call("DeleteRecords", 2, {"TimeoutMs": 0, "Topics": [{"Name": name, "Partitions": [
+            {"PartitionIndex": 0, "Offset": 0}]}]}, f"topic {name!r}")
+    for epoch in (-1, -2, -2**31, 2**31 - 1):
+        target.call("OffsetForLeaderEpoch", 4, {"ReplicaId": 7, "Topics": [
+            {"Topic": topic, "Partitions": [{"Partition": 0, "LeaderEpoch": epoch}] * 2}]},
+            f"epoch {epoch} twice")
+    for name in (topic, "missing-" + topic, "bad name", ""):
+        target.call("DescribeProducers", 0, {"Topics": [
+            {"Name": name, "PartitionIndexes": [0, 0, -1, 7]}]}, f"topic {name!r}")
+    for asked in ([{"Topic": topic, "Partitions": [0, 0, -1, 7]}, {"Topic": topic,
+                                                                   "Partitions": [0]}],
+                  [{"Topic": "bad name", "Partitions": [0]}]):
+        answer = target.call("DescribeLogDirs", 4, {"Topics": asked}, note=False)
+        target.note("DescribeLogDirs", answer["Results"][0]["Topics"])
+
+
+def find_coordinator_errors(target, topic):
+    """What is refused; what is found depends on how far the broker's own topics are."""
+    for version in range(1, 7):
+        keys = {"CoordinatorKeys": ["g", "h", "g"]} if version >= 4 else {"Key": "g"}
+        for kind in (-1, 2, 3, 127):
+            target.call("FindCoordinator", version, {**keys, "KeyType": kind}, f"type {kind}")
+    target.call("FindCoordinator", 4, {"CoordinatorKeys": [], "KeyType": 0}, "no keys")
+    some = "AAAAAAAAAAAAAAAAAAAAAA"
+    target.call("FindCoordinator", 6, {"KeyType": 2, "CoordinatorKeys": [
+        "", f"a:b:{some}:0", f":{some}:0", f" :{some}:0", f"g:{some}:x", f"g:{some}:",
+        f"g:{some}", f"g:{some[1:]}:0", f"g:{some}:99999999999", "g::0", f"g:{some[1:]}!:0"]},
+        "share keys")
+    for timeout in (0, -1, 900001):
+        target.call("InitProducerId", 4, {"TransactionalId": "t", "TransactionTimeoutMs": timeout},
+                    f"timeout {timeout}")
+
+
 def coordinators_and_rest(target, topic):
     """Requests whose answers do not need a group: errors and single-node truths."""
     for version in range(0, 2):
@@ -673,4 +735,5 @@ SCENARIOS = [api_versions, unsupported, metadata, create_topics, delete_topics, 
              produce_versions, produce_bad_batches, produce_append_time, idempotent, list_offsets,
              fetch, fetch_sessions, offsets_for_epoch, delete_records, describe_configs,
              describe_broker_configs, alter_configs, describe_cluster, describe_topic_partitions,
-             describe_log_dirs, coordinators_and_rest]
+             describe_log_dirs, odd_partition_requests, find_coordinator_errors,
+             coordinators_and_rest]
