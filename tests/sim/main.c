@@ -22,6 +22,7 @@ static const struct {
     scenario_run run;
 } scenarios[] = {
     {"log", log_scenario_run},
+    {"node", node_scenario_run},
 };
 
 struct command {

@@ -365,12 +365,20 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     sync->inode = inode;
     sync->size = inode->size;
     list_push_back(&disk->syncs, &sync->link);
-    sync->sectors = inode->capacity / SECTOR_SIZE;
-    if (sync->sectors > 0) {
-        sync->taken = sim_get(sim, sectors_memory(inode->capacity));
-        sync->data = sim_get(sim, inode->capacity);
-        memcpy(sync->taken, inode->sectors, sectors_memory(inode->capacity));
-        memcpy(sync->data, inode->cache, inode->capacity);
+    size_t sectors = inode->capacity / SECTOR_SIZE;
+    for (size_t i = 0; i < sectors; i++)
+        sync->count += inode->sectors[i].cache != inode->sectors[i].platter;
+    if (sync->count == 0)
+        return sync;
+    sync->taken = sim_get(sim, sync->count * sizeof(struct sim_taken));
+    struct sim_taken *taken = sync->taken;
+    for (size_t i = 0; i < sectors; i++) {
+        if (inode->sectors[i].cache == inode->sectors[i].platter)
+            continue;
+        taken->sector = i;
+        taken->write = inode->sectors[i].cache;
+        memcpy(taken->data, inode->cache + i * SECTOR_SIZE, SECTOR_SIZE);
+        taken++;
     }
     return sync;
 }
@@ -378,13 +386,14 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
 void sim_sync_end(struct sim_disk *disk, struct sim_sync *sync, bool kept)
 {
     struct sim_inode *inode = sync->inode;
-    for (size_t i = 0; i < sync->sectors; i++) {
-        struct sim_sector *sector = &inode->sectors[i];
-        if (sync->taken[i].cache <= sector->platter) /* clean, or a later sync was faster */
+    for (size_t i = 0; i < sync->count; i++) {
+        const struct sim_taken *taken = &sync->taken[i];
+        struct sim_sector *sector = &inode->sectors[taken->sector];
+        if (taken->write <= sector->platter) /* a later sync was faster */
             continue;
         if (kept)
-            memcpy(inode->platter + i * SECTOR_SIZE, sync->data + i * SECTOR_SIZE, SECTOR_SIZE);
-        sector->platter = sync->taken[i].cache;
+            memcpy(inode->platter + taken->sector * SECTOR_SIZE, taken->data, SECTOR_SIZE);
+        sector->platter = taken->write;
     }
     /* A sync that overlapped a cut does not make the cut durable, only what it left. */
     if (kept && (!sync->was_cut || inode->platter_size < sync->size))
@@ -396,10 +405,8 @@ void sim_sync_abandon(struct sim_disk *disk, struct sim_sync *sync)
 {
     struct sim *sim = disk->node->sim;
     list_remove(&sync->link);
-    if (sync->sectors > 0) {
-        sim_put(sim, sync->taken, sectors_memory(sync->sectors * SECTOR_SIZE));
-        sim_put(sim, sync->data, sync->sectors * SECTOR_SIZE);
-    }
+    if (sync->count > 0)
+        sim_put(sim, sync->taken, sync->count * sizeof(struct sim_taken));
     sim_put(sim, sync, sizeof(*sync));
 }
 

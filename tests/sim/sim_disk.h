@@ -77,15 +77,21 @@ struct sim_disk {
     uint32_t next_write;
 };
 
+/* A dirty sector as a sync has seen it. */
+struct sim_taken {
+    size_t sector;
+    uint32_t write;
+    uint8_t data[SECTOR_SIZE];
+};
+
 /* What a sync has seen when it was submitted. */
 struct sim_sync {
     struct list link; /* disk.syncs */
     struct sim_inode *inode;
     uint64_t size; /* or the smallest since, when the file was cut meanwhile */
     bool was_cut;
-    size_t sectors;
-    struct sim_sector *taken; /* as they were */
-    uint8_t *data;            /* of all sectors */
+    size_t count;
+    struct sim_taken *taken; /* dirty sectors with their bytes */
 };
 
 struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path);

@@ -1,0 +1,77 @@
+/*
+ * A small Kafka client over a stream of the seams: connection, request frames, answers in order. It
+ * encodes and decodes by hand, in old versions without tagged fields, so that it shares no mistake
+ * with the broker's generated code.
+ *
+ * Invariants:
+ *  1. Answers come in the order of the requests; a connection that breaks answers nothing more, and
+ *     `broken` is told once per connection.
+ *  2. Whatever waits longer than ANSWER_LIMIT breaks the connection.
+ */
+#ifndef KLAMM_TESTS_SIM_KAFKA_CLIENT_H
+#define KLAMM_TESTS_SIM_KAFKA_CLIENT_H
+
+#include "base/bytes.h"
+#include "tests/sim/sim.h"
+
+enum kafka_api {
+    KAFKA_PRODUCE = 0,
+    KAFKA_FETCH = 1,
+    KAFKA_METADATA = 3,
+    KAFKA_INIT_PRODUCER_ID = 22
+};
+
+struct kafka_client;
+
+struct kafka_client_events {
+    void (*connected)(struct kafka_client *client);
+    /* The body of an answer, behind the correlation id. `context` as given with the request. */
+    void (*answered)(struct kafka_client *client, enum kafka_api api, void *context,
+                     struct reader *body);
+    void (*broken)(struct kafka_client *client); /* retry after a while: kafka_client_connect */
+};
+
+struct kafka_request;
+
+struct kafka_client {
+    const struct kafka_client_events *events;
+    struct loop *loop;
+    struct stream stream;
+    const char *host;
+    uint16_t port;
+    bool is_open;   /* there is a stream */
+    bool is_usable; /* connected */
+    int32_t next_correlation;
+    struct list sent; /* struct kafka_request.link, waiting for answers */
+    struct timer limit;
+    uint8_t *frame; /* of the answer under way */
+    size_t frame_size, frame_have;
+    uint8_t head[4];
+    size_t head_have;
+};
+
+void kafka_client_init(struct kafka_client *client, struct loop *loop,
+                       const struct kafka_client_events *events, const char *host, uint16_t port);
+void kafka_client_connect(struct kafka_client *client);
+/* Drops the connection; `broken` is not told. */
+void kafka_client_drop(struct kafka_client *client);
+/* Sends a request; `body` is copied. Only while is_usable. */
+void kafka_client_send(struct kafka_client *client, enum kafka_api api, int16_t version,
+                       const struct writer *body, void *context);
+
+static inline void kafka_write_string(struct writer *writer, const char *text)
+{
+    write_i16(writer, text ? (int16_t)strlen(text) : -1);
+    if (text)
+        write_bytes(writer, text, strlen(text));
+}
+
+/* Skips a nullable string. */
+static inline void kafka_skip_string(struct reader *reader)
+{
+    int16_t size = read_i16(reader);
+    if (size > 0)
+        reader_take(reader, (size_t)size);
+}
+
+#endif
