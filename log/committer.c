@@ -25,7 +25,8 @@
 enum {
     SYNC_COUNT_DEFAULT = 8,
     JOURNAL_APPEND_DEFAULT = 64 * 1024,
-    JOURNAL_PARTITIONS_MIN_DEFAULT = 4
+    JOURNAL_PARTITIONS_MIN_DEFAULT = 4,
+    JOURNALED_DELAYS = 10 /* flush intervals that a journaled partition may stay unsynced */
 };
 
 #define FLUSH_INTERVAL_DEFAULT_NS  UINT64_C(1000000000)
@@ -47,8 +48,9 @@ struct commit_sync {
     uint64_t bytes; /* unsynced bytes at the submit */
     uint64_t started_ns;
     uint32_t generation;
-    uint32_t waiting; /* requests not completed; 0: the slot is free */
-    bool is_void;     /* the result must not be used */
+    uint32_t waiting;   /* requests not completed; 0: the slot is free */
+    bool is_void;       /* the result must not be used */
+    bool is_background; /* nobody waited for it */
     enum storage_status status;
 };
 
@@ -58,6 +60,11 @@ static void flush_tick(struct timer *timer);
 static struct commit_partition *partition_of_queue(struct list *link)
 {
     return container_of(link, struct commit_partition, queue_link);
+}
+
+static struct commit_partition *partition_of_flush(struct list *link)
+{
+    return container_of(link, struct commit_partition, flush_link);
 }
 
 static struct commit_partition *partition_of_dirty(struct list *link)
@@ -110,6 +117,7 @@ void committer_init(struct committer *committer, struct loop *loop, const char *
     list_init(&committer->partitions);
     list_init(&committer->remembered);
     list_init(&committer->queue);
+    list_init(&committer->flush_queue);
     list_init(&committer->dirty);
     list_init(&committer->reports);
     list_init(&committer->room_waits);
@@ -171,6 +179,7 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
     forget_earlier(committer, partition);
     committer->membership_version++;
     list_link_init(&partition->queue_link);
+    list_link_init(&partition->flush_link);
     list_link_init(&partition->dirty_link);
     list_link_init(&partition->report_link);
     list_init(&partition->files);
@@ -181,6 +190,7 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
     partition->reported_end = written_end;
     partition->requested_end = 0;
     partition->sync_target = 0;
+    partition->flush_target = 0;
     partition->journal_start = 0;
     partition->journal_end = 0;
     partition->journal_written = 0;
@@ -224,6 +234,7 @@ void committer_remove_partition(struct commit_partition *partition, bool is_dele
     }
     list_for_each_safe(link, after, &partition->files) forget_file(partition, file_of(link));
     list_remove(&partition->queue_link);
+    list_remove(&partition->flush_link);
     list_remove(&partition->dirty_link);
     list_remove(&partition->report_link);
     list_remove(&partition->link);
@@ -259,10 +270,17 @@ void committer_update_ends(struct commit_partition *partition)
 static void enqueue(struct commit_partition *partition)
 {
     struct committer *committer = partition->committer;
-    if (committer->failure != STORAGE_OK || partition->sync_target <= partition->synced_end)
+    if (committer->failure != STORAGE_OK)
         return;
-    if (!list_is_linked(&partition->queue_link))
-        list_push_back(&committer->queue, &partition->queue_link);
+    if (partition->sync_target > partition->synced_end) {
+        if (!list_is_linked(&partition->queue_link))
+            list_push_back(&committer->queue, &partition->queue_link);
+    } else if (partition->flush_target > partition->synced_end) {
+        if (!list_is_linked(&partition->flush_link))
+            list_push_back(&committer->flush_queue, &partition->flush_link);
+    } else {
+        return;
+    }
     committer_wake(committer);
 }
 
@@ -276,6 +294,12 @@ static void set_target(struct commit_partition *partition, int64_t target)
 void committer_want_sync(struct commit_partition *partition)
 {
     set_target(partition, partition->written_end);
+}
+
+void committer_want_flush(struct commit_partition *partition)
+{
+    partition->flush_target = partition->written_end;
+    enqueue(partition);
 }
 
 static void mark_dirty(struct commit_partition *partition, struct commit_file *file,
@@ -358,6 +382,8 @@ void committer_truncated(struct commit_partition *partition, int64_t offset)
         partition->requested_end = offset;
     if (partition->sync_target > offset)
         partition->sync_target = offset;
+    if (partition->flush_target > offset)
+        partition->flush_target = offset;
     if (partition->committer->journal)
         journal_take_cut(partition->committer->journal, partition, JOURNAL_CUT, offset);
     committer_update_ends(partition);
@@ -492,6 +518,7 @@ static void finish_sync(struct commit_sync *sync)
     struct commit_file *file = sync->file;
     file->is_in_flight = false;
     committer->sync_count--;
+    committer->flush_count -= sync->is_background;
     if (test_point(committer->loop, BUG_LOG_IGNORE_FAILED_SYNC))
         sync->status = STORAGE_OK;
     if (sync->status != STORAGE_OK && (!sync->is_void || sync->status == STORAGE_IO))
@@ -532,7 +559,7 @@ static struct commit_sync *free_slot(struct committer *committer)
 }
 
 static void start_sync(struct commit_partition *partition, struct commit_file *file,
-                       struct commit_sync *sync)
+                       struct commit_sync *sync, bool is_background)
 {
     struct committer *committer = partition->committer;
     sync->file_request = (struct storage_request){
@@ -548,10 +575,12 @@ static void start_sync(struct commit_partition *partition, struct commit_file *f
     sync->generation = partition->generation;
     sync->waiting = 1;
     sync->is_void = false;
+    sync->is_background = is_background;
     sync->status = STORAGE_OK;
     file->is_in_flight = true;
     partition->events->hold(partition, file);
     committer->sync_count++;
+    committer->flush_count += is_background;
     committer->counters.syncs++;
     if (file->is_directory_unsynced && !test_point(committer->loop, BUG_LOG_SKIP_DIRECTORY_SYNC)) {
         if (!log_path_set(&sync->directory, partition->directory))
@@ -566,33 +595,50 @@ static void start_sync(struct commit_partition *partition, struct commit_file *f
     storage_submit(committer->loop->storage, &sync->file_request);
 }
 
-/* Starts what the partition needs; false when slots ran out before that. */
-static bool serve(struct commit_partition *partition)
+/*
+ * How many syncs may be under way in the background. Where a journal answers for what is waited
+ * for, file syncs only delay its syncs, so they go one by one; unless too much piles up.
+ */
+static uint32_t flush_count_max(const struct committer *committer)
+{
+    if (!committer->journal ||
+        committer->unsynced_bytes >= committer->options.unsynced_bytes_max / 2)
+        return committer->options.sync_count_max;
+    return 1;
+}
+
+/* Starts what the partition needs up to `target`; false when slots ran out before that. */
+static bool serve(struct commit_partition *partition, int64_t target, bool is_background)
 {
     struct committer *committer = partition->committer;
     list_for_each(link, &partition->files)
     {
         struct commit_file *file = file_of(link);
-        if (file->synced_end >= partition->sync_target)
+        if (file->synced_end >= target)
             break;
         if (file->is_in_flight)
             continue;
         struct commit_sync *slot = free_slot(committer);
-        if (!slot)
+        if (!slot || (is_background && committer->flush_count >= flush_count_max(committer)))
             return false;
-        start_sync(partition, file, slot);
+        start_sync(partition, file, slot, is_background);
     }
     return true;
 }
 
-static void serve_queue(struct committer *committer)
+static void serve_queues(struct committer *committer)
 {
-    while (!list_is_empty(&committer->queue) &&
-           committer->sync_count < committer->options.sync_count_max) {
+    while (!list_is_empty(&committer->queue)) {
         struct commit_partition *partition = partition_of_queue(committer->queue.next);
-        if (!serve(partition))
+        if (!serve(partition, partition->sync_target, false))
             return;
         list_remove(&partition->queue_link);
+    }
+    while (!list_is_empty(&committer->flush_queue)) {
+        struct commit_partition *partition = partition_of_flush(committer->flush_queue.next);
+        if (!serve(partition, partition->flush_target, true))
+            return;
+        list_remove(&partition->flush_link);
     }
 }
 
@@ -600,13 +646,16 @@ static void serve_queue(struct committer *committer)
 
 static uint64_t flush_delay_ns(const struct commit_partition *partition)
 {
-    uint64_t interval_ns = partition->committer->options.flush_interval_ns;
-    if (partition->flush_ms >= 0 && (uint64_t)partition->flush_ms < interval_ns / NS_PER_MS)
-        return (uint64_t)partition->flush_ms * NS_PER_MS;
-    return interval_ns;
+    uint64_t delay_ns = partition->committer->options.flush_interval_ns;
+    /* What is durable in the journal is not in a hurry: it only bounds the replay. */
+    if (partition->committer->journal && partition->durable_end == partition->written_end)
+        delay_ns *= JOURNALED_DELAYS;
+    if (partition->flush_ms >= 0 && (uint64_t)partition->flush_ms < delay_ns / NS_PER_MS)
+        delay_ns = (uint64_t)partition->flush_ms * NS_PER_MS;
+    return delay_ns;
 }
 
-/* Targets every partition that is dirty for its delay; arms the timer for the others. */
+/* Flushes every partition that is dirty for its delay; arms the timer for the others. */
 static void flush_old(struct committer *committer)
 {
     uint64_t now_ns = committer->loop->now_ns;
@@ -614,10 +663,11 @@ static void flush_old(struct committer *committer)
     list_for_each(link, &committer->dirty)
     {
         struct commit_partition *partition = partition_of_dirty(link);
-        uint64_t due_ns = partition->dirty_since_ns + flush_delay_ns(partition);
+        uint64_t delay_ns = flush_delay_ns(partition);
+        uint64_t due_ns = partition->dirty_since_ns + delay_ns;
         if (due_ns <= now_ns) {
-            set_target(partition, partition->written_end);
-            due_ns = now_ns + flush_delay_ns(partition);
+            committer_want_flush(partition);
+            due_ns = now_ns + delay_ns;
         }
         if (due_ns < next_ns)
             next_ns = due_ns;
@@ -637,13 +687,13 @@ static void flush_tick(struct timer *timer)
 static void flush_much(struct committer *committer)
 {
     if (committer->unsynced_bytes < committer->options.flush_bytes ||
-        !list_is_empty(&committer->queue))
+        !list_is_empty(&committer->flush_queue))
         return;
     list_for_each(link, &committer->dirty)
     {
         struct commit_partition *partition = partition_of_dirty(link);
-        if (partition->sync_target < partition->written_end)
-            set_target(partition, partition->written_end);
+        if (partition->flush_target < partition->written_end)
+            committer_want_flush(partition);
     }
 }
 
@@ -670,6 +720,7 @@ static void tell_failure(struct committer *committer)
 {
     committer->is_failure_told = true;
     list_for_each_safe(link, after, &committer->queue) list_remove(link);
+    list_for_each_safe(flush_link, flush_after, &committer->flush_queue) list_remove(flush_link);
     if (committer->failed)
         committer->failed(committer, committer->failure, committer->failed_context);
     struct list told;
@@ -693,7 +744,7 @@ static void run_deferred(struct deferred *deferred)
         if (committer->journal)
             journal_run(committer->journal);
         flush_much(committer);
-        serve_queue(committer);
+        serve_queues(committer);
     }
     committer->is_running = false;
     if (!list_is_empty(&committer->reports) ||

@@ -87,7 +87,8 @@ struct commit_partition {
     /* The committer's; read them freely. */
     struct committer *committer; /* NULL when not added */
     struct list link;            /* committer.partitions */
-    struct list queue_link;      /* committer.queue: waits for a sync */
+    struct list queue_link;      /* committer.queue: someone waits for its sync */
+    struct list flush_link;      /* committer.flush_queue: nobody does */
     struct list dirty_link;      /* committer.dirty: has unsynced files, longest first */
     struct list report_link;     /* committer.reports: durable end moved, not told yet */
     struct list files;           /* struct commit_file, by offset */
@@ -96,7 +97,8 @@ struct commit_partition {
     int64_t durable_end;
     int64_t reported_end;  /* the last durable end that was told */
     int64_t requested_end; /* somebody waits for this to be durable */
-    int64_t sync_target;   /* files are to be synced up to here */
+    int64_t sync_target;   /* files are to be synced up to here, because someone waits */
+    int64_t flush_target;  /* the same, in the background */
     /* The journal's: a chain of appends [start, written), durable in the journal up to `end`. */
     int64_t journal_start;
     int64_t journal_end;
@@ -160,6 +162,7 @@ struct committer {
     struct list remembered;      /* struct commit_remembered */
     uint64_t membership_version; /* changes when a partition comes or goes */
     struct list queue;
+    struct list flush_queue;
     struct list dirty;
     struct list reports;
     struct list room_waits;
@@ -167,6 +170,7 @@ struct committer {
     struct timer flush_timer;
     struct commit_sync *syncs; /* sync_count_max */
     uint32_t sync_count;       /* in flight */
+    uint32_t flush_count;      /* of these, in the background */
     uint64_t unsynced_bytes;
     struct journal *journal;     /* NULL when not enabled */
     enum storage_status failure; /* STORAGE_OK while the directory lives */

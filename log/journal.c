@@ -504,7 +504,7 @@ static void take_over(struct journal *journal)
             continue;
         partition->journal_closing_end = partition->written_end;
         journal->closing_count++;
-        committer_want_sync(partition);
+        committer_want_flush(partition);
     }
     journal->current = 1 - journal->current;
 }

@@ -128,6 +128,7 @@ bool journal_stop(struct journal *journal);
 
 /* The committer's side, for the journal. */
 void committer_want_sync(struct commit_partition *partition);
+void committer_want_flush(struct commit_partition *partition);
 void committer_update_ends(struct commit_partition *partition);
 void committer_wake(struct committer *committer);
 

@@ -418,7 +418,7 @@ static void no_journal_is_left_after_a_clean_stop(void **state)
     assert_true(is_journal_left(&f));
     for (int i = 0; i < PARTITIONS; i++)
         committer_request(&f.partitions[i].commit, 2);
-    memory_node_advance(&f.node, UINT64_C(3000000000)); /* the flusher syncs the files */
+    memory_node_advance(&f.node, UINT64_C(12000000000)); /* the flusher syncs the files */
     for (int i = 0; i < PARTITIONS; i++) {
         assert_int_equal(commit_partition_recovery_point(&f.partitions[i].commit), 2);
         committer_remove_partition(&f.partitions[i].commit, false);
