@@ -188,6 +188,30 @@ static void committed(void *owner, int64_t high_watermark)
     }
     if (newest)
         metadata_log_offer(&controller->log, newest);
+    if (controller->is_closing && list_is_empty(&controller->pending))
+        metadata_log_close(&controller->log);
+}
+
+static void refuse_waits_behind(struct controller *controller, uint64_t version,
+                                enum kafka_error error)
+{
+    list_for_each_safe(link, after, &controller->waits)
+    {
+        struct controller_wait *wait = container_of(link, struct controller_wait, link);
+        if (wait->shown.version <= version)
+            continue;
+        list_remove(&wait->shown.link);
+        list_remove(&wait->link);
+        refuse_wait(controller, wait, error);
+    }
+}
+
+static void drop_append(struct controller *controller, struct controller_append *append)
+{
+    image_release(append->delta->before);
+    image_release(append->image);
+    image_delta_destroy(controller->loop->heap, append->delta);
+    release_append(controller, append);
 }
 
 /* Takes back what the log took back: images, and the waits for them. */
@@ -202,23 +226,12 @@ static void cut(void *owner, int64_t log_end)
             head = append->image;
             continue;
         }
-        image_release(append->delta->before);
-        image_release(append->image);
-        image_delta_destroy(controller->loop->heap, append->delta);
-        release_append(controller, append);
+        drop_append(controller, append);
     }
     image_acquire(head);
     image_release(controller->head);
     controller->head = head;
-    list_for_each_safe(link, after, &controller->waits)
-    {
-        struct controller_wait *wait = container_of(link, struct controller_wait, link);
-        if (wait->shown.version <= head->version)
-            continue;
-        list_remove(&wait->shown.link);
-        list_remove(&wait->link);
-        refuse_wait(controller, wait, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
-    }
+    refuse_waits_behind(controller, head->version, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
 static void failed(void *owner, const char *text)
@@ -228,6 +241,9 @@ static void failed(void *owner, const char *text)
     if (controller->has_failed)
         return;
     controller->has_failed = true;
+    /* Whether these were committed is not known to anybody before the next start. */
+    refuse_waits_behind(controller, controller->options.publisher->current->version,
+                        KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     controller->options.events->failed(controller->options.owner, text);
 }
 
@@ -429,6 +445,8 @@ static void activated(void *owner)
 static void closed(void *owner, bool clean)
 {
     struct controller *controller = owner;
+    list_for_each_safe(link, after, &controller->pending)
+        drop_append(controller, container_of(link, struct controller_append, link));
     image_release(controller->head);
     controller->head = NULL;
     batch_builder_deinit(&controller->builder);
@@ -527,5 +545,7 @@ void controller_start(struct controller *controller, const struct controller_opt
 void controller_close(struct controller *controller)
 {
     controller->is_active = false;
-    metadata_log_close(&controller->log);
+    controller->is_closing = true;
+    if (list_is_empty(&controller->pending) || controller->has_failed)
+        metadata_log_close(&controller->log);
 }

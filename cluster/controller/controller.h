@@ -74,6 +74,7 @@ struct controller {
     bool is_active;
     bool is_ready;
     bool has_failed;
+    bool is_closing;
     struct uuid incarnation;
     int64_t broker_epoch; /* of the own registration, -1 before */
     struct controller_wait ready_wait;
@@ -84,7 +85,7 @@ struct controller {
 
 /* Begins; `ready` or `failed` follows. `controller` must stay where it is. */
 void controller_start(struct controller *controller, const struct controller_options *options);
-/* Ends in order: what was appended is committed and published first. `closed` follows. */
+/* Ends in order: what was appended is committed first (or has failed). `closed` follows. */
 void controller_close(struct controller *controller);
 
 /* Starts a decision on the head; `arena` holds records and response. False: not active. */

@@ -168,6 +168,51 @@ static void a_failed_sync_ends_the_node_and_acknowledges_nothing(void **state)
     fixture_deinit(&fixture);
 }
 
+static void a_full_device_takes_back_only_what_it_refused(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    start_ready(&fixture);
+    create(&fixture, 1);
+    const struct image *before = fixture_image(&fixture);
+    memory_node_fail(&fixture.node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+    assert_int_equal(fixture_create_topic(&fixture, "refused", 3), KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_string_equal(fixture.failure, "");
+    assert_ptr_equal(fixture_image(&fixture), before);
+    /* Space returns: the log says so by itself, after a while. */
+    for (int i = 0; i < 100 && fixture_create_topic(&fixture, "refused", 3) != 0; i++)
+        memory_node_advance(&fixture.node, 1000000000);
+    assert_non_null(image_topic_by_name(fixture_image(&fixture), VIEW_LITERAL("refused")));
+    fixture_stop(&fixture);
+    assert_true(fixture.is_clean);
+    start_ready(&fixture);
+    assert_int_equal(fixture_image(&fixture)->topics_by_name.count, 2);
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void closing_waits_for_what_was_appended(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    start_ready(&fixture);
+    fixture.node.hold = true;
+    fixture_try_topic(&fixture, "late", 1);
+    controller_close(&fixture.controller);
+    fixture.node.hold = false;
+    while (memory_node_held(&fixture.node) > 0)
+        memory_node_complete(&fixture.node, 0);
+    memory_node_run(&fixture.node);
+    assert_true(fixture.is_closed);
+    publisher_deinit(&fixture.publisher);
+    start_ready(&fixture);
+    assert_non_null(image_topic_by_name(fixture_image(&fixture), VIEW_LITERAL("late")));
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
 static void leftovers_of_interrupted_writes_are_removed(void **state)
 {
     (void)state;
@@ -204,6 +249,8 @@ int main(void)
         cmocka_unit_test(a_damaged_snapshot_stops_the_start_with_a_reason),
         cmocka_unit_test(a_snapshot_cut_short_is_refused),
         cmocka_unit_test(a_failed_sync_ends_the_node_and_acknowledges_nothing),
+        cmocka_unit_test(a_full_device_takes_back_only_what_it_refused),
+        cmocka_unit_test(closing_waits_for_what_was_appended),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
         cmocka_unit_test(an_unformatted_directory_is_refused_where_formatting_is_not_allowed),
     };
