@@ -362,6 +362,7 @@ void committer_request(struct commit_partition *partition, int64_t up_to)
 
 void committer_truncated(struct commit_partition *partition, int64_t offset)
 {
+    bool is_reset = offset > partition->written_end;
     void_syncs(partition->committer, partition, NULL);
     partition->generation++;
     list_for_each_safe(link, after, &partition->files)
@@ -369,9 +370,11 @@ void committer_truncated(struct commit_partition *partition, int64_t offset)
         struct commit_file *file = file_of(link);
         if (file->written_end > offset)
             file->written_end = offset;
-        if (file->synced_end >= file->written_end || file->segment_base > offset)
+        if (is_reset || file->synced_end >= file->written_end || file->segment_base > offset)
             forget_file(partition, file);
     }
+    if (is_reset)
+        partition->written_end = offset; /* empty, and begins there */
     if (partition->written_end > offset)
         partition->written_end = offset;
     if (partition->durable_end > offset)
@@ -385,7 +388,8 @@ void committer_truncated(struct commit_partition *partition, int64_t offset)
     if (partition->flush_target > offset)
         partition->flush_target = offset;
     if (partition->committer->journal)
-        journal_take_cut(partition->committer->journal, partition, JOURNAL_CUT, offset);
+        journal_take_cut(partition->committer->journal, partition,
+                         is_reset ? JOURNAL_DELETED : JOURNAL_CUT, is_reset ? 0 : offset);
     committer_update_ends(partition);
 }
 

@@ -222,7 +222,8 @@ void committer_written(struct commit_partition *partition, struct commit_file *f
 void committer_request(struct commit_partition *partition, int64_t up_to);
 /*
  * The log was cut to `offset`; the owner cuts and syncs the file before its next write. Ends fall
- * back; nothing behind is reported before the journal knows of the cut.
+ * back; nothing behind is reported before the journal knows of the cut. An offset above the written
+ * end: the log is empty now and begins there.
  */
 void committer_truncated(struct commit_partition *partition, int64_t offset);
 /* A file is deleted or replaced: its bytes need no sync. It may still be held. */

@@ -244,15 +244,28 @@ static bool is_in_rounds(const struct journal *journal, const struct commit_part
     return partition->journal_round > journal->durable_round;
 }
 
+static void drop_closing(struct journal *journal, struct commit_partition *partition)
+{
+    if (partition->journal_closing_end == 0)
+        return;
+    partition->journal_closing_end = 0;
+    klamm_assert(journal->closing_count > 0);
+    journal->closing_count--;
+    committer_wake(journal->committer);
+}
+
 void journal_take_cut(struct journal *journal, struct commit_partition *partition,
                       enum journal_kind kind, int64_t offset)
 {
-    if (kind == JOURNAL_CUT) {
+    if (kind == JOURNAL_CUT || kind == JOURNAL_DELETED) {
         /* Nothing of the old chain may count; the next append begins a new one. */
         partition->journal_start = 0;
         partition->journal_end = 0;
         partition->journal_written = 0;
-        if (partition->journal_closing_end > offset)
+        /* Only what lies below the cut still needs to be synced before an old file goes. */
+        if (offset == 0)
+            drop_closing(journal, partition);
+        else if (partition->journal_closing_end > offset)
             partition->journal_closing_end = offset;
     }
     if (!is_in_files(journal, partition) && !is_in_rounds(journal, partition))
@@ -266,7 +279,7 @@ void journal_take_cut(struct journal *journal, struct commit_partition *partitio
     };
     journal_entry_seal(&entry, reserve_bytes(journal, round, JOURNAL_ENTRY_HEAD_SIZE));
     *add_record(journal, round) = (struct journal_record){
-        .partition = kind == JOURNAL_DELETED ? NULL : partition,
+        .partition = partition,
         .start = -1,
         .end = -1,
         .generation = partition->generation,
@@ -300,16 +313,6 @@ bool journal_is_barrier_durable(const struct commit_partition *partition)
 {
     const struct journal *journal = partition->committer->journal;
     return !journal || partition->journal_barrier <= journal->durable_round;
-}
-
-static void drop_closing(struct journal *journal, struct commit_partition *partition)
-{
-    if (partition->journal_closing_end == 0)
-        return;
-    partition->journal_closing_end = 0;
-    klamm_assert(journal->closing_count > 0);
-    journal->closing_count--;
-    committer_wake(journal->committer);
 }
 
 void journal_release_synced(struct journal *journal, struct commit_partition *partition)

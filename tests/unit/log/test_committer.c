@@ -304,6 +304,25 @@ static void a_sync_that_overlapped_a_truncation_proves_nothing(void **state)
     end(&f);
 }
 
+static void a_reset_above_the_end_is_durable_at_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, NULL);
+    struct test_partition *p = &f.partitions[0];
+    append(&f, 0, 4);
+    committer_truncated(&p->commit, 1000);
+    memory_node_run(&f.node);
+    assert_int_equal(p->durable, 1000);
+    assert_int_equal(commit_partition_recovery_point(&p->commit), 1000);
+    assert_int_equal(f.committer.unsynced_bytes, 0);
+    append(&f, 0, 1);
+    committer_request(&p->commit, 1001);
+    memory_node_run(&f.node);
+    assert_int_equal(p->durable, 1001);
+    end(&f);
+}
+
 static void a_failed_sync_fails_the_directory_once_and_for_good(void **state)
 {
     (void)state;
@@ -484,6 +503,7 @@ int main(void)
         cmocka_unit_test(a_new_file_is_durable_only_with_its_directory),
         cmocka_unit_test(the_oldest_unsynced_file_holds_the_durable_end),
         cmocka_unit_test(a_sync_that_overlapped_a_truncation_proves_nothing),
+        cmocka_unit_test(a_reset_above_the_end_is_durable_at_once),
         cmocka_unit_test(a_failed_sync_fails_the_directory_once_and_for_good),
         cmocka_unit_test(a_discarded_file_needs_no_sync),
         cmocka_unit_test(a_removed_partition_only_gets_its_file_back),
