@@ -37,7 +37,7 @@ static void attach_arrived(struct message *message, struct loop *at)
         .flush_interval_ns = (uint64_t)settings->klamm_flush_interval_ms * 1000000,
         .flush_bytes = (uint64_t)settings->klamm_flush_bytes,
         .unsynced_bytes_max = (uint64_t)settings->klamm_unflushed_max_bytes / broker->shard_count,
-        .is_journal_enabled = false,
+        .is_journal_enabled = true,
     };
     size_t count = broker->directories->count;
     shard->directories = heap_must_get(at->heap, MEMORY_STATE, count * sizeof(*shard->directories));
