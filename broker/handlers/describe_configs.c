@@ -90,9 +90,10 @@ static void describe_configs_split(struct request *request)
             config_resource_check(shard->image, shard->broker->config->node_id,
                                   asked->resource_type, asked->resource_name, &request->arena);
         out->error_code = (int16_t)check.error;
-        out->error_message = check.message;
         if (check.error == KAFKA_ERROR_NONE)
             fill_entries(request, asked, &check, out);
+        else
+            out->error_message = check.message;
     }
     request_respond(request, &response);
 }

@@ -104,6 +104,8 @@ static void refuse_partitions(struct request *request, enum kafka_error error)
             describe_quorum_response_partition_data_init(&out->partitions[k]);
             out->partitions[k].partition_index = asked->partitions[k].partition_index;
             out->partitions[k].error_code = (int16_t)error;
+            if (request_version(request) >= NODES_SINCE_VERSION)
+                out->partitions[k].error_message = view_of_string(kafka_error_text(error));
         }
     }
     request_respond(request, &response);

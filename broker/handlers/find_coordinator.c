@@ -34,9 +34,14 @@ static bool is_share_key(struct view key)
            text_parse_i64(partition, INT32_MIN, INT32_MAX, &number);
 }
 
+static bool is_key_type(int8_t key_type)
+{
+    return key_type >= KEY_TYPE_GROUP && key_type < KEY_TYPE_COUNT;
+}
+
 static enum kafka_error find(const struct request *request, int8_t key_type, struct view key)
 {
-    if (key_type < KEY_TYPE_GROUP || key_type >= KEY_TYPE_COUNT)
+    if (!is_key_type(key_type))
         return KAFKA_ERROR_INVALID_REQUEST;
     if (key_type == KEY_TYPE_SHARE &&
         (request_version(request) < SHARE_SINCE_VERSION || !is_share_key(key)))
@@ -72,6 +77,8 @@ static void answer_list(struct request *request)
         out->node_id = -1;
         out->port = -1;
         out->error_code = (int16_t)find(request, message->key_type, out->key);
+        if (!is_key_type(message->key_type))
+            out->error_message = view_of_string(kafka_error_text(KAFKA_ERROR_INVALID_REQUEST));
     }
     request_respond(request, &response);
 }

@@ -541,7 +541,7 @@ def alter_configs(target, topic):
     def show(label):
         """The topic's overrides, once they have stopped moving: Kafka answers before it applies."""
         seen = [overrides()]
-        end = time.monotonic() + 0.15
+        end = time.monotonic() + 0.3
         while time.monotonic() < end:
             seen.append(overrides())
         target.note(label, seen[-1])

@@ -72,7 +72,7 @@ class Target:
             return PLAIN_FIELDS[field]
         if field in NOW_FIELDS and isinstance(value, int) and value >= self.started_ms - 60000:
             return "<now>"
-        if field.endswith("Message") and isinstance(value, str):
+        if field.endswith("Message") and value:
             return "<text>"
         if isinstance(value, str):
             value = re.sub(r"/\S*klamm-test-\w+", "<directory>", value)
