@@ -5,7 +5,7 @@
 #include "broker/dispatch.h"
 #include "broker/request.h"
 
-enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 2000 };
+enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 5000 };
 
 unsigned shard_of_partition(const struct broker *broker, struct uuid topic_id, int32_t partition)
 {
