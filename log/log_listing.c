@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "log/producer_snapshot.h"
 #include "protocol/batch.h"
 
 static bool ends_with(const char *name, const char *suffix)
@@ -166,6 +167,9 @@ static bool take_entry(struct log_load *load, const struct storage_entry *entry)
         load->sizes[segment_of(load, base_offset)].times = (int64_t)entry->size;
     } else if (log_path_parse_offset(entry->name, TRANSACTION_INDEX_SUFFIX, &base_offset)) {
         load->sizes[segment_of(load, base_offset)].aborted = (int64_t)entry->size;
+    } else if (log_path_parse_offset(entry->name, PRODUCER_SNAPSHOT_SUFFIX, &base_offset)) {
+        load->last_snapshot_offset = base_offset; /* names are sorted: the last is the newest */
+        load->last_snapshot_size = entry->size;
     }
     return true;
 }
@@ -211,6 +215,7 @@ bool log_load_list(struct log_load *load)
                             "listing");
     }
     if (ok) {
+        load->last_snapshot_offset = -1;
         load->segment_capacity = (uint32_t)listing->count + 1;
         load->segments = heap_must_get(load->heap, MEMORY_SCRATCH,
                                        load->segment_capacity * sizeof(*load->segments));

@@ -235,17 +235,14 @@ static bool find_end(struct log_load *load, struct segment *segment, uint32_t pl
     }
     uint32_t position = found->offset_count ? found->offset_last.position : 0;
     load->log_end = segment->base_offset;
-    segment->bytes_since_index = 0;
-    while (read == LOG_READ_OK && position < segment->size) {
-        read = segment_batch_at(&reader, position, segment->size, &batch);
-        if (read != LOG_READ_OK)
-            break;
-        if (batch.max_timestamp > segment->max_timestamp) {
-            segment->max_timestamp = batch.max_timestamp;
-            segment->max_timestamp_offset = batch.last_offset;
-        }
+    if (read == LOG_READ_OK) {
+        struct segment_place largest = batch;
+        read = segment_walk_to_end(&reader, position, segment->size, &batch, &largest);
         load->log_end = batch.last_offset + 1;
-        position += batch.size;
+        if (largest.max_timestamp > segment->max_timestamp) {
+            segment->max_timestamp = largest.max_timestamp;
+            segment->max_timestamp_offset = largest.last_offset;
+        }
     }
     storage_run_close(load->storage, reader.file);
     if (read != LOG_READ_OK || !is_index_true(load, segment, found))
@@ -341,6 +338,15 @@ static void begin_scanning(struct log_load *load)
 
 static void step_snapshot(struct log_load *load, int64_t now_ms)
 {
+    if (load->clean && load->last_snapshot_offset == load->log_end &&
+        load->last_snapshot_size == PRODUCER_SNAPSHOT_HEADER_SIZE) {
+        begin_scanning(load); /* no producers: most partitions of most nodes */
+        return;
+    }
+    if (load->last_snapshot_offset < 0 && load->log_end == load->segments[0].base_offset) {
+        begin_scanning(load); /* nothing to load, nothing to replay */
+        return;
+    }
     int64_t offset = -1;
     enum storage_status status =
         producer_snapshot_load(load->storage, load->directory, load->log_end, now_ms, load->heap,

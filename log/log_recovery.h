@@ -73,6 +73,8 @@ struct log_load {
     struct storage storage;       /* of the step that runs */
     struct log_load_sizes *sizes; /* [segment_capacity], beside segments */
     uint32_t segment_capacity;
+    int64_t last_snapshot_offset; /* the newest in the listing, or -1 */
+    uint64_t last_snapshot_size;
     uint32_t place;      /* the segment at work */
     uint32_t scan_place; /* the first segment that is not trusted; segment_count: none */
     struct log_scan scan;

@@ -322,8 +322,10 @@ void partition_log_fail(struct partition_log *log, enum storage_status status)
     if (!is_closing)
         log->state = PARTITION_LOG_FAILED;
     log->wants_failed_event = true;
-    log_error(log->shard->loop->diagnostics, "partition log failed directory=%s error=\"%s\"",
-              log->directory, storage_status_text(status));
+    /* Once for a directory: whoever sees the error first. */
+    if (!log->has_committer || log->commit.committer->failure == STORAGE_OK)
+        log_error(log->shard->loop->diagnostics, "partition log failed directory=%s error=\"%s\"",
+                  log->directory, storage_status_text(status));
     if (log->write_count == 0)
         partition_log_refuse_queue(log);
     loop_defer(log->shard->loop, &log->deferred);

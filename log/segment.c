@@ -153,6 +153,24 @@ enum log_read_status segment_walk_to_limit(const struct file_reader *reader, uin
     return LOG_READ_OK;
 }
 
+enum log_read_status segment_walk_to_end(const struct file_reader *reader, uint32_t position,
+                                         uint32_t end, struct segment_place *last,
+                                         struct segment_place *largest)
+{
+    struct walk walk = {.reader = reader, .end = end};
+    bool is_first = true;
+    while (position < end) {
+        enum log_read_status status = walk_batch(&walk, position, last);
+        if (status != LOG_READ_OK)
+            return status;
+        if (is_first || last->max_timestamp > largest->max_timestamp)
+            *largest = *last;
+        is_first = false;
+        position += last->size;
+    }
+    return LOG_READ_OK;
+}
+
 enum log_read_status segment_batch_at(const struct file_reader *reader, uint32_t position,
                                       uint32_t end, struct segment_place *place)
 {

@@ -100,6 +100,13 @@ enum log_read_status segment_walk_to_offset(const struct file_reader *reader, ui
  */
 enum log_read_status segment_walk_to_limit(const struct file_reader *reader, uint32_t position,
                                            uint32_t limit, uint32_t *reached, int64_t *next_offset);
+/*
+ * Walks from `position` to `end`; *last is the last batch, and *largest the first one with the
+ * largest timestamp. Neither is touched when nothing lies there.
+ */
+enum log_read_status segment_walk_to_end(const struct file_reader *reader, uint32_t position,
+                                         uint32_t end, struct segment_place *last,
+                                         struct segment_place *largest);
 /* The header of the batch at `position`, checked to lie below `end`. */
 enum log_read_status segment_batch_at(const struct file_reader *reader, uint32_t position,
                                       uint32_t end, struct segment_place *place);
