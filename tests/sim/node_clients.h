@@ -16,14 +16,16 @@ struct client_role {
     const char *host; /* of the broker */
     bool is_producer; /* else a consumer */
     bool is_idempotent;
-    int16_t acks;     /* 1 or -1 */
-    bool pauses;      /* the producer sends nothing new */
-    uint64_t pace_ns; /* between sends, at most */
+    int16_t acks;      /* 1 or -1 */
+    bool pauses;       /* the producer sends nothing new */
+    uint64_t pace_ns;  /* between sends, at most */
+    unsigned restarts; /* of the broker so far */
     /* Told by the client. */
     unsigned pending;                      /* batches not acknowledged yet */
     uint64_t acknowledged;                 /* records */
     uint64_t read;                         /* records */
     uint64_t retries;                      /* batches sent again */
+    uint64_t abandoned;                    /* batches of unknown outcome */
     int64_t positions[HISTORY_PARTITIONS]; /* where a consumer reads next */
 };
 

@@ -3,6 +3,11 @@
  * acknowledged, in order, as a client library with idempotence does. After an error or a broken
  * connection it waits until nothing of the partition is under way and sends all again from the
  * oldest.
+ *
+ * Producer snapshots hold only the newest batch of a producer, as Kafka's do. So a broker that was
+ * started anew may know a batch as old without knowing it as a duplicate, and answers that it is
+ * out of order. Like a client library, the producer then takes a new id and leaves what was
+ * pending: whether it was written is unknown.
  */
 #include <stdio.h>
 
@@ -18,6 +23,7 @@ struct pending_batch {
     int32_t sequence;
     bool is_under_way;
     bool was_sent;
+    unsigned restarts; /* of the broker, when it was sent first */
 };
 
 struct producer_partition {
@@ -39,6 +45,7 @@ struct producer {
     int64_t producer_id; /* -1: not known yet, or not idempotent */
     int16_t producer_epoch;
     bool is_ready; /* topic there, producer id known */
+    bool is_abandoning;
 };
 
 /* Travels with a request. */
@@ -51,6 +58,8 @@ static struct sim *sim_here(const struct producer *producer)
 {
     return sim_of(producer->client.loop);
 }
+
+static void abandon_pending(struct producer *producer);
 
 /* ---- Sending ---- */
 
@@ -129,7 +138,8 @@ static void send_new(struct producer *producer)
     int32_t count = 1 + (int32_t)random_below(&producer->random, 8);
     *pending = (struct pending_batch){.first_number = partition->next_number,
                                       .count = count,
-                                      .sequence = partition->next_sequence};
+                                      .sequence = partition->next_sequence,
+                                      .restarts = producer->role->restarts};
     partition->next_number += (uint32_t)count;
     partition->next_sequence += count;
     producer->role->pending++;
@@ -139,6 +149,8 @@ static void send_new(struct producer *producer)
 static void on_tick(struct timer *timer)
 {
     struct producer *producer = container_of(timer, struct producer, tick);
+    if (producer->is_abandoning)
+        abandon_pending(producer);
     if (producer->is_ready) {
         for (int32_t i = 0; i < HISTORY_PARTITIONS; i++)
             resend(producer, i);
@@ -201,6 +213,10 @@ static void refused(struct producer *producer, int32_t number, const struct pend
     partition->must_resend = true;
     if (may_retry(error))
         return;
+    if (error == 45 && is_oldest && pending->restarts != producer->role->restarts) {
+        producer->is_abandoning = true;
+        return;
+    }
     /* Behind a batch that failed, the next ones are out of order; the oldest never is. */
     sim_require(sim_here(producer), error == 45 && !is_oldest && producer->role->is_idempotent,
                 "client %u, partition %d, value %u was refused with %d", producer->role->number,
@@ -228,6 +244,36 @@ static void produce_answered(struct producer *producer, struct produce_context *
         acknowledged(producer, number, pending, base_offset);
     else
         refused(producer, number, pending, error);
+}
+
+static void forget_under_way(struct producer *producer)
+{
+    producer->is_ready = false;
+    for (int i = 0; i < HISTORY_PARTITIONS; i++) {
+        struct producer_partition *partition = &producer->partitions[i];
+        partition->under_way = 0;
+        partition->must_resend = partition->count > 0;
+        for (unsigned k = 0; k < partition->count; k++)
+            partition->pending[k].is_under_way = false;
+    }
+}
+
+static void start_over(struct producer *producer);
+
+/* The outcome of everything pending stays unknown; a new producer id goes on behind it. */
+static void abandon_pending(struct producer *producer)
+{
+    producer->is_abandoning = false;
+    producer->producer_id = -1;
+    for (int i = 0; i < HISTORY_PARTITIONS; i++) {
+        struct producer_partition *partition = &producer->partitions[i];
+        producer->role->pending -= partition->count;
+        producer->role->abandoned += partition->count;
+        partition->count = 0;
+        partition->next_sequence = 0;
+    }
+    start_over(producer);
+    forget_under_way(producer);
 }
 
 static void ask_producer_id(struct producer *producer)
@@ -307,18 +353,6 @@ static void answered(struct kafka_client *client, enum kafka_api api, void *cont
 static void connected(struct kafka_client *client)
 {
     ask_metadata(container_of(client, struct producer, client));
-}
-
-static void forget_under_way(struct producer *producer)
-{
-    producer->is_ready = false;
-    for (int i = 0; i < HISTORY_PARTITIONS; i++) {
-        struct producer_partition *partition = &producer->partitions[i];
-        partition->under_way = 0;
-        partition->must_resend = partition->count > 0;
-        for (unsigned k = 0; k < partition->count; k++)
-            partition->pending[k].is_under_way = false;
-    }
 }
 
 static void broken(struct kafka_client *client)

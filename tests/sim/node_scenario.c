@@ -109,6 +109,8 @@ static void start_broker(struct scenario *scenario)
 {
     scenario->process = NULL;
     scenario->is_ready = false;
+    for (unsigned i = 0; i < scenario->client_count; i++)
+        scenario->clients[i].restarts++;
     sim_start(scenario->sim, scenario->node);
 }
 
@@ -244,10 +246,12 @@ void node_scenario_run(struct sim *sim, const struct scenario_options *options)
     heal(&scenario);
     if (options->chatty) {
         for (unsigned i = 0; i <= scenario.client_count; i++)
-            fprintf(stderr, "client %u: %llu acknowledged, %llu read, %llu retries\n", i,
+            fprintf(stderr,
+                    "client %u: %llu acknowledged, %llu read, %llu retries, %llu abandoned\n", i,
                     (unsigned long long)scenario.clients[i].acknowledged,
                     (unsigned long long)scenario.clients[i].read,
-                    (unsigned long long)scenario.clients[i].retries);
+                    (unsigned long long)scenario.clients[i].retries,
+                    (unsigned long long)scenario.clients[i].abandoned);
     }
     arena_deinit(&scenario.arena);
     history_deinit(&scenario.history);

@@ -132,6 +132,7 @@ static void run_turn(struct sim_event *event)
         return;
     if (node->ending) {
         sim_node_end(node);
+        sim_disk_process_crash(node->disk); /* the end of a process releases its locks */
         return;
     }
     uint64_t now = node->sim->now_ns;
