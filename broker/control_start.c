@@ -84,6 +84,20 @@ static void fill_endpoints(struct control *control, struct broker_registration_r
     }
 }
 
+/* The broker epoch that every directory was stopped cleanly under; -1 when one was not (KIP-966).
+ */
+static int64_t previous_broker_epoch(const struct control *control)
+{
+    int64_t epoch = -1;
+    for (size_t i = 0; i < control->directories.count; i++) {
+        const struct log_directory_found *found = &control->directories.found[i];
+        if (found->is_failed || !found->is_clean || (i > 0 && found->clean_broker_epoch != epoch))
+            return -1;
+        epoch = found->clean_broker_epoch;
+    }
+    return epoch;
+}
+
 static const struct broker_registration_request *make_registration(struct control *control)
 {
     const struct server_config *config = control->broker->config;
@@ -92,6 +106,7 @@ static const struct broker_registration_request *make_registration(struct contro
     request->broker_id = config->node_id;
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
     request->rack = config->settings.broker_rack;
+    request->previous_broker_epoch = previous_broker_epoch(control);
     fill_endpoints(control, request);
     request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));
     for (size_t i = 0; i < control->directories.count; i++)

@@ -22,7 +22,7 @@ static void add_change(struct decision *decision, const struct image_node *broke
 
 void decide_fence_broker(struct decision *decision, const struct image_node *broker)
 {
-    partition_changes_for_removed(decision, broker->id, false);
+    partition_changes_for_removed(decision, broker->id, BROKER_REMOVAL_GONE);
     add_change(decision, broker, 1, 0);
 }
 
@@ -57,7 +57,7 @@ static void when_active(struct decision *decision, const struct image_node *brok
         return;
     }
     add_change(decision, broker, 0, 1);
-    partition_changes_for_removed(decision, broker->id, false);
+    partition_changes_for_removed(decision, broker->id, BROKER_REMOVAL_GONE);
 }
 
 static void when_leaving(struct decision *decision, const struct image_node *broker,

@@ -132,7 +132,8 @@ void decide_broker_registration(struct decision *decision,
     }
     if (existing) {
         bool is_clean = version >= 3 && request->previous_broker_epoch == existing->epoch;
-        partition_changes_for_removed(decision, request->broker_id, !is_clean);
+        partition_changes_for_removed(decision, request->broker_id,
+                                      is_clean ? BROKER_REMOVAL_CLEAN : BROKER_REMOVAL_UNCLEAN);
     }
     response->broker_epoch = decision->next_offset;
     add_record(decision, request, decision->next_offset, true, false);

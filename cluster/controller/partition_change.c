@@ -276,10 +276,10 @@ void partition_plan_apply(struct decision *decision, const struct partition_plan
 
 typedef void (*partition_visit)(struct decision *decision, const struct image_topic *topic,
                                 int32_t index, const struct image_partition *partition,
-                                int32_t broker_id, bool flag);
+                                int32_t broker_id, enum broker_removal removal);
 
 static void visit_all(struct decision *decision, partition_visit visit, int32_t broker_id,
-                      bool flag)
+                      enum broker_removal removal)
 {
     struct image_topic_walk walk;
     image_topic_walk_start(decision->image, VIEW_NULL, &walk);
@@ -288,16 +288,20 @@ static void visit_all(struct decision *decision, partition_visit visit, int32_t 
         for (uint32_t i = 0; i < topic->partition_count; i++) {
             const struct image_partition *partition = image_topic_partition(topic, (int32_t)i);
             if (partition)
-                visit(decision, topic, (int32_t)i, partition, broker_id, flag);
+                visit(decision, topic, (int32_t)i, partition, broker_id, removal);
         }
     }
 }
 
 static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,
                           const struct image_partition *partition, int32_t broker_id,
-                          bool is_unclean)
+                          enum broker_removal removal)
 {
     struct partition_state old = image_partition_state(partition);
+    bool is_unclean = removal == BROKER_REMOVAL_UNCLEAN;
+    bool is_alone = old.isr.count == 1 && old.isr.ids[0] == broker_id && old.leader == broker_id;
+    if (is_alone && removal == BROKER_REMOVAL_CLEAN)
+        return;
     bool is_in_sync = node_list_contains(old.isr, broker_id);
     bool is_eligible = is_unclean && node_list_contains(old.eligible, broker_id);
     if (!is_in_sync && !is_eligible && old.leader != broker_id)
@@ -314,15 +318,17 @@ static void visit_removed(struct decision *decision, const struct image_topic *t
     partition_plan_apply(decision, &plan, &outcome);
 }
 
-void partition_changes_for_removed(struct decision *decision, int32_t broker_id, bool is_unclean)
+void partition_changes_for_removed(struct decision *decision, int32_t broker_id,
+                                   enum broker_removal removal)
 {
-    visit_all(decision, visit_removed, broker_id, is_unclean);
+    visit_all(decision, visit_removed, broker_id, removal);
 }
 
 static void visit_added(struct decision *decision, const struct image_topic *topic, int32_t index,
-                        const struct image_partition *partition, int32_t broker_id, bool flag)
+                        const struct image_partition *partition, int32_t broker_id,
+                        enum broker_removal removal)
 {
-    (void)flag;
+    (void)removal;
     if (partition->leader != IMAGE_LEADER_NONE ||
         !node_list_contains(image_partition_replicas(partition), broker_id))
         return;
@@ -335,7 +341,7 @@ static void visit_added(struct decision *decision, const struct image_topic *top
 
 void partition_changes_for_added(struct decision *decision, int32_t broker_id)
 {
-    visit_all(decision, visit_added, broker_id, false);
+    visit_all(decision, visit_added, broker_id, BROKER_REMOVAL_GONE);
 }
 
 uint32_t partition_count_led_by(const struct image *image, int32_t broker_id)

@@ -20,10 +20,9 @@ static void refuse(struct quorum_boot *boot, const char *what, enum storage_stat
 
 static bool make_directory(struct quorum_boot *boot, struct storage storage)
 {
+    /* Its name is made durable with bootstrap.checkpoint, or when the log is made. */
     enum storage_status status =
         storage_run_path(storage, STORAGE_MAKE_DIRECTORY, boot->directory.text, NULL);
-    if (status == STORAGE_OK)
-        status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, boot->log_directory.text, NULL);
     if (status == STORAGE_OK || status == STORAGE_EXISTS)
         return true;
     refuse(boot, "cannot be made", status);

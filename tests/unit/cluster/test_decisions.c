@@ -103,7 +103,7 @@ static void a_removed_broker_leaves_leadership_and_in_sync_sets(void **state)
     bench_add_topic(&bench, "elsewhere", LIST(two), LIST(two), 2);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, true);
+    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_UNCLEAN);
     bench_commit(&bench, &decision);
     assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
     assert_int_equal(bench_partition(&bench, "shared")->isr_count, 1);
@@ -129,7 +129,7 @@ static void eligible_leaders_are_remembered_below_the_minimum(void **state)
     bench_add_topic(&bench, "t", LIST(one_two), (struct node_list){one_two, 1}, 1);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, false);
+    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_GONE);
     bench_commit(&bench, &decision);
     struct partition_state left = image_partition_state(bench_partition(&bench, "t"));
     assert_int_equal(left.leader, -1);
@@ -156,7 +156,7 @@ static void an_unclean_restart_loses_eligibility_and_is_remembered_as_last(void 
     bench_add_topic(&bench, "t", LIST(one_two), (struct node_list){one_two, 1}, 1);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, true);
+    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_UNCLEAN);
     bench_commit(&bench, &decision);
     struct partition_state left = image_partition_state(bench_partition(&bench, "t"));
     assert_int_equal(left.eligible.count, 0);
@@ -260,6 +260,29 @@ static void a_new_incarnation_leaves_its_places_first(void **state)
     assert_int_equal(enroll(&bench, &request, false).broker_epoch, epoch);
     assert_int_equal(bench_partition(&bench, "t")->leader, 2);
     assert_int_equal(image_broker(bench.image, 1)->register_offset, epoch + 1);
+    bench_deinit(&bench);
+}
+
+static void a_clean_restart_keeps_what_nobody_else_could_lead(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "alone", LIST(one_two), (struct node_list){one_two, 1}, 1);
+    bench_add_topic(&bench, "shared", LIST(one_two), LIST(one_two), 1);
+    struct uuid directory = uuid_of_halves(50, 1);
+    struct broker_registration_request request = registration(1, &directory);
+    request.previous_broker_epoch = 101;
+    enroll(&bench, &request, false);
+    assert_int_equal(bench_partition(&bench, "alone")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 5);
+    assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
+    /* After a crash the epoch tells that a tail may be missing. */
+    request.incarnation_id = uuid_of_halves(61, 8);
+    request.previous_broker_epoch = -1;
+    enroll(&bench, &request, false);
+    assert_int_equal(bench_partition(&bench, "alone")->leader, -1);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 6);
     bench_deinit(&bench);
 }
 
@@ -526,6 +549,7 @@ int main(void)
         cmocka_unit_test(registrations_are_checked),
         cmocka_unit_test(the_same_incarnation_keeps_its_epoch),
         cmocka_unit_test(a_new_incarnation_leaves_its_places_first),
+        cmocka_unit_test(a_clean_restart_keeps_what_nobody_else_could_lead),
         cmocka_unit_test(heartbeats_fence_and_unfence),
         cmocka_unit_test(a_broker_leaves_in_order),
         cmocka_unit_test(proposals_are_checked_in_order),
