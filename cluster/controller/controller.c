@@ -16,6 +16,7 @@
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
 #include "protocol/messages/begin_transaction_record.h"
+#include "protocol/messages/config_record.h"
 #include "protocol/messages/end_transaction_record.h"
 #include "protocol/messages/feature_level_record.h"
 #include "protocol/messages/register_controller_record.h"
@@ -298,6 +299,31 @@ static bool copy_bootstrap_batch(void *context, struct view batch, const char **
     return true;
 }
 
+/* Whether the bootstrap records finalize eligible leader replicas. */
+static bool finalizes_eligible(const struct metadata_records *records)
+{
+    for (size_t i = 0; i < records->count; i++) {
+        struct reader in = reader_of(records->values[i]);
+        struct metadata_frame frame;
+        struct feature_level_record level;
+        if (metadata_frame_read(&in, &frame) && frame.type == METADATA_RECORD_FEATURE_LEVEL &&
+            feature_level_record_decode(&level, &in, frame.version, records->arena) &&
+            view_equal(level.name, VIEW_LITERAL("eligible.leader.replicas.version")))
+            return level.feature_level > 0;
+    }
+    return false;
+}
+
+/* That feature needs one min.insync.replicas for the cluster instead of one per broker (KIP-966).
+ */
+static void add_cluster_min_isr(struct decision *decision)
+{
+    struct config_record record = {
+        CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""), VIEW_LITERAL("min.insync.replicas"),
+        decision_text(decision, "%d", decision->config->topic_defaults.min_insync_replicas)};
+    decision_add(decision, METADATA_RECORD_CONFIG, &record);
+}
+
 /* The records of bootstrap.checkpoint, in one metadata transaction, as the first of the log. */
 static bool write_bootstrap(struct controller *controller, struct arena *arena)
 {
@@ -319,6 +345,8 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
         failed(controller, problem);
         return false;
     }
+    if (finalizes_eligible(&decision.records))
+        add_cluster_min_isr(&decision);
     decision_add(&decision, METADATA_RECORD_END_TRANSACTION, &end);
     return write_own(controller, &decision);
 }

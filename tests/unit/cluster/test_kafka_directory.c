@@ -81,6 +81,10 @@ static void a_directory_that_kafka_only_formatted_begins_with_its_features(void 
     assert_int_equal(image_feature_level(image, VIEW_LITERAL("group.version")), 1);
     assert_int_equal(image_feature_level(image, VIEW_LITERAL("eligible.leader.replicas.version")),
                      1);
+    const struct image_config *cluster =
+        image_config(image, CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""));
+    assert_true(view_equal(image_config_value(cluster, VIEW_LITERAL("min.insync.replicas")),
+                           VIEW_LITERAL("1")));
     fixture_stop(&fixture);
     fixture_deinit(&fixture);
 }
