@@ -3,6 +3,7 @@
  *
  *   klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] [--bug NUMBER] [--twice]
  *             [--chatty] [--abort]
+ *             [--keep-going]
  *
  * --bugs FIRST-LAST is the test of the simulator itself, in a build with test points: each planted
  * bug (runtime/test_point.h) must be noticed within --runs seeds.
@@ -31,6 +32,7 @@ struct command {
     double seconds; /* 0: no limit */
     unsigned first_bug, last_bug;
     bool quiet;
+    bool keeps_going; /* behind a seed that fails */
     bool twice;
     bool aborts; /* a failure ends the process where it happens, for a debugger */
     struct scenario_options options;
@@ -68,6 +70,10 @@ static bool parse(struct command *command, int count, char **arguments)
         const char *option = arguments[i];
         if (strcmp(option, "--twice") == 0) {
             command->twice = true;
+            continue;
+        }
+        if (strcmp(option, "--keep-going") == 0) {
+            command->keeps_going = true;
             continue;
         }
         if (strcmp(option, "--truncate") == 0) {
@@ -136,13 +142,14 @@ int main(int count, char **arguments)
     struct command command = {.seed = 1, .runs = 1};
     if (!parse(&command, count, arguments)) {
         fprintf(stderr, "usage: klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] "
-                        "[--bug NUMBER] [--bugs FIRST-LAST] [--twice] [--chatty] [--abort]\n");
+                        "[--bug NUMBER] [--bugs FIRST-LAST] [--twice] [--chatty] [--abort] "
+                        "[--keep-going]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (command.last_bug > 0)
         return hunt_bugs(&command);
-    uint64_t events = 0, run = 0;
+    uint64_t events = 0, run = 0, failed = 0;
     clock_t start = clock();
     for (; run < command.runs; run++) {
         uint64_t seed = command.seed + run;
@@ -154,7 +161,9 @@ int main(int count, char **arguments)
         if (!outcome.passed) {
             printf("repeat with: klamm-sim --scenario %s --seed %llu\n",
                    scenarios[command.scenario].name, (unsigned long long)seed);
-            return 1;
+            failed++;
+            if (!command.keeps_going)
+                return 1;
         }
         events += outcome.events;
         if (command.seconds > 0 && (double)(clock() - start) / CLOCKS_PER_SEC > command.seconds) {
@@ -162,8 +171,9 @@ int main(int count, char **arguments)
             break;
         }
     }
-    printf("%s: %llu seeds passed, %llu events, %.1f CPU seconds\n",
-           scenarios[command.scenario].name, (unsigned long long)run, (unsigned long long)events,
+    printf("%s: %llu seeds passed, %llu failed, %llu events, %.1f CPU seconds\n",
+           scenarios[command.scenario].name, (unsigned long long)(run - failed),
+           (unsigned long long)failed, (unsigned long long)events,
            (double)(clock() - start) / CLOCKS_PER_SEC);
-    return 0;
+    return failed > 0;
 }
