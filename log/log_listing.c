@@ -199,6 +199,34 @@ static bool drop_orphans(struct log_load *load)
     return true;
 }
 
+static bool is_segment_base(const struct log_load *load, int64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = load->segment_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (load->segments[middle].base_offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < load->segment_count && load->segments[low].base_offset == offset;
+}
+
+/* Snapshots of earlier stops and of segments that are gone; the newest stays. */
+static bool drop_stray_snapshots(struct log_load *load, const struct storage_listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        int64_t offset;
+        const char *name = listing->entries[i].name;
+        if (log_path_parse_offset(name, PRODUCER_SNAPSHOT_SUFFIX, &offset) &&
+            offset != load->last_snapshot_offset && !is_segment_base(load, offset) &&
+            !unlink_name(load, name))
+            return false;
+    }
+    return true;
+}
+
 bool log_load_list(struct log_load *load)
 {
     struct storage_listing *listing = NULL;
@@ -224,7 +252,8 @@ bool log_load_list(struct log_load *load)
         for (size_t i = 0; i < listing->count && ok; i++)
             ok = take_entry(load, &listing->entries[i]);
     }
+    ok = ok && drop_orphans(load) && drop_stray_snapshots(load, listing);
     if (listing)
         storage_listing_release(listing);
-    return ok && drop_orphans(load);
+    return ok;
 }

@@ -359,6 +359,25 @@ static void producers_and_aborted_transactions_survive_any_stop(void **state)
     }
 }
 
+static void snapshots_of_earlier_stops_do_not_pile_up(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 5; i++) {
+        fixture_write(fixture, 1, 100);
+        fixture_close(fixture);
+        fixture_open(fixture);
+    }
+    struct job_context context = memory_node_context(&fixture->node);
+    struct storage_listing *listing;
+    unsigned count = 0;
+    assert_int_equal(storage_run_list(context.storage, FIXTURE_DIRECTORY, context.heap, &listing),
+                     STORAGE_OK);
+    for (size_t i = 0; i < listing->count; i++)
+        count += strstr(listing->entries[i].name, ".snapshot") != NULL;
+    storage_listing_release(listing);
+    assert_int_equal(count, 1);
+}
+
 static void what_the_recovery_point_covers_is_not_read_again(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -467,6 +486,7 @@ int main(void)
         CLAIM(a_tail_torn_at_any_byte_is_cut_to_whole_batches),
         CLAIM(a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point),
         CLAIM(a_zero_tail_is_cut),
+        CLAIM(snapshots_of_earlier_stops_do_not_pile_up),
         CLAIM(what_the_recovery_point_covers_is_not_read_again),
         CLAIM(later_segments_go_with_a_torn_one),
         CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
