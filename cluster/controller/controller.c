@@ -21,7 +21,10 @@
 #include "protocol/messages/feature_level_record.h"
 #include "protocol/messages/register_controller_record.h"
 
-enum { CONTROLLER_RANDOM_PURPOSE = 0x6374726c }; /* stream of topic ids and placement */
+enum {
+    CONTROLLER_RANDOM_PURPOSE = 0x6374726c, /* stream of topic ids and placement */
+    BUILDER_KEPT_SIZE = 256 * 1024,
+};
 
 /* An image whose records are appended and not committed yet. */
 struct controller_append {
@@ -125,6 +128,18 @@ static void adopt(struct controller *controller, const struct image *image,
     controller->head = image;
 }
 
+/* A large batch (a topic of 10,000 partitions) leaves memory behind that the next ones do not need.
+ */
+static void trim_builder(struct controller *controller)
+{
+    if (controller->builder.plain.capacity <= BUILDER_KEPT_SIZE)
+        return;
+    struct batch_options options = BATCH_OPTIONS_DEFAULT;
+    batch_builder_deinit(&controller->builder);
+    batch_builder_init(&controller->builder, controller->loop->heap, METADATA_BATCH_SIZE_MAX,
+                       &options);
+}
+
 static enum kafka_error write_records(struct controller *controller,
                                       const struct decision *decision)
 {
@@ -147,6 +162,7 @@ static enum kafka_error write_records(struct controller *controller,
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     }
     adopt(controller, image, delta);
+    trim_builder(controller);
     return KAFKA_ERROR_NONE;
 }
 
