@@ -274,8 +274,8 @@ struct resolution {
     struct task task;
     struct posix_stream *stream; /* looked at on the loop only */
     struct posix_transport *transport;
-    struct addrinfo *found;
-    int result;
+    struct sockaddr_storage address;
+    socklen_t size; /* of the address; 0: not found */
     char host[256];
     char port[8];
 };
@@ -292,15 +292,13 @@ static void resolution_done(struct task *task)
     }
     if (alive)
         resolution->stream->resolution = NULL;
-    if (alive && resolution->result == 0) {
-        stream_connect(resolution->stream, resolution->found->ai_addr,
-                       resolution->found->ai_addrlen);
+    if (alive && resolution->size > 0) {
+        stream_connect(resolution->stream, (const struct sockaddr *)&resolution->address,
+                       resolution->size);
     } else if (alive) {
         resolution->stream->failure = TRANSPORT_BAD_ADDRESS;
         ready_mark(transport, &resolution->stream->ready);
     }
-    if (resolution->result == 0)
-        freeaddrinfo(resolution->found);
     heap_put(&transport->at->heap, MEMORY_CONNECTION, resolution, sizeof(*resolution));
 }
 
@@ -308,8 +306,12 @@ static void resolve(struct task *task)
 {
     struct resolution *resolution = container_of(task, struct resolution, task);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    resolution->result =
-        getaddrinfo(resolution->host, resolution->port, &hints, &resolution->found);
+    struct addrinfo *found;
+    if (getaddrinfo(resolution->host, resolution->port, &hints, &found) == 0) {
+        memcpy(&resolution->address, found->ai_addr, found->ai_addrlen);
+        resolution->size = found->ai_addrlen;
+        freeaddrinfo(found);
+    }
     task->run = resolution_done;
     posix_loop_complete(resolution->transport->at, task);
 }

@@ -266,7 +266,7 @@ static void scan_warmed(struct log_warm *warm)
         scan->busy = false;
         return;
     }
-    REQUIRE(scan->life, ++scan->patience < 200, "offset %lld never becomes readable",
+    REQUIRE(scan->life, ++scan->patience < 5000, "offset %lld never becomes readable",
             (long long)scan->read.offset);
     scan_continue(scan);
 }
