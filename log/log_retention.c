@@ -288,7 +288,7 @@ static void retain(struct partition_log *log, bool pause_age)
     uint32_t count = retention.count;
     if (count == log->segment_count) {
         /* Everything goes: the log needs an empty segment to go on with. */
-        if (!list_is_empty(&log->queue) || log->write_count > 0)
+        if (!list_is_empty(&log->queue) || log->write_count > 0 || log->is_rolling_back)
             return;
         partition_log_begin_segment(log, log->log_end);
         count = log->segment_count - 1;
@@ -324,15 +324,17 @@ static void retry_side_files(struct partition_log *log)
 void partition_log_maintain(struct partition_log *log, bool pause_age)
 {
     uint64_t now_ns = log->shard->loop->now_ns;
-    if (log->state != PARTITION_LOG_RUNNING || now_ns < log->next_maintenance_ns)
+    /* Also on a full device: this is what makes room. */
+    bool is_alive = log->state == PARTITION_LOG_RUNNING || log->state == PARTITION_LOG_NO_SPACE;
+    if (!is_alive || now_ns < log->next_maintenance_ns)
         return;
     log->next_maintenance_ns = now_ns + MAINTENANCE_INTERVAL_NS;
     retry_side_files(log);
-    if (!pause_age)
-        producer_state_expire(&log->producers, log->shard->loop->wall_ms);
     if (now_ns < log->next_retention_ns && log->retained_start == log->log_start)
         return;
     log->next_retention_ns = now_ns + log->shard->retention_interval_ns;
     log->retained_start = log->log_start;
+    if (!pause_age)
+        producer_state_expire(&log->producers, log->shard->loop->wall_ms);
     retain(log, pause_age);
 }

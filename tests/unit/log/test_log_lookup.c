@@ -293,6 +293,22 @@ static void age_retention_empties_an_idle_log(void **state)
     assert_int_equal(partition_log_end_offset(fixture->log), model->count);
 }
 
+static void a_full_device_is_no_reason_to_keep_expired_data(void **state)
+{
+    struct model *model = *state;
+    struct log_fixture *fixture = &model->fixture;
+    fill(model, 200);
+    fixture->config.retention_ms = 1000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+    assert_int_equal(fixture_write(fixture, 1, 10), -KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_true(partition_log_is_out_of_space(fixture->log));
+    maintain(model, UINT64_C(20000000000));
+    assert_int_equal(partition_log_start_offset(fixture->log), model->count);
+    write_batch(model);
+    assert_int_equal(partition_log_end_offset(fixture->log), model->count);
+}
+
 static void nothing_above_the_watermark_is_deleted(void **state)
 {
     struct model *model = *state;
@@ -352,6 +368,7 @@ int main(void)
         CLAIM(an_empty_log_has_no_timestamps),
         CLAIM(size_retention_keeps_at_least_the_limit),
         CLAIM(age_retention_empties_an_idle_log),
+        CLAIM(a_full_device_is_no_reason_to_keep_expired_data),
         CLAIM(nothing_above_the_watermark_is_deleted),
         CLAIM(a_moved_log_start_releases_segments_soon),
         CLAIM(a_deleted_segment_stays_readable_for_its_lease),
