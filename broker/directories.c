@@ -1,7 +1,7 @@
 /* Entries are sorted by name, so a partition is found by binary search in each directory. */
 #include "broker/directories.h"
 
-#include <stdio.h>
+#include "base/hash.h"
 
 int directories_find(const struct directories *directories, struct uuid id)
 {
@@ -48,13 +48,21 @@ const struct log_directory_entry *directories_find_entry(const struct directorie
     return NULL;
 }
 
-int directories_choose(const struct directories *directories, struct uuid named)
+int directories_choose(const struct directories *directories, struct uuid named,
+                       struct uuid topic_id, int32_t partition)
 {
     int place = directories_find(directories, named);
     if (place >= 0)
         return place;
+    size_t alive = 0;
     for (size_t i = 0; i < directories->count; i++)
-        if (!directories->found[i].is_failed)
+        alive += !directories->found[i].is_failed;
+    if (alive == 0)
+        return -1;
+    uint64_t hash = hash_u64(uuid_most(topic_id) ^ uuid_least(topic_id), (uint32_t)partition);
+    size_t skip = (size_t)(hash % alive);
+    for (size_t i = 0; i < directories->count; i++)
+        if (!directories->found[i].is_failed && skip-- == 0)
             return (int)i;
     return -1;
 }

@@ -23,7 +23,11 @@ int directories_find(const struct directories *directories, struct uuid id);
 const struct log_directory_entry *directories_find_entry(const struct directories *directories,
                                                          struct view topic, struct uuid topic_id,
                                                          int32_t partition, size_t *place);
-/* Where a new partition goes: the directory that the metadata names, else the first that works. */
-int directories_choose(const struct directories *directories, struct uuid named);
+/*
+ * Where a new partition goes: the directory that the metadata names, else one that works, spread by
+ * topic id and partition. -1 when none works.
+ */
+int directories_choose(const struct directories *directories, struct uuid named,
+                       struct uuid topic_id, int32_t partition);
 
 #endif
