@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "cluster/controller/create_topics.h"
@@ -36,6 +37,56 @@ static void on_closed(void *owner, bool clean)
 
 static const struct controller_events events = {on_ready, on_failed, on_closed};
 
+/* A block of the node's memory: a crash drops them all. */
+struct block {
+    struct list link;
+    _Alignas(16) uint8_t data[];
+};
+
+static void *block_get(struct heap *heap, size_t size)
+{
+    struct list *blocks = heap->backend;
+    struct block *block = malloc(sizeof(*block) + size);
+    assert_non_null(block);
+    list_push_back(blocks, &block->link);
+    return block->data;
+}
+
+static void block_put(struct heap *heap, void *data, size_t size)
+{
+    (void)heap;
+    (void)size;
+    struct block *block = container_of(data, struct block, data);
+    list_remove(&block->link);
+    free(block);
+}
+
+static void take_over_memory(struct fixture *fixture)
+{
+    list_init(&fixture->blocks);
+    for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++)
+        fixture->node.loops[i].heap =
+            (struct heap){.get = block_get, .put = block_put, .backend = &fixture->blocks};
+}
+
+/* What was under way is gone: memory, timers, messages, deferred work. */
+static void drop_memory(struct fixture *fixture)
+{
+    struct list *link;
+    while ((link = list_pop_front(&fixture->blocks)) != NULL)
+        free(container_of(link, struct block, link));
+    take_over_memory(fixture);
+    for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++) {
+        struct memory_loop *at = &fixture->node.loops[i];
+        struct loop old = at->loop;
+        loop_init(&at->loop, i, old.count, &at->heap, old.storage, old.transport, old.host,
+                  old.diagnostics);
+        loop_turn_begin(&at->loop, old.now_ns, old.wall_ms);
+        at->first_message = NULL;
+        at->last_message = &at->first_message;
+    }
+}
+
 static void make_config(struct fixture *fixture)
 {
     struct config_report report = {0};
@@ -47,6 +98,7 @@ void fixture_init(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof(*fixture));
     memory_node_init(&fixture->node);
+    take_over_memory(fixture);
     memory_node_make_directory(&fixture->node, DIRECTORY);
     heap_init_plain(&fixture->heap);
     arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
@@ -66,7 +118,7 @@ void fixture_init(struct fixture *fixture)
 void fixture_deinit(struct fixture *fixture)
 {
     arena_deinit(&fixture->arena);
-    for (size_t i = 0; i < MEMORY_CLASSES && !fixture->has_crashed; i++)
+    for (size_t i = 0; i < MEMORY_CLASSES; i++)
         assert_int_equal(fixture->node.loops[0].heap.used[i], 0);
     memory_node_deinit(&fixture->node);
 }
@@ -107,8 +159,9 @@ void fixture_stop(struct fixture *fixture)
 
 void fixture_crash(struct fixture *fixture)
 {
-    fixture->has_crashed = true;
+    quorum_boot_release(&fixture->controller.log.boot); /* lies in the heap of its job */
     memory_node_crash(&fixture->node);
+    drop_memory(fixture);
 }
 
 void fixture_decide(struct fixture *fixture, struct decision *decision)

@@ -11,9 +11,9 @@
 
 struct fixture {
     struct memory_node node;
+    struct list blocks; /* memory of the node's loops */
     struct heap heap;   /* of the test */
     struct arena arena; /* of the test */
-    bool has_crashed;   /* memory of before is gone without being given back */
     struct server_config config;
     struct broker_registration_request registration;
     struct broker_registration_request_listener listener;
@@ -30,7 +30,7 @@ struct fixture {
 
 /* A node with an empty, formatted-to-be log directory; not started. */
 void fixture_init(struct fixture *fixture);
-/* Asserts that everything was given back, unless the power was cut. */
+/* Asserts that everything was given back. */
 void fixture_deinit(struct fixture *fixture);
 /* Starts the controller and runs until it is ready or has failed. */
 void fixture_start(struct fixture *fixture);
