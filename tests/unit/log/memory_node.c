@@ -435,6 +435,29 @@ static void keep_line(void *self, enum log_level level, const char *text)
     snprintf(node->last_line, sizeof(node->last_line), "%s", text);
 }
 
+/* Blocks know their heap, so that a crash can drop them all. */
+struct block {
+    struct list link;
+    max_align_t data[];
+};
+
+static void *get_block(struct heap *heap, size_t size)
+{
+    struct memory_loop *loop = container_of(heap, struct memory_loop, heap);
+    struct block *block = malloc(sizeof(*block) + size);
+    list_push_back(&loop->blocks, &block->link);
+    return block->data;
+}
+
+static void put_block(struct heap *heap, void *data, size_t size)
+{
+    struct block *block = container_of(data, struct block, data);
+    (void)heap;
+    (void)size;
+    list_remove(&block->link);
+    free(block);
+}
+
 void memory_node_init(struct memory_node *node)
 {
     *node = (struct memory_node){.now_ns = 1000000000u, .wall_ms = 1700000000000};
@@ -445,7 +468,8 @@ void memory_node_init(struct memory_node *node)
         struct memory_loop *loop = &node->loops[i];
         loop->node = node;
         loop->last_message = &loop->first_message;
-        heap_init_plain(&loop->heap);
+        list_init(&loop->blocks);
+        loop->heap = (struct heap){.get = get_block, .put = put_block};
         loop_init(&loop->loop, i, MEMORY_NODE_LOOPS, &loop->heap, memory_node_storage(node),
                   (struct transport){0}, (struct host){&host_ops, loop}, &node->diagnostics);
         loop_turn_begin(&loop->loop, node->now_ns, node->wall_ms);
@@ -456,6 +480,10 @@ void memory_node_init(struct memory_node *node)
 
 void memory_node_deinit(struct memory_node *node)
 {
+    for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++) {
+        for (struct list *link; (link = list_pop_front(&node->loops[i].blocks)) != NULL;)
+            free(container_of(link, struct block, link));
+    }
     while (node->names) {
         struct memory_name *name = node->names;
         node->names = name->next;

@@ -43,7 +43,8 @@ struct storage_file {
 struct memory_loop {
     struct memory_node *node;
     struct loop loop;
-    struct heap heap;
+    struct heap heap; /* what is left in it goes with the node */
+    struct list blocks;
     struct message *first_message, **last_message;
 };
 
