@@ -52,8 +52,9 @@ struct api_row {
     /* Each part as it comes home, before join (may be NULL); may post the part again. */
     void (*arrived)(struct part *part);
     /*
-     * The connection is gone: end early what waits (may be NULL: then the request runs to its
-     * end). The answer is still due, and will be dropped.
+     * The connection is gone or this node stops: end early what waits for something to happen (may
+     * be NULL: then the request runs to its end). The answer is still due; without a connection it
+     * will be dropped.
      */
     void (*abandon)(struct request *request);
     /* On the loop of the part, after part_return: gives back what the part took there. */

@@ -88,7 +88,8 @@ static void client_gone(struct connection *connection)
 
 const struct connection_handler dispatch_handler = {
     .request = dispatch_request,
-    .abandoned = request_abandoned,
+    .abandoned = request_end_early,
+    .hurry = request_end_early,
     .ended = request_ended,
     .closed = client_gone,
 };

@@ -232,7 +232,7 @@ void request_set_deadline(struct request *request, int32_t timeout_ms)
     loop_set_timer(request_loop(request), &request->deadline, delay_ms * UINT64_C(1000000));
 }
 
-void request_abandoned(struct connection_request *base)
+void request_end_early(struct connection_request *base)
 {
     struct request *request = request_of(base);
     if (request->answered || !request->row || !request->row->abandon)

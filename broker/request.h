@@ -116,7 +116,7 @@ void part_done(struct part *part, struct loop *at);
 void part_return(struct part *part);
 
 /* connection_handler functions; dispatch.c gives them to the connections. */
-void request_abandoned(struct connection_request *base);
+void request_end_early(struct connection_request *base);
 void request_ended(struct connection_request *base);
 
 #endif

@@ -282,6 +282,18 @@ void connections_one_gone(struct connections *connections)
         connections->stopped(connections);
 }
 
+/* An answer may be given inside `hurry`, and takes its request out of the list. */
+static void hurry_requests(struct connection *connection)
+{
+    const struct connection_handler *handler = connection->owner->handler;
+    list_for_each_safe(link, after, &connection->requests)
+    {
+        struct connection_request *request = container_of(link, struct connection_request, link);
+        if (!request->answered)
+            handler->hurry(request);
+    }
+}
+
 void connections_stop(struct connections *connections,
                       void (*stopped)(struct connections *connections))
 {
@@ -298,6 +310,8 @@ void connections_stop(struct connections *connections,
         struct connection *connection = container_of(link, struct connection, active_link);
         if (connection->request_count == 0 && connection->unsent_count == 0)
             connection_close(connection, CONNECTION_CLOSE_STOPPING, NULL);
+        else
+            hurry_requests(connection);
     }
 }
 

@@ -24,6 +24,8 @@ struct connection_handler {
     void (*request)(struct connection_request *request);
     /* Its connection is gone and it is not answered: answer early, the answer will be dropped. */
     void (*abandoned)(struct connection_request *request);
+    /* This side stops: answer early what waits for something to happen. */
+    void (*hurry)(struct connection_request *request);
     /* Answered and released: give back what hangs on it. The frame goes after this. */
     void (*ended)(struct connection_request *request);
     /* After the last use of connection->context. */
@@ -93,8 +95,8 @@ struct connection *connections_adopt(struct connections *connections,
 struct connection *connections_find(const struct connections *connections,
                                     struct connection_name name);
 /*
- * Starts nothing new; closes each connection once it is answered and sent, and calls `stopped` when
- * none is left (also when none was).
+ * Starts nothing new; hurries what is open, closes each connection once it is answered and sent,
+ * and calls `stopped` when none is left (also when none was).
  */
 void connections_stop(struct connections *connections,
                       void (*stopped)(struct connections *connections));

@@ -20,6 +20,7 @@ struct fixture {
     struct connection_request *requests[REQUESTS_MAX]; /* NULL once answered */
     unsigned started;
     unsigned abandoned;
+    unsigned hurried;
     unsigned ended;
     unsigned closed;
     bool stopped;
@@ -42,6 +43,11 @@ static void on_abandoned(struct connection_request *request)
     fixture_of(request->owner)->abandoned++;
 }
 
+static void on_hurry(struct connection_request *request)
+{
+    fixture_of(request->owner)->hurried++;
+}
+
 static void on_ended(struct connection_request *request)
 {
     fixture_of(request->owner)->ended++;
@@ -57,7 +63,8 @@ static void on_stopped(struct connections *connections)
     fixture_of(connections)->stopped = true;
 }
 
-static const struct connection_handler handler = {on_request, on_abandoned, on_ended, on_closed};
+static const struct connection_handler handler = {on_request, on_abandoned, on_hurry, on_ended,
+                                                  on_closed};
 
 static const struct connections_options standard = {
     .frame_size_limit = 1024 * 1024,
@@ -437,7 +444,7 @@ static void a_name_is_stale_when_its_connection_is_gone(void **state)
     fixture_destroy(fixture);
 }
 
-static void a_stop_waits_for_what_is_answered_and_starts_nothing(void **state)
+static void a_stop_hurries_what_is_open_and_starts_nothing(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_create(&standard);
@@ -447,6 +454,7 @@ static void a_stop_waits_for_what_is_answered_and_starts_nothing(void **state)
     size_t size = put_frames(bytes, API_METADATA, 2, 4);
     peer_send(&fixture->transport, 0, bytes, size);
     connections_stop(&fixture->connections, on_stopped);
+    assert_int_equal(fixture->hurried, 1);
     turn(fixture);
     assert_true(fixture->transport.pipes[1].closed);
     assert_false(fixture->stopped);
@@ -498,7 +506,7 @@ int main(void)
         cmocka_unit_test(a_closed_connection_abandons_its_requests_and_drops_answers),
         cmocka_unit_test(idle_connections_are_closed_and_waiting_ones_are_not),
         cmocka_unit_test(a_name_is_stale_when_its_connection_is_gone),
-        cmocka_unit_test(a_stop_waits_for_what_is_answered_and_starts_nothing),
+        cmocka_unit_test(a_stop_hurries_what_is_open_and_starts_nothing),
         cmocka_unit_test(bytes_of_any_kind_never_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
