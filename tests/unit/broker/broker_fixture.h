@@ -1,0 +1,86 @@
+/*
+ * A whole broker of two shards in the simulator, with the test as its only client: one call is one
+ * request and its answer, encoded and decoded by the generated codecs, in any version.
+ *
+ * The world is kind: no faults are drawn, and every test starts with an empty disk.
+ */
+#ifndef KLAMM_TESTS_UNIT_BROKER_BROKER_FIXTURE_H
+#define KLAMM_TESTS_UNIT_BROKER_BROKER_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "config/server_config.h"
+#include "protocol/api_info.h"
+#include "protocol/errors.h"
+#include "protocol/message_writer.h"
+#include "tests/sim/sim.h"
+
+enum { FIXTURE_SHARDS = 2, FIXTURE_NODE_ID = 1 };
+
+struct fixture_process;
+
+struct broker_fixture {
+    struct sim *sim;
+    struct heap heap; /* of the test */
+    struct arena arena;
+    struct server_config config;
+    unsigned node;
+    struct fixture_process *process; /* of the broker */
+    bool is_ready;
+    /* The request under way. */
+    const struct api_info *info;
+    int16_t version;
+    struct view request; /* what stands behind client id in the frame */
+    struct view answer;  /* behind the correlation id; in the arena */
+    enum { FIXTURE_IDLE, FIXTURE_ASKED, FIXTURE_SENT, FIXTURE_ANSWERED, FIXTURE_CLOSED } state;
+};
+
+/* Starts a broker with these settings ("key=value") beside its own; ends the test if it fails. */
+void broker_fixture_init(struct broker_fixture *fixture, const char *const *settings, size_t count);
+void broker_fixture_deinit(struct broker_fixture *fixture);
+/* A power cut and a start. */
+void broker_fixture_restart(struct broker_fixture *fixture);
+/* Sends a body; the answer's body, or null when the connection was closed. */
+struct view broker_fixture_exchange(struct broker_fixture *fixture, int16_t key, int16_t version,
+                                    struct view body);
+/* Creates a topic with one setting, which may be NULL, and fails the test if that is refused. */
+void broker_fixture_create_topic(struct broker_fixture *fixture, const char *name,
+                                 int32_t partitions, const char *setting, const char *value);
+/* One batch of `count` records, the i-th with time `timestamp_ms` + i; returns the base offset. */
+int64_t broker_fixture_produce(struct broker_fixture *fixture, const char *topic, int32_t partition,
+                               int32_t count, int64_t timestamp_ms);
+/* The same from an idempotent producer in epoch 0. */
+int64_t broker_fixture_produce_as(struct broker_fixture *fixture, const char *topic,
+                                  int32_t partition, int32_t count, int64_t producer_id,
+                                  int32_t sequence);
+/* Zeroed memory that lives as long as the fixture. */
+void *broker_fixture_get(struct broker_fixture *fixture, size_t count, size_t size);
+
+/*
+ * Defines call_<name>(fixture, version, request, response): the exchange with the codecs of one
+ * API. It asserts that the connection stays open and that the answer is well formed to its end.
+ */
+#define BROKER_FIXTURE_CALL(name, key)                                                             \
+    static void call_##name(struct broker_fixture *fixture, int16_t version,                       \
+                            const struct name##_request *request,                                  \
+                            struct name##_response *response)                                      \
+    {                                                                                              \
+        size_t size = name##_request_size(request, version);                                       \
+        struct message_writer out = message_writer_of(broker_fixture_get(fixture, size, 1), size); \
+        name##_request_encode(request, &out, version);                                             \
+        assert_false(message_writer_failed(&out));                                                 \
+        struct view body = view_of(out.bytes.data, out.bytes.size);                                \
+        struct view answer = broker_fixture_exchange(fixture, key, version, body);                 \
+        assert_false(view_is_null(answer));                                                        \
+        struct reader reader = reader_of(answer);                                                  \
+        assert_true(name##_response_decode(response, &reader, version, &fixture->arena));          \
+        assert_int_equal(reader_left(&reader), 0);                                                 \
+    }
+
+#endif
