@@ -378,6 +378,28 @@ static void snapshots_of_earlier_stops_do_not_pile_up(void **state)
     assert_int_equal(count, 1);
 }
 
+static void what_a_start_has_found_survives_a_power_cut(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.durability = TOPIC_DURABILITY_CACHE;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 10; i++) {
+        /* Whoever would have synced the directory by the way does not. */
+        memory_node_fail(&fixture->node, STORAGE_SYNC_DIRECTORY, 0, STORAGE_NO_SPACE);
+        partition_log_roll(fixture->log);
+        fixture_write(fixture, 1, 100);
+    }
+    fixture->node.failure[STORAGE_SYNC_DIRECTORY].status = STORAGE_OK;
+    /* The process dies, the page cache stays; the next process calls all of it durable. */
+    fixture_drop(fixture);
+    fixture->recovery_point = 0;
+    fixture_open(fixture);
+    assert_int_equal(partition_log_durable_end(fixture->log), 10);
+    fixture_crash(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_end_offset(fixture->log), 10);
+}
+
 static void what_the_recovery_point_covers_is_not_read_again(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -487,6 +509,7 @@ int main(void)
         CLAIM(a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point),
         CLAIM(a_zero_tail_is_cut),
         CLAIM(snapshots_of_earlier_stops_do_not_pile_up),
+        CLAIM(what_a_start_has_found_survives_a_power_cut),
         CLAIM(what_the_recovery_point_covers_is_not_read_again),
         CLAIM(later_segments_go_with_a_torn_one),
         CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
