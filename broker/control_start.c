@@ -182,6 +182,8 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
         alive += !control->directories.found[i].is_failed && !control->owners[i].is_failed;
     if (alive == 0 || strcmp(owner->path.text, control->boot.metadata_path) == 0)
         control_fail(control, "no log directory works, or the metadata's failed");
+    else if (control->has_controller)
+        controller_report_directories(&control->controller, &owner->directory_id, 1);
 }
 
 static void directories_opened(struct job *job)

@@ -20,9 +20,15 @@ static void add_change(struct decision *decision, const struct image_node *broke
         decision->failed = true;
 }
 
+static void leave_partitions(struct decision *decision, int32_t broker_id)
+{
+    struct broker_departure departure = {.broker_id = broker_id, .removal = BROKER_REMOVAL_GONE};
+    partition_changes_for_removed(decision, &departure);
+}
+
 void decide_fence_broker(struct decision *decision, const struct image_node *broker)
 {
-    partition_changes_for_removed(decision, broker->id, BROKER_REMOVAL_GONE);
+    leave_partitions(decision, broker->id);
     add_change(decision, broker, 1, 0);
 }
 
@@ -57,7 +63,7 @@ static void when_active(struct decision *decision, const struct image_node *brok
         return;
     }
     add_change(decision, broker, 0, 1);
-    partition_changes_for_removed(decision, broker->id, BROKER_REMOVAL_GONE);
+    leave_partitions(decision, broker->id);
 }
 
 static void when_leaving(struct decision *decision, const struct image_node *broker,
@@ -67,6 +73,41 @@ static void when_leaving(struct decision *decision, const struct image_node *bro
     response->is_fenced = false;
     response->should_shut_down = partition_count_led_by(decision->image, broker->id) == 0 &&
                                  shutdown_offset <= others_offset;
+}
+
+static bool is_offline(const struct broker_heartbeat_request *request, struct uuid directory)
+{
+    for (size_t i = 0; i < request->offline_log_dirs_count; i++) {
+        if (uuid_equal(request->offline_log_dirs[i], directory))
+            return true;
+    }
+    return false;
+}
+
+/* Directories that failed (KIP-858): the registration keeps the others, partitions move away. */
+static void drop_directories(struct decision *decision, const struct image_node *broker,
+                             const struct broker_heartbeat_request *request)
+{
+    struct broker_registration_change_record record;
+    broker_registration_change_record_init(&record);
+    record.broker_id = broker->id;
+    record.broker_epoch = broker->epoch;
+    record.log_dirs = decision_get(decision, broker->directory_count, sizeof(struct uuid));
+    for (uint32_t i = 0; i < broker->directory_count; i++) {
+        if (!is_offline(request, broker->directories[i]))
+            record.log_dirs[record.log_dirs_count++] = broker->directories[i];
+    }
+    /* Without any directory left the broker ends; an empty list would say that nothing changed. */
+    if (record.log_dirs_count == broker->directory_count || record.log_dirs_count == 0)
+        return;
+    decision_add(decision, METADATA_RECORD_BROKER_REGISTRATION_CHANGE, &record);
+    struct broker_departure departure = {
+        .broker_id = broker->id,
+        .removal = BROKER_REMOVAL_DIRECTORIES,
+        .directories = record.log_dirs,
+        .directory_count = record.log_dirs_count,
+    };
+    partition_changes_for_removed(decision, &departure);
 }
 
 void decide_broker_heartbeat(struct decision *decision,
@@ -79,6 +120,8 @@ void decide_broker_heartbeat(struct decision *decision,
         response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;
     }
+    if (request->offline_log_dirs_count > 0)
+        drop_directories(decision, broker, request);
     response->is_caught_up = request->current_metadata_offset >= broker->register_offset;
     if (broker->fenced)
         when_fenced(decision, broker, request, response);

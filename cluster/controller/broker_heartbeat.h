@@ -6,6 +6,9 @@
 #include "protocol/messages/broker_heartbeat.h"
 
 /*
+ * A heartbeat that names failed directories and asks for a transition at once is answered for both;
+ * the partitions are changed by the directories first.
+ *
  * Error: STALE_BROKER_EPOCH for an unknown broker or another epoch. `others_offset` is the lowest
  * metadata offset that the other active brokers have reported, INT64_MAX when there are none, and
  * `shutdown_offset` where this broker's controlled shutdown began, -1 when it did not.

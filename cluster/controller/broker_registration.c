@@ -132,8 +132,13 @@ void decide_broker_registration(struct decision *decision,
     }
     if (existing) {
         bool is_clean = version >= 3 && request->previous_broker_epoch == existing->epoch;
-        partition_changes_for_removed(decision, request->broker_id,
-                                      is_clean ? BROKER_REMOVAL_CLEAN : BROKER_REMOVAL_UNCLEAN);
+        struct broker_departure departure = {
+            .broker_id = request->broker_id,
+            .removal = is_clean ? BROKER_REMOVAL_CLEAN : BROKER_REMOVAL_UNCLEAN,
+            .directories = request->log_dirs,
+            .directory_count = request->log_dirs_count,
+        };
+        partition_changes_for_removed(decision, &departure);
     }
     response->broker_epoch = decision->next_offset;
     add_record(decision, request, decision->next_offset, true, false);

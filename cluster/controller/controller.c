@@ -452,6 +452,34 @@ static bool write_unfence(struct controller *controller, struct arena *arena)
     return write_own(controller, &decision);
 }
 
+void controller_report_directories(struct controller *controller, const struct uuid *directories,
+                                   size_t count)
+{
+    const struct image_node *broker =
+        controller->is_active ? image_broker(controller->head, controller->options.config->node_id)
+                              : NULL;
+    if (!broker || broker->epoch != controller->broker_epoch)
+        return;
+    struct arena arena;
+    arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
+    struct decision decision;
+    controller_decide(controller, &decision, &arena);
+    struct broker_heartbeat_request request;
+    broker_heartbeat_request_init(&request);
+    request.broker_id = broker->id;
+    request.broker_epoch = broker->epoch;
+    request.current_metadata_offset = controller->head->offset;
+    request.offline_log_dirs = decision_get(&decision, count, sizeof(struct uuid));
+    request.offline_log_dirs_count = count;
+    for (size_t i = 0; i < count; i++)
+        request.offline_log_dirs[i] = directories[i];
+    struct broker_heartbeat_response response;
+    decide_broker_heartbeat(&decision, &request, INT64_MAX, -1, &response);
+    if (decision.records.count > 0 && write_records(controller, &decision) != KAFKA_ERROR_NONE)
+        log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
+    arena_deinit(&arena);
+}
+
 static void publish_first(struct controller *controller)
 {
     const struct image *loaded = metadata_log_take_image(&controller->log);

@@ -98,6 +98,13 @@ bool controller_decide(struct controller *controller, struct decision *decision,
  */
 void controller_commit(struct controller *controller, const struct decision *decision,
                        struct controller_wait *wait);
+/*
+ * Log directories of this node failed: tells the cluster as a heartbeat does, so that nobody is
+ * sent to the partitions in them. Harmless when it was said before, or when the controller is not
+ * active.
+ */
+void controller_report_directories(struct controller *controller, const struct uuid *failed,
+                                   size_t count);
 /* The offset up to which metadata is committed (exclusive); for DescribeQuorum. */
 static inline int64_t controller_high_watermark(const struct controller *controller)
 {

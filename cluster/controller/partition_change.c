@@ -58,21 +58,28 @@ static void drop(struct id_list *list, int32_t id)
     list->count = kept;
 }
 
-static bool is_directory_online(const struct image_node *broker,
-                                const struct image_partition *partition, int32_t broker_id)
+/* Whether the directory of a broker's replica is among those that work, or not known. */
+static bool is_directory_among(const struct image_partition *partition, int32_t broker_id,
+                               const struct uuid *directories, size_t directory_count)
 {
     int32_t place = node_list_find(image_partition_replicas(partition), broker_id);
     struct uuid directory =
         place < 0 ? UUID_ZERO : image_partition_directory(partition, (uint32_t)place);
     /* Ids up to 100 are reserved: unassigned and the like say nothing about a failure. */
-    bool is_reserved = uuid_most(directory) == 0 && uuid_least(directory) <= 100;
-    if (is_reserved || broker->directory_count == 0)
+    if (uuid_most(directory) == 0 && uuid_least(directory) <= 100)
         return true;
-    for (uint32_t i = 0; i < broker->directory_count; i++) {
-        if (uuid_equal(broker->directories[i], directory))
+    for (size_t i = 0; i < directory_count; i++) {
+        if (uuid_equal(directories[i], directory))
             return true;
     }
     return false;
+}
+
+static bool is_directory_online(const struct image_node *broker,
+                                const struct image_partition *partition)
+{
+    return broker->directory_count == 0 ||
+           is_directory_among(partition, broker->id, broker->directories, broker->directory_count);
 }
 
 bool partition_plan_accepts(const struct decision *decision, const struct partition_plan *plan,
@@ -85,7 +92,7 @@ bool partition_plan_accepts(const struct decision *decision, const struct partit
         return false;
     bool is_active =
         broker_id == plan->broker_active || (!broker->fenced && !broker->in_controlled_shutdown);
-    return is_active && is_directory_online(broker, plan->partition, broker_id);
+    return is_active && is_directory_online(broker, plan->partition);
 }
 
 /* Eligible leaders (KIP-966): who left the in-sync set while it was below its minimum. */
@@ -276,10 +283,10 @@ void partition_plan_apply(struct decision *decision, const struct partition_plan
 
 typedef void (*partition_visit)(struct decision *decision, const struct image_topic *topic,
                                 int32_t index, const struct image_partition *partition,
-                                int32_t broker_id, enum broker_removal removal);
+                                const struct broker_departure *departure);
 
-static void visit_all(struct decision *decision, partition_visit visit, int32_t broker_id,
-                      enum broker_removal removal)
+static void visit_all(struct decision *decision, partition_visit visit,
+                      const struct broker_departure *departure)
 {
     struct image_topic_walk walk;
     image_topic_walk_start(decision->image, VIEW_NULL, &walk);
@@ -288,60 +295,74 @@ static void visit_all(struct decision *decision, partition_visit visit, int32_t 
         for (uint32_t i = 0; i < topic->partition_count; i++) {
             const struct image_partition *partition = image_topic_partition(topic, (int32_t)i);
             if (partition)
-                visit(decision, topic, (int32_t)i, partition, broker_id, removal);
+                visit(decision, topic, (int32_t)i, partition, departure);
         }
     }
 }
 
-static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,
-                          const struct image_partition *partition, int32_t broker_id,
-                          enum broker_removal removal)
+/* Whether a departure concerns a partition at all. */
+static bool is_concerned(const struct image_partition *partition,
+                         const struct broker_departure *departure)
 {
     struct partition_state old = image_partition_state(partition);
-    bool is_unclean = removal == BROKER_REMOVAL_UNCLEAN;
-    bool is_alone = old.isr.count == 1 && old.isr.ids[0] == broker_id && old.leader == broker_id;
-    if (is_alone && removal == BROKER_REMOVAL_CLEAN)
+    int32_t id = departure->broker_id;
+    bool is_in_sync = node_list_contains(old.isr, id);
+    bool is_eligible =
+        departure->removal == BROKER_REMOVAL_UNCLEAN && node_list_contains(old.eligible, id);
+    if (!is_in_sync && !is_eligible && old.leader != id)
+        return false;
+    bool has_directory =
+        is_directory_among(partition, id, departure->directories, departure->directory_count);
+    bool is_alone = old.isr.count == 1 && is_in_sync && old.leader == id;
+    if (departure->removal == BROKER_REMOVAL_CLEAN)
+        return !is_alone || !has_directory;
+    return departure->removal != BROKER_REMOVAL_DIRECTORIES || !has_directory;
+}
+
+static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,
+                          const struct image_partition *partition,
+                          const struct broker_departure *departure)
+{
+    if (!is_concerned(partition, departure))
         return;
-    bool is_in_sync = node_list_contains(old.isr, broker_id);
-    bool is_eligible = is_unclean && node_list_contains(old.eligible, broker_id);
-    if (!is_in_sync && !is_eligible && old.leader != broker_id)
-        return;
+    struct node_list old = image_partition_isr(partition);
     struct partition_plan plan;
     partition_plan_init(&plan, decision, topic, index);
-    struct id_list isr = {decision_get(decision, old.isr.count + 1, sizeof(int32_t)), 0};
-    copy(&isr, old.isr);
-    drop(&isr, broker_id);
+    struct id_list isr = {decision_get(decision, old.count + 1, sizeof(int32_t)), 0};
+    copy(&isr, old);
+    drop(&isr, departure->broker_id);
     plan.target_isr = view_list(&isr);
-    plan.broker_inactive = broker_id;
-    plan.broker_unclean = is_unclean ? broker_id : BROKER_NONE;
+    plan.broker_inactive = departure->broker_id;
+    if (departure->removal == BROKER_REMOVAL_UNCLEAN)
+        plan.broker_unclean = departure->broker_id;
     struct partition_outcome outcome;
     partition_plan_apply(decision, &plan, &outcome);
 }
 
-void partition_changes_for_removed(struct decision *decision, int32_t broker_id,
-                                   enum broker_removal removal)
+void partition_changes_for_removed(struct decision *decision,
+                                   const struct broker_departure *departure)
 {
-    visit_all(decision, visit_removed, broker_id, removal);
+    visit_all(decision, visit_removed, departure);
 }
 
 static void visit_added(struct decision *decision, const struct image_topic *topic, int32_t index,
-                        const struct image_partition *partition, int32_t broker_id,
-                        enum broker_removal removal)
+                        const struct image_partition *partition,
+                        const struct broker_departure *departure)
 {
-    (void)removal;
     if (partition->leader != IMAGE_LEADER_NONE ||
-        !node_list_contains(image_partition_replicas(partition), broker_id))
+        !node_list_contains(image_partition_replicas(partition), departure->broker_id))
         return;
     struct partition_plan plan;
     partition_plan_init(&plan, decision, topic, index);
-    plan.broker_active = broker_id;
+    plan.broker_active = departure->broker_id;
     struct partition_outcome outcome;
     partition_plan_apply(decision, &plan, &outcome);
 }
 
 void partition_changes_for_added(struct decision *decision, int32_t broker_id)
 {
-    visit_all(decision, visit_added, broker_id, BROKER_REMOVAL_GONE);
+    struct broker_departure none = {.broker_id = broker_id};
+    visit_all(decision, visit_added, &none);
 }
 
 uint32_t partition_count_led_by(const struct image *image, int32_t broker_id)

@@ -57,17 +57,24 @@ bool partition_plan_accepts(const struct decision *decision, const struct partit
  * comes (leaderless partitions that it can lead get it as leader).
  */
 enum broker_removal {
-    BROKER_REMOVAL_GONE,    /* fenced, or on its way out */
-    BROKER_REMOVAL_UNCLEAN, /* a new incarnation that may have lost what was not flushed */
-    BROKER_REMOVAL_CLEAN,   /* a new incarnation after a clean stop */
+    BROKER_REMOVAL_GONE,        /* fenced, or on its way out */
+    BROKER_REMOVAL_UNCLEAN,     /* a new incarnation that may have lost what was not flushed */
+    BROKER_REMOVAL_CLEAN,       /* a new incarnation after a clean stop */
+    BROKER_REMOVAL_DIRECTORIES, /* only what lies in directories that failed */
+};
+struct broker_departure {
+    int32_t broker_id;
+    enum broker_removal removal;
+    const struct uuid *directories; /* CLEAN, DIRECTORIES: those that work */
+    size_t directory_count;
 };
 /*
  * CLEAN leaves partitions alone of which the broker is the only in-sync replica and the leader:
  * nothing was lost, and nobody else could lead. So an orderly restart of a lone node writes nothing
  * for its partitions, and their leader epochs stay.
  */
-void partition_changes_for_removed(struct decision *decision, int32_t broker_id,
-                                   enum broker_removal removal);
+void partition_changes_for_removed(struct decision *decision,
+                                   const struct broker_departure *departure);
 void partition_changes_for_added(struct decision *decision, int32_t broker_id);
 /* Partitions that the broker leads. */
 uint32_t partition_count_led_by(const struct image *image, int32_t broker_id);

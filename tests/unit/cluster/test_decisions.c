@@ -103,7 +103,8 @@ static void a_removed_broker_leaves_leadership_and_in_sync_sets(void **state)
     bench_add_topic(&bench, "elsewhere", LIST(two), LIST(two), 2);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_UNCLEAN);
+    partition_changes_for_removed(
+        &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_UNCLEAN});
     bench_commit(&bench, &decision);
     assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
     assert_int_equal(bench_partition(&bench, "shared")->isr_count, 1);
@@ -129,7 +130,8 @@ static void eligible_leaders_are_remembered_below_the_minimum(void **state)
     bench_add_topic(&bench, "t", LIST(one_two), (struct node_list){one_two, 1}, 1);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_GONE);
+    partition_changes_for_removed(
+        &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_GONE});
     bench_commit(&bench, &decision);
     struct partition_state left = image_partition_state(bench_partition(&bench, "t"));
     assert_int_equal(left.leader, -1);
@@ -156,7 +158,8 @@ static void an_unclean_restart_loses_eligibility_and_is_remembered_as_last(void 
     bench_add_topic(&bench, "t", LIST(one_two), (struct node_list){one_two, 1}, 1);
     struct decision decision;
     bench_decide(&bench, &decision);
-    partition_changes_for_removed(&decision, 1, BROKER_REMOVAL_UNCLEAN);
+    partition_changes_for_removed(
+        &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_UNCLEAN});
     bench_commit(&bench, &decision);
     struct partition_state left = image_partition_state(bench_partition(&bench, "t"));
     assert_int_equal(left.eligible.count, 0);
@@ -340,6 +343,51 @@ static void heartbeats_fence_and_unfence(void **state)
     assert_true(image_broker(bench.image, 1)->fenced);
     response = heartbeat(&bench, 1, (struct beat){101, 500, false, true}, 0, -1);
     assert_true(response.should_shut_down);
+    bench_deinit(&bench);
+}
+
+static void failed_directories_take_their_partitions_along(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    struct uuid directories[] = {uuid_of_halves(50, 1), uuid_of_halves(50, 77)};
+    struct uuid id = bench_add_topic(&bench, "kept", LIST(one_two), LIST(one_two), 1);
+    struct uuid other = bench_add_topic(&bench, "lost", LIST(one_two), LIST(one_two), 1);
+    struct image_draft draft;
+    bench_edit(&bench, &draft);
+    struct image_node broker = *image_broker(bench.image, 1);
+    broker.directories = directories;
+    broker.directory_count = 2;
+    draft_set_broker(&draft, &broker);
+    struct uuid placed[2] = {directories[0], uuid_of_halves(50, 2)};
+    struct partition_state partition = image_partition_state(bench_partition(&bench, "kept"));
+    partition.directories = placed;
+    draft_set_partition(&draft, id, 0, &partition);
+    placed[0] = directories[1];
+    draft_set_partition(&draft, other, 0, &partition);
+    bench_adopt(&bench, &draft);
+    struct broker_heartbeat_request request;
+    broker_heartbeat_request_init(&request);
+    request.broker_id = 1;
+    request.broker_epoch = 101;
+    request.current_metadata_offset = 500;
+    request.offline_log_dirs = &directories[1];
+    request.offline_log_dirs_count = 1;
+    for (int round = 0; round < 2; round++) {
+        struct broker_heartbeat_response response;
+        struct decision decision;
+        bench_decide(&bench, &decision);
+        decide_broker_heartbeat(&decision, &request, 0, -1, &response);
+        /* Said twice, done once. */
+        assert_int_equal(decision.records.count, round == 0 ? 2 : 0);
+        bench_commit(&bench, &decision);
+        assert_false(response.is_fenced);
+    }
+    assert_int_equal(bench_partition(&bench, "kept")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "lost")->leader, 2);
+    assert_int_equal(bench_partition(&bench, "lost")->isr_count, 1);
+    assert_int_equal(image_broker(bench.image, 1)->directory_count, 1);
     bench_deinit(&bench);
 }
 
@@ -551,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_new_incarnation_leaves_its_places_first),
         cmocka_unit_test(a_clean_restart_keeps_what_nobody_else_could_lead),
         cmocka_unit_test(heartbeats_fence_and_unfence),
+        cmocka_unit_test(failed_directories_take_their_partitions_along),
         cmocka_unit_test(a_broker_leaves_in_order),
         cmocka_unit_test(proposals_are_checked_in_order),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
