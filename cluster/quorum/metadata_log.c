@@ -145,8 +145,11 @@ static enum job_progress state_step(struct job *job, const struct job_context *c
 static void state_written(struct job *job)
 {
     struct metadata_log *log = container_of(job, struct metadata_log, state_job);
-    if (log->is_closing)
+    log->is_state_writing = false;
+    if (log->is_closing) {
+        close_log(log);
         return;
+    }
     if (log->state_status != STORAGE_OK) {
         fail(log, "quorum-state cannot be written");
         return;
@@ -162,6 +165,7 @@ static void quorum_event(struct metadata_log *log, const struct quorum_event *ev
     if (effects.persist) {
         log->state_job =
             (struct job){.step = state_step, .done = state_written, .job_class = JOB_DEVICE};
+        log->is_state_writing = true;
         loop_start_job(log->loop, &log->state_job);
     }
     if (effects.append_change && !append_leader_change(log))
@@ -423,6 +427,9 @@ static void opened(struct log_open_job *open)
         return;
     }
     log->log = open->log;
+    if (open->cut_bytes > 0)
+        log_warn(log->loop->diagnostics, "metadata log: %llu bytes removed behind the last batch",
+                 (unsigned long long)open->cut_bytes);
     log->stage = METADATA_LOG_OPEN;
     if (log->is_closing) {
         close_log(log);
@@ -632,9 +639,12 @@ static void log_closed(struct log_close *close, bool clean)
     committer_stop(&log->committer, committer_stopped);
 }
 
+/* Called again by whatever it has to wait for. */
 static void close_log(struct metadata_log *log)
 {
     log->close = (struct log_close){.closed = log_closed, .context = log};
+    if (log->is_state_writing)
+        return;
     if (log->snapshot)
         atomic_store(&log->snapshot->job.cancelled, true);
     else if (log->has_failed)

@@ -75,6 +75,7 @@ struct metadata_log {
     struct deferred load_step;
     struct job state_job; /* writes quorum-state */
     enum storage_status state_status;
+    bool is_state_writing;
     int16_t kraft_version;
     bool has_voters_in_log;        /* KRAFT_VOTERS stands behind the snapshot with end 0 */
     struct buffer voters;          /* newest value of KRAFT_VOTERS; empty: none */

@@ -123,7 +123,7 @@ void fixture_deinit(struct fixture *fixture)
     memory_node_deinit(&fixture->node);
 }
 
-void fixture_start(struct fixture *fixture)
+void fixture_begin(struct fixture *fixture)
 {
     struct loop *loop = memory_node_loop(&fixture->node, 0);
     fixture->is_ready = false;
@@ -146,6 +146,11 @@ void fixture_start(struct fixture *fixture)
         .owner = fixture,
     };
     controller_start(&fixture->controller, &options);
+}
+
+void fixture_start(struct fixture *fixture)
+{
+    fixture_begin(fixture);
     memory_node_run(&fixture->node);
 }
 

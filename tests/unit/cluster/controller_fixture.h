@@ -32,6 +32,8 @@ struct fixture {
 void fixture_init(struct fixture *fixture);
 /* Asserts that everything was given back. */
 void fixture_deinit(struct fixture *fixture);
+/* Starts the controller without running anything yet. */
+void fixture_begin(struct fixture *fixture);
 /* Starts the controller and runs until it is ready or has failed. */
 void fixture_start(struct fixture *fixture);
 /* Closes in order. */

@@ -213,6 +213,80 @@ static void closing_waits_for_what_was_appended(void **state)
     fixture_deinit(&fixture);
 }
 
+/* What has to be true after any trouble: the node starts, and what was acknowledged is there. */
+static void recover_and_check(struct fixture *fixture, unsigned acknowledged)
+{
+    fixture_crash(fixture);
+    memory_node_fail(&fixture->node, STORAGE_SYNC, 0, STORAGE_OK);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_OK);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_OK);
+    memory_node_fail(&fixture->node, STORAGE_SYNC_DIRECTORY, 0, STORAGE_OK);
+    start_ready(fixture);
+    for (unsigned i = 0; i < acknowledged; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "topic-%u", i);
+        const struct image_topic *topic =
+            image_topic_by_name(fixture_image(fixture), view_of_string(name));
+        assert_non_null(topic);
+        assert_int_equal(topic->partition_count, 20);
+    }
+    fixture_stop(fixture);
+}
+
+static void a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged(void **state)
+{
+    (void)state;
+    static const enum storage_operation operations[] = {STORAGE_SYNC, STORAGE_WRITE, STORAGE_RENAME,
+                                                        STORAGE_SYNC_DIRECTORY};
+    for (size_t kind = 0; kind < 4; kind++) {
+        for (int after = 0; after < 40; after++) {
+            struct fixture fixture;
+            fixture_init(&fixture);
+            fixture.config.settings.metadata_log_max_record_bytes_between_snapshots = 4000;
+            memory_node_fail(&fixture.node, operations[kind], after, STORAGE_IO);
+            unsigned acknowledged = 0;
+            fixture_start(&fixture);
+            while (fixture.is_ready && fixture.failure[0] == '\0' && acknowledged < 12) {
+                char name[32];
+                snprintf(name, sizeof(name), "topic-%u", acknowledged);
+                enum kafka_error error = fixture_create_topic(&fixture, name, 20);
+                if (error != KAFKA_ERROR_NONE)
+                    break;
+                acknowledged++;
+            }
+            recover_and_check(&fixture, acknowledged);
+            fixture_deinit(&fixture);
+        }
+    }
+}
+
+static void a_stop_at_any_moment_of_the_start_ends(void **state)
+{
+    (void)state;
+    for (size_t steps = 0; steps < 20; steps++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        fixture.node.hold = true;
+        fixture_begin(&fixture);
+        /* Jobs run in one go; what the log and its committer ask of the device is let through. */
+        for (size_t i = 0; i < steps; i++) {
+            memory_node_run(&fixture.node);
+            if (memory_node_held(&fixture.node) > 0)
+                memory_node_complete(&fixture.node, 0);
+        }
+        controller_close(&fixture.controller);
+        fixture.node.hold = false;
+        while (memory_node_held(&fixture.node) > 0)
+            memory_node_complete(&fixture.node, 0);
+        memory_node_run(&fixture.node);
+        assert_true(fixture.is_closed);
+        publisher_deinit(&fixture.publisher);
+        start_ready(&fixture);
+        fixture_stop(&fixture);
+        fixture_deinit(&fixture);
+    }
+}
+
 static void leftovers_of_interrupted_writes_are_removed(void **state)
 {
     (void)state;
@@ -251,6 +325,8 @@ int main(void)
         cmocka_unit_test(a_failed_sync_ends_the_node_and_acknowledges_nothing),
         cmocka_unit_test(a_full_device_takes_back_only_what_it_refused),
         cmocka_unit_test(closing_waits_for_what_was_appended),
+        cmocka_unit_test(a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged),
+        cmocka_unit_test(a_stop_at_any_moment_of_the_start_ends),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
         cmocka_unit_test(an_unformatted_directory_is_refused_where_formatting_is_not_allowed),
     };
