@@ -29,6 +29,7 @@ struct replica *replica_create(struct heap *heap, struct view topic, struct uuid
     list_init(&replica->local_waits);
     list_init(&replica->commit_waits);
     list_init(&replica->watches);
+    list_init(&replica->turns);
     replica->topic = view_of(name, topic.size);
     replica->held_size = size;
     return replica;
@@ -40,6 +41,7 @@ void replica_destroy(struct replica *replica)
     klamm_assert(list_is_empty(&replica->local_waits));
     klamm_assert(list_is_empty(&replica->commit_waits));
     klamm_assert(list_is_empty(&replica->watches));
+    klamm_assert(list_is_empty(&replica->turns));
     list_remove(&replica->link);
     heap_put(replica->heap, MEMORY_STATE, replica, replica->held_size);
 }
@@ -149,6 +151,49 @@ void replica_set_config(struct replica *replica, const struct topic_config *conf
     advance(replica);
 }
 
+bool replica_is_turn_needed(const struct replica *replica)
+{
+    return !list_is_empty(&replica->turns);
+}
+
+void replica_turn_begin(struct replica *replica, struct replica_turn *turn)
+{
+    turn->replica = replica;
+    turn->is_ready = false;
+    list_push_back(&replica->turns, &turn->link);
+}
+
+void replica_turn_ready(struct replica_turn *turn)
+{
+    struct replica *replica = turn->replica;
+    turn->is_ready = true;
+    if (!replica) {
+        turn->go(turn, NULL);
+        return;
+    }
+    while (!list_is_empty(&replica->turns)) {
+        struct replica_turn *first = container_of(replica->turns.next, struct replica_turn, link);
+        if (!first->is_ready)
+            return;
+        list_remove(&first->link);
+        first->go(first, replica);
+    }
+}
+
+/* Nothing is appended here any more; turns that are being prepared find out when they are ready. */
+static void end_turns(struct replica *replica)
+{
+    struct list ending;
+    list_init(&ending);
+    list_splice_back(&ending, &replica->turns);
+    for (struct list *link; (link = list_pop_front(&ending)) != NULL;) {
+        struct replica_turn *turn = container_of(link, struct replica_turn, link);
+        turn->replica = NULL;
+        if (turn->is_ready)
+            turn->go(turn, NULL);
+    }
+}
+
 /* Tells everybody who waits, and those who watch to look again. */
 static void end_waits(struct replica *replica, enum kafka_error error)
 {
@@ -165,6 +210,7 @@ static void end_waits(struct replica *replica, enum kafka_error error)
                 append->done(append);
         }
     }
+    end_turns(replica);
     fire_watches(replica);
 }
 

@@ -18,7 +18,9 @@
  *  2. commit_waits and local_waits are in rising order of required_offset, and every wait in them
  *     requires more than the high watermark (the local end).
  *  3. Every append for which replica_append returned false is told exactly once (`done`).
- *  4. A watch is in the list of its replica until it fires or is removed.
+ *  4. Appends whose preparation takes time (codecs, in jobs) keep the order of their arrival: turns
+ *     are taken from the front of `turns` only, when they are ready.
+ *  5. A watch is in the list of its replica until it fires or is removed.
  */
 #ifndef KLAMM_REPLICATION_REPLICA_H
 #define KLAMM_REPLICATION_REPLICA_H
@@ -53,6 +55,7 @@ struct replica {
     struct list local_waits;    /* replica_append.link: acks=1 */
     struct list commit_waits;   /* replica_append.link: acks=all */
     struct list watches;        /* replica_watch.link */
+    struct list turns;          /* replica_turn.link: appends being prepared */
     void *context;              /* the owner's */
     struct view topic;          /* in this block */
     size_t held_size;
@@ -70,6 +73,15 @@ struct replica_append {
     struct replica *replica;
     int64_t required_offset; /* end that must be reached */
     bool is_written;         /* the log does not use the bytes any more */
+};
+
+/* A place in the order of appends, for one that is not ready to be appended yet; embedded. */
+struct replica_turn {
+    struct list link;
+    struct replica *replica; /* NULL: the replica has ended */
+    bool is_ready;
+    /* It is this one's turn. `replica` is NULL when it has ended or gone offline meanwhile. */
+    void (*go)(struct replica_turn *turn, struct replica *replica);
 };
 
 /* Someone who waits for data or for a change of state; embedded. */
@@ -110,6 +122,13 @@ enum kafka_error replica_check(const struct replica *replica, int32_t leader_epo
  * bytes may go.
  */
 bool replica_append(struct replica *replica, struct replica_append *append);
+
+/* Whether an append has to queue behind others that are being prepared. */
+bool replica_is_turn_needed(const struct replica *replica);
+/* Takes the next place; nothing that comes later is appended before replica_turn_ready. */
+void replica_turn_begin(struct replica *replica, struct replica_turn *turn);
+/* Prepared: goes now, or when those before it have gone. */
+void replica_turn_ready(struct replica_turn *turn);
 
 int64_t replica_high_watermark(const struct replica *replica);
 /* What acks=1 waits for and what this node counts as its own in the high watermark. */

@@ -286,6 +286,60 @@ static void changing_to_sync_makes_what_was_written_before_durable(void **state)
     end();
 }
 
+struct turn {
+    struct replica_turn turn;
+    unsigned order; /* the how-many-th to go; 0: not yet */
+    bool was_alive;
+};
+
+static void gone(struct replica_turn *turn, struct replica *replica)
+{
+    struct turn *one = container_of(turn, struct turn, turn);
+    one->order = ++test.told;
+    one->was_alive = replica != NULL;
+}
+
+static void turns_go_in_the_order_in_which_they_were_taken(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_SYNC);
+    struct turn turns[3] = {0};
+    assert_false(replica_is_turn_needed(test.replica));
+    for (unsigned i = 0; i < 3; i++) {
+        turns[i].turn.go = gone;
+        replica_turn_begin(test.replica, &turns[i].turn);
+    }
+    replica_turn_ready(&turns[2].turn);
+    replica_turn_ready(&turns[1].turn);
+    assert_int_equal(test.told, 0);
+    assert_true(replica_is_turn_needed(test.replica));
+    replica_turn_ready(&turns[0].turn);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(turns[i].order, i + 1);
+        assert_true(turns[i].was_alive);
+    }
+    assert_false(replica_is_turn_needed(test.replica));
+    end();
+}
+
+static void a_turn_outlives_its_replica(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_SYNC);
+    struct turn first = {.turn.go = gone}, second = {.turn.go = gone};
+    replica_turn_begin(test.replica, &first.turn);
+    replica_turn_begin(test.replica, &second.turn);
+    replica_turn_ready(&second.turn);
+    replica_detach(test.replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(second.order, 1);
+    assert_false(second.was_alive);
+    assert_int_equal(first.order, 0);
+    end();
+    replica_turn_ready(&first.turn);
+    assert_int_equal(first.order, 2);
+    assert_false(first.was_alive);
+}
+
 static void records_are_deleted_up_to_the_high_watermark_only(void **state)
 {
     (void)state;
@@ -359,6 +413,8 @@ int main(void)
         cmocka_unit_test(a_watch_fires_once_when_the_high_watermark_moves),
         cmocka_unit_test(detaching_tells_everybody_who_waits),
         cmocka_unit_test(changing_to_sync_makes_what_was_written_before_durable),
+        cmocka_unit_test(turns_go_in_the_order_in_which_they_were_taken),
+        cmocka_unit_test(a_turn_outlives_its_replica),
         cmocka_unit_test(records_are_deleted_up_to_the_high_watermark_only),
         cmocka_unit_test(the_table_finds_replicas_by_topic_id_and_partition),
     };

@@ -1,0 +1,277 @@
+/*
+ * Produce on the owner: an item is validated, patched in place and appended; it is finished when
+ * its acknowledgement rule is met (replication/replica.h).
+ *
+ * Validation that has to unfold or fold records (another codec, keys of a compacted topic) and is
+ * larger than JOB_WORK_MIN runs as a job, with a turn in the order of the partition's appends;
+ * everything else is validated right here when it is the item's turn.
+ */
+#include "broker/handlers/produce.h"
+
+#include "base/assert.h"
+#include "broker/shard.h"
+#include "replication/replica_table.h"
+
+enum { ZSTD_SINCE_VERSION = 7, UNFOLD_FACTOR = 256, UNFOLD_LIMIT = 128 * 1024 * 1024 };
+enum { JOB_WORK_MIN = 64 * 1024 }; /* bytes */
+
+/* A validation in a job; stays until its replacement is written, because that is in its heap. */
+struct produce_validation {
+    struct job job;
+    struct produce_item *item;
+    struct record_rules rules;
+    struct record_validation result;
+};
+
+static void finish_item(struct produce_item *item)
+{
+    struct produce_part *part = item->part;
+    if (item->replacement.data)
+        buffer_deinit(&item->replacement);
+    if (item->validation)
+        heap_put(part->at->heap, MEMORY_SCRATCH, item->validation, sizeof(*item->validation));
+    item->validation = NULL;
+    if (--part->waiting == 0)
+        part_done(&part->part, part->at);
+}
+
+static void take_offsets(struct produce_item *item)
+{
+    const struct log_append *append = &item->append.append;
+    item->base_offset = append->base_offset;
+    item->append_time_ms = append->append_time_ms;
+    item->log_start_offset = append->log_start_offset;
+}
+
+static void item_acknowledged(struct replica_append *append)
+{
+    struct produce_item *item = container_of(append, struct produce_item, append);
+    item->error = append->error;
+    if (item->error == KAFKA_ERROR_NONE)
+        take_offsets(item);
+    finish_item(item);
+}
+
+static struct record_rules rules_of(const struct topic_config *config, int64_t now_ms)
+{
+    struct record_rules rules = {
+        .from_client = true,
+        .compacted = config->cleanup_compact,
+        .append_time = config->message_timestamp_type == TOPIC_TIMESTAMP_LOG_APPEND,
+        .now_ms = now_ms,
+        .before_max_ms = config->message_timestamp_before_max_ms,
+        .after_max_ms = config->message_timestamp_after_max_ms,
+        .batch_size_max = (size_t)config->max_message_bytes,
+        .segment_size_max = (size_t)config->segment_bytes,
+    };
+    size_t unfolded = (size_t)config->max_message_bytes * UNFOLD_FACTOR;
+    rules.decompressed_size_max = unfolded < UNFOLD_LIMIT ? unfolded : UNFOLD_LIMIT;
+    rules.convert = config->compression_type != TOPIC_COMPRESSION_PRODUCER;
+    if (!rules.convert)
+        return rules;
+    rules.codec = (enum compression_codec)config->compression_type;
+    switch (config->compression_type) {
+    case TOPIC_COMPRESSION_GZIP:
+        rules.level = config->compression_gzip_level;
+        break;
+    case TOPIC_COMPRESSION_LZ4:
+        rules.level = config->compression_lz4_level;
+        break;
+    case TOPIC_COMPRESSION_ZSTD:
+        rules.level = config->compression_zstd_level;
+        break;
+    case TOPIC_COMPRESSION_NONE:
+    case TOPIC_COMPRESSION_SNAPPY:
+    case TOPIC_COMPRESSION_PRODUCER:
+        break;
+    }
+    return rules;
+}
+
+static void keep_record_errors(struct produce_item *item, const struct record_validation *result)
+{
+    item->message = result->message;
+    if (result->error_count == 0)
+        return;
+    size_t size = (size_t)result->error_count * sizeof(*item->record_errors);
+    item->record_errors = arena_get(&item->part->part.arena, size);
+    if (!item->record_errors)
+        return;
+    memcpy(item->record_errors, result->errors, size);
+    item->record_error_count = result->error_count;
+}
+
+/* Checks that need no record: what was sent at all, and what its version may carry. */
+static enum kafka_error check_header(const struct produce_item *item)
+{
+    if (item->records_size < BATCH_HEADER_SIZE || batch_magic(item->records) != BATCH_MAGIC)
+        return KAFKA_ERROR_NONE; /* record_validate names what is wrong */
+    uint16_t attributes = batch_attributes(item->records);
+    if ((attributes & BATCH_ATTRIBUTE_CODEC_MASK) == COMPRESSION_ZSTD &&
+        item->part->version < ZSTD_SINCE_VERSION)
+        return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
+    if (attributes & BATCH_ATTRIBUTE_TRANSACTIONAL)
+        return KAFKA_ERROR_INVALID_TXN_STATE; /* no transaction can have been begun */
+    return KAFKA_ERROR_NONE;
+}
+
+/* Takes over what validation says; on success `append` has the bytes to write. */
+static enum kafka_error take_result(struct produce_item *item,
+                                    const struct record_validation *result)
+{
+    if (result->error != KAFKA_ERROR_NONE) {
+        keep_record_errors(item, result);
+        return result->error;
+    }
+    struct log_append *append = &item->append.append;
+    append->data = item->records;
+    append->size = item->records_size;
+    if (result->action == RECORD_ACTION_STAMP)
+        record_validation_stamp(result, append->data, append->size);
+    if (result->action == RECORD_ACTION_REPLACE) {
+        append->data = item->replacement.data;
+        append->size = item->replacement.size;
+    }
+    return KAFKA_ERROR_NONE;
+}
+
+static enum kafka_error prepare(struct produce_item *item, const struct replica *replica,
+                                struct loop *at)
+{
+    if (item->validation)
+        return take_result(item, &item->validation->result);
+    struct record_rules rules = rules_of(&replica->config, at->wall_ms);
+    struct record_validation result;
+    struct view records = view_of(item->records, item->records_size);
+    buffer_init(&item->replacement, at->heap, MEMORY_SCRATCH, 0);
+    record_validate(records, &rules, at->heap, &item->replacement, &result);
+    return take_result(item, &result);
+}
+
+/* Kafka names the log's start with what it finds inside a batch, but not with all other errors. */
+static bool tells_log_start(const struct produce_item *item)
+{
+    size_t size;
+    struct view records = view_of(item->records, item->records_size);
+    if (batch_parse(records, &size) != BATCH_OK || size != records.size)
+        return false;
+    return item->error != KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE &&
+           item->error != KAFKA_ERROR_CORRUPT_MESSAGE &&
+           item->error != KAFKA_ERROR_MESSAGE_TOO_LARGE &&
+           item->error != KAFKA_ERROR_RECORD_LIST_TOO_LARGE &&
+           item->error != KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+}
+
+static void refuse_item(struct produce_item *item, const struct replica *replica)
+{
+    if (tells_log_start(item))
+        item->log_start_offset = partition_log_start_offset(replica->log);
+    finish_item(item);
+}
+
+/* The item's turn: everything before it on this partition is appended or refused. */
+static void append_item(struct produce_item *item, struct replica *replica)
+{
+    item->error = prepare(item, replica, item->part->at);
+    if (item->error != KAFKA_ERROR_NONE) {
+        refuse_item(item, replica);
+        return;
+    }
+    item->append.acks = item->part->acks;
+    item->append.done = item_acknowledged;
+    item->append.append.origin = LOG_APPEND_CLIENT;
+    if (!replica_append(replica, &item->append))
+        return;
+    if (item->append.error == KAFKA_ERROR_NONE) {
+        item_acknowledged(&item->append);
+    } else {
+        item->error = item->append.error;
+        refuse_item(item, replica);
+    }
+}
+
+static void item_turn(struct replica_turn *turn, struct replica *replica)
+{
+    struct produce_item *item = container_of(turn, struct produce_item, turn);
+    item->error = replica ? replica_check(replica, -1) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (item->error == KAFKA_ERROR_NONE)
+        append_item(item, replica);
+    else
+        finish_item(item);
+}
+
+static enum job_progress validate_step(struct job *job, const struct job_context *context)
+{
+    struct produce_validation *validation = container_of(job, struct produce_validation, job);
+    struct produce_item *item = validation->item;
+    buffer_init(&item->replacement, context->heap, MEMORY_SCRATCH, 0);
+    record_validate(view_of(item->records, item->records_size), &validation->rules, context->heap,
+                    &item->replacement, &validation->result);
+    return JOB_FINISHED;
+}
+
+static void validated(struct job *job)
+{
+    struct produce_validation *validation = container_of(job, struct produce_validation, job);
+    replica_turn_ready(&validation->item->turn);
+}
+
+/* Queues the item; true when that was necessary. */
+static bool take_turn(struct produce_item *item, struct replica *replica, struct loop *at)
+{
+    struct record_rules rules = rules_of(&replica->config, at->wall_ms);
+    struct view records = view_of(item->records, item->records_size);
+    bool is_work = item->records_size >= JOB_WORK_MIN &&
+                   record_validation_work_size(records, &rules) >= JOB_WORK_MIN;
+    if (!is_work && !replica_is_turn_needed(replica))
+        return false;
+    item->turn.go = item_turn;
+    replica_turn_begin(replica, &item->turn);
+    if (!is_work) {
+        replica_turn_ready(&item->turn);
+        return true;
+    }
+    struct produce_validation *validation =
+        heap_get_zeroed(at->heap, MEMORY_SCRATCH, sizeof(*validation));
+    klamm_assert(validation != NULL);
+    validation->item = item;
+    validation->rules = rules;
+    validation->job.step = validate_step;
+    validation->job.done = validated;
+    validation->job.job_class = JOB_COMPUTE;
+    item->validation = validation;
+    loop_start_job(at, &validation->job);
+    return true;
+}
+
+static void produce_item(struct produce_item *item, struct shard *shard, struct loop *at)
+{
+    struct replica *replica = replica_table_find(&shard->replicas, item->topic_id, item->partition);
+    item->error = replica ? replica_check(replica, -1) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (item->error != KAFKA_ERROR_NONE) {
+        finish_item(item);
+        return;
+    }
+    item->error = check_header(item);
+    if (item->error != KAFKA_ERROR_NONE)
+        refuse_item(item, replica);
+    else if (!take_turn(item, replica, at))
+        append_item(item, replica);
+}
+
+void produce_part_run(struct part *base, struct loop *at)
+{
+    struct produce_part *part = container_of(base, struct produce_part, part);
+    struct shard *shard = shard_of(at);
+    part->at = at;
+    part->waiting = 1;
+    for (const struct produce_item *item = part->first; item; item = item->next)
+        part->waiting++;
+    /* The last item to finish sends the part home, and with it goes the list. */
+    for (struct produce_item *item = part->first, *next; item; item = next) {
+        next = item->next;
+        produce_item(item, shard, at);
+    }
+    if (--part->waiting == 0)
+        part_done(&part->part, at);
+}
