@@ -335,6 +335,7 @@ void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t of
     if (end > inode->size) {
         disk->used += end - inode->size;
         inode->size = end;
+        inode->size_write = disk->next_write;
     }
     inode->modified_ms = INT64_C(1700000000000) + (int64_t)(disk->node->sim->now_ns / 1000000);
 }
@@ -356,6 +357,7 @@ void sim_inode_truncate(struct sim_disk *disk, struct sim_inode *inode, uint64_t
         mark_dirty(disk, inode, size, inode->size);
     }
     inode->size = size;
+    inode->size_write = ++disk->next_write;
 }
 
 struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
@@ -364,6 +366,7 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     struct sim_sync *sync = sim_get(sim, sizeof(*sync));
     sync->inode = inode;
     sync->size = inode->size;
+    sync->size_write = inode->size_write;
     list_push_back(&disk->syncs, &sync->link);
     size_t sectors = inode->capacity / SECTOR_SIZE;
     for (size_t i = 0; i < sectors; i++)
@@ -396,8 +399,11 @@ void sim_sync_end(struct sim_disk *disk, struct sim_sync *sync, bool kept)
         sector->platter = taken->write;
     }
     /* A sync that overlapped a cut does not make the cut durable, only what it left. */
-    if (kept && (!sync->was_cut || inode->platter_size < sync->size))
+    bool is_newer = sync->size_write > inode->platter_size_write;
+    if (kept && is_newer && (!sync->was_cut || inode->platter_size < sync->size)) {
         inode->platter_size = sync->size;
+        inode->platter_size_write = sync->size_write;
+    }
     sim_sync_abandon(disk, sync);
 }
 
@@ -452,6 +458,7 @@ static void inode_power_cut(struct sim_disk *disk, struct sim_inode *inode, enum
     if (inode->capacity > 0)
         memcpy(inode->cache, inode->platter, inode->capacity);
     inode->size = inode->platter_size = size;
+    inode->size_write = inode->platter_size_write = ++disk->next_write;
 }
 
 static void mark_reachable(struct sim_inode *inode)

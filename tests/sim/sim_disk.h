@@ -58,7 +58,9 @@ struct sim_inode {
     size_t capacity; /* bytes of cache and platter, whole sectors */
     uint64_t size;   /* as the cache has it */
     uint64_t platter_size;
-    const void *lock; /* the open file that holds the lock */
+    uint32_t size_write;         /* the write that made `size` */
+    uint32_t platter_size_write; /* and platter_size */
+    const void *lock;            /* the open file that holds the lock */
     uint64_t lock_incarnation;
     /* A directory. */
     struct sim_names names;
@@ -89,6 +91,7 @@ struct sim_sync {
     struct list link; /* disk.syncs */
     struct sim_inode *inode;
     uint64_t size; /* or the smallest since, when the file was cut meanwhile */
+    uint32_t size_write;
     bool was_cut;
     size_t count;
     struct sim_taken *taken; /* dirty sectors with their bytes */
