@@ -82,7 +82,7 @@ static void list_finalized(struct request *request, struct api_versions_response
     if (!image || image->offset < 0)
         return;
     struct image_walk walk;
-    size_t capacity = 0;
+    size_t capacity = 1; /* kraft.version, which is no metadata record */
     image_walk_start(&image->features, &walk);
     while (image_walk_next_feature(&walk))
         capacity++;
@@ -95,6 +95,12 @@ static void list_finalized(struct request *request, struct api_versions_response
             .name = feature->name,
             .min_version_level = feature->level,
             .max_version_level = feature->level,
+        };
+    if (image->kraft_version > 0)
+        list[count++] = (struct api_versions_response_finalized_feature_key){
+            .name = VIEW_LITERAL("kraft.version"),
+            .min_version_level = image->kraft_version,
+            .max_version_level = image->kraft_version,
         };
     response->finalized_features = list;
     response->finalized_features_count = count;

@@ -486,7 +486,7 @@ static void publish_first(struct controller *controller)
     struct image_draft draft;
     draft_begin(&draft, loaded);
     draft_set_leadership(&draft, controller->options.config->node_id,
-                         metadata_log_epoch(&controller->log));
+                         metadata_log_epoch(&controller->log), controller->log.kraft_version);
     const struct image *image = draft_finish(&draft, NULL);
     image_release(loaded);
     struct publisher *publisher = controller->options.publisher;

@@ -367,8 +367,9 @@ void draft_set_position(struct image_draft *draft, int64_t offset, int32_t epoch
 }
 
 void draft_set_leadership(struct image_draft *draft, int32_t controller_id,
-                          int32_t controller_epoch)
+                          int32_t controller_epoch, int16_t kraft_version)
 {
+    draft->next->kraft_version = kraft_version;
     draft->next->controller_id = controller_id;
     draft->next->controller_epoch = controller_epoch;
 }

@@ -72,7 +72,8 @@ void draft_set_zk_migration(struct image_draft *draft, int8_t state);
 /* Where in the log the draft now is. */
 void draft_set_position(struct image_draft *draft, int64_t offset, int32_t epoch,
                         int64_t timestamp_ms);
+/* What the quorum says about itself, beside the records. */
 void draft_set_leadership(struct image_draft *draft, int32_t controller_id,
-                          int32_t controller_epoch);
+                          int32_t controller_epoch, int16_t kraft_version);
 
 #endif

@@ -210,6 +210,7 @@ struct image {
     struct view cluster_id;   /* lives as long as the process */
     int32_t controller_id;    /* active controller as known here, -1: none */
     int32_t controller_epoch; /* its quorum epoch */
+    int16_t kraft_version;    /* of the quorum's control records, no feature record */
     uint32_t partition_count; /* of all topics */
     struct image_tree topics_by_name;
     struct image_tree topics_by_id;

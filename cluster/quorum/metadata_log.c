@@ -362,8 +362,10 @@ static enum log_read_status load_slice(struct metadata_log *log, const struct lo
     if (slice->size > LOAD_PIECE_SIZE)
         to = heap_must_get(log->loop->heap, MEMORY_SCRATCH, slice->size);
     enum log_read_status status = log_slice_copy(&log->shard, slice, 0, to, slice->size);
-    if (status == LOG_READ_OK)
+    if (status == LOG_READ_OK) {
+        log->bytes_since_snapshot += slice->size;
         *refused = !apply_piece(log, view_of(to, slice->size));
+    }
     if (to != log->piece)
         heap_put(log->loop->heap, MEMORY_SCRATCH, to, slice->size);
     return status;
