@@ -439,6 +439,137 @@ static void replication_keeps_offsets_and_refuses_to_go_back(void **state)
     assert_int_equal(fixture_scan(fixture, 100), 9);
 }
 
+/* Appends one batch of `count` records at an offset of the leader's choice. */
+static void replicate(struct log_fixture *fixture, int64_t offset, int32_t count)
+{
+    struct batch_options options = fixture_options();
+    options.base_offset = offset;
+    struct fixture_append append;
+    fixture_batch(fixture, &append, &options, count, 100, 5);
+    append.append.origin = LOG_APPEND_REPLICATION;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    assert_int_equal(append.append.error, KAFKA_ERROR_NONE);
+    fixture_append_free(fixture, &append);
+    partition_log_check(fixture->log);
+}
+
+static void reads_go_over_gaps_inside_and_between_segments(void **state)
+{
+    struct log_fixture *fixture = *state;
+    static const int64_t offsets[] = {3, 10, 20, 21, 50, 80, 81, 100};
+    for (size_t i = 0; i < 8; i++) {
+        if (i == 3 || i == 6)
+            partition_log_roll(fixture->log);
+        replicate(fixture, offsets[i], 1);
+    }
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    for (int64_t offset = 0; offset <= 100; offset++) {
+        struct log_read read = {.offset = offset, .max_bytes = 1, .min_one = true};
+        struct log_slice slice;
+        size_t expected = 0;
+        while (offsets[expected] < offset)
+            expected++;
+        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+        uint8_t header[BATCH_HEADER_SIZE];
+        assert_int_equal(log_slice_copy(&fixture->shard, &slice, 0, header, sizeof(header)),
+                         LOG_READ_OK);
+        assert_int_equal(batch_base_offset(header), offsets[expected]);
+        log_slice_release(&slice);
+    }
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 101);
+    assert_int_equal(fixture_scan(fixture, 1), 101);
+}
+
+static void a_full_index_begins_a_new_segment(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.index_interval_bytes = 0;
+    fixture->config.segment_index_bytes = 5 * 8; /* five offset entries, three time entries */
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < 20; i++)
+        fixture_write(fixture, 1, 10);
+    /* The first batch of a segment has no entry; offset entries fill at six batches. */
+    assert_int_equal(fixture->log->segments[1]->base_offset, 6);
+    assert_int_equal(fixture_scan(fixture, 200), 20);
+}
+
+static void offsets_too_far_from_the_base_begin_a_new_segment(void **state)
+{
+    struct log_fixture *fixture = *state;
+    replicate(fixture, 5, 1);
+    replicate(fixture, INT32_MAX, 1);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    replicate(fixture, (int64_t)INT32_MAX + 1, 1);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    assert_int_equal(partition_log_active_segment_base(fixture->log), (int64_t)INT32_MAX + 1);
+    replicate(fixture, INT64_C(1) << 40, 2);
+    assert_int_equal(partition_log_active_segment_base(fixture->log), INT64_C(1) << 40);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), (INT64_C(1) << 40) + 2);
+}
+
+static void more_than_a_segment_holds_is_refused_from_clients_only(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.segment_bytes = 1000;
+    partition_log_set_config(fixture->log, &fixture->config);
+    assert_int_equal(fixture_write(fixture, 1, 2000), -KAFKA_ERROR_RECORD_LIST_TOO_LARGE);
+    assert_int_equal(partition_log_end_offset(fixture->log), 0);
+    replicate(fixture, 0, 30);
+    assert_int_equal(partition_log_end_offset(fixture->log), 30);
+}
+
+static void garbage_is_refused_and_changes_nothing(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 2, 10, 5);
+    static const struct {
+        size_t at;
+        uint8_t value;
+        enum kafka_error error;
+    } cases[] = {
+        {8, 0x7f, KAFKA_ERROR_CORRUPT_MESSAGE},  /* longer than what is there: nothing whole */
+        {8, 0xff, KAFKA_ERROR_CORRUPT_MESSAGE},  /* negative length */
+        {16, 1, KAFKA_ERROR_CORRUPT_MESSAGE},    /* magic */
+        {23, 0x80, KAFKA_ERROR_CORRUPT_MESSAGE}, /* negative last offset delta */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t old = append.data[cases[i].at];
+        append.data[cases[i].at] = cases[i].value;
+        assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_REFUSED);
+        assert_int_equal(append.append.error, cases[i].error);
+        append.data[cases[i].at] = old;
+    }
+    append.append.size = 0;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_REFUSED);
+    assert_int_equal(partition_log_end_offset(fixture->log), 0);
+    fixture_append_free(fixture, &append);
+    partition_log_check(fixture->log);
+}
+
+static void idle_files_are_closed_beyond_the_limit_and_opened_again(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 20; i++) {
+        partition_log_roll(fixture->log);
+        fixture_write(fixture, 1, 100);
+    }
+    assert_int_equal(partition_log_segment_count(fixture->log), 20);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(fixture_scan(fixture, 1), 20);
+        size_t open = 0;
+        for (uint32_t i = 0; i < fixture->log->segment_count; i++)
+            open += fixture->log->segments[i]->file && fixture->log->segments[i]->file->log;
+        assert_in_range(open, 1, fixture->shard.open_files_limit);
+    }
+}
+
 static void the_log_start_moves_up_to_the_watermark_only(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -480,6 +611,12 @@ int main(void)
         CLAIM(a_device_error_fails_the_log_and_its_appends),
         CLAIM(a_retried_batch_is_answered_with_its_first_offsets),
         CLAIM(replication_keeps_offsets_and_refuses_to_go_back),
+        CLAIM(reads_go_over_gaps_inside_and_between_segments),
+        CLAIM(a_full_index_begins_a_new_segment),
+        CLAIM(offsets_too_far_from_the_base_begin_a_new_segment),
+        CLAIM(more_than_a_segment_holds_is_refused_from_clients_only),
+        CLAIM(garbage_is_refused_and_changes_nothing),
+        CLAIM(idle_files_are_closed_beyond_the_limit_and_opened_again),
         CLAIM(the_log_start_moves_up_to_the_watermark_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
