@@ -18,6 +18,7 @@ struct file_open {
 };
 
 struct file_close {
+    struct file_close *next; /* segment_file.retired */
     struct storage_request request;
     struct heap *heap;
 };
@@ -43,17 +44,36 @@ static void close_done(struct storage_request *request)
     heap_put(close->heap, MEMORY_SCRATCH, close, sizeof(*close));
 }
 
-static void close_handle(struct log_shard *shard, struct storage_file *handle)
+static struct file_close *prepare_close(struct log_shard *shard, struct storage_file *handle)
 {
-    if (!handle)
-        return;
     struct file_close *close = heap_must_get(shard->heap, MEMORY_SCRATCH, sizeof(*close));
     close->heap = shard->heap;
     close->request.operation = STORAGE_CLOSE;
     close->request.file = handle;
     close->request.done = close_done;
+    return close;
+}
+
+static void start_close(struct log_shard *shard, struct file_close *close)
+{
     shard->counters.file_closes++;
     storage_submit(shard->loop->storage, &close->request);
+}
+
+static void close_handle(struct log_shard *shard, struct storage_file *handle)
+{
+    if (handle)
+        start_close(shard, prepare_close(shard, handle));
+}
+
+/* Jobs with a reference may still search in index handles that were given up. */
+static void close_retired(struct segment_file *file)
+{
+    while (file->retired) {
+        struct file_close *close = file->retired;
+        file->retired = close->next;
+        start_close(file->shard, close);
+    }
 }
 
 static void leave_idle(struct segment_file *file)
@@ -71,6 +91,7 @@ static void destroy(struct segment_file *file)
     klamm_assert(file->references == 0);
     klamm_assert(!file->is_opening);
     leave_idle(file);
+    close_retired(file);
     close_handle(shard, file->log);
     close_handle(shard, file->index);
     if (file->segment) {
@@ -89,6 +110,8 @@ static void evict(struct log_shard *shard)
 
 void segment_file_settle(struct segment_file *file)
 {
+    if (file->references == 0)
+        close_retired(file);
     if (file->references > 0 || file->is_opening)
         return;
     if (!file->segment) {
@@ -196,8 +219,14 @@ void segment_file_open(struct segment_file *file, const char *directory, bool wi
 
 void segment_file_forget_index(struct segment_file *file)
 {
-    close_handle(file->shard, file->index);
+    if (file->index) {
+        struct file_close *close = prepare_close(file->shard, file->index);
+        close->next = file->retired;
+        file->retired = close;
+    }
     file->index = NULL;
+    if (file->references == 0)
+        close_retired(file);
 }
 
 void segment_file_doom(struct segment_file *file)

@@ -23,6 +23,7 @@
 #include "log/log_shard.h"
 #include "runtime/storage.h"
 
+struct file_close;
 struct segment;
 
 struct segment_file {
@@ -31,6 +32,7 @@ struct segment_file {
     struct storage_file *log;   /* NULL: not open */
     struct storage_file *index; /* NULL: not open; for searching stored entries */
     struct commit_file commit;
+    struct file_close *retired; /* index handles to be closed with the last reference */
     uint32_t references;
     bool is_opening;
     struct list idle_link; /* log_shard.idle_files */
@@ -56,7 +58,10 @@ void segment_file_acquire(struct segment_file *file);
 void segment_file_release(struct segment_file *file);
 /* The committer released it or the last bytes are synced: it may be idle now. */
 void segment_file_settle(struct segment_file *file);
-/* Closes the index handle: entries were added behind its end, so it must be opened again. */
+/*
+ * Gives the index handle up: entries were added behind its end, so it must be opened again. Jobs
+ * that search in it keep it open by their reference.
+ */
 void segment_file_forget_index(struct segment_file *file);
 /* The segment is going: closes now or with the last reference. NULL is fine. */
 void segment_file_doom(struct segment_file *file);
