@@ -7,8 +7,8 @@
 
 /*
  * A topic that has the same name once '.' is read as '_' (their metric names would be the same),
- * or NULL. The very same name is no collision. Costs a walk over all topics, and only for names
- * that contain one of the two.
+ * or NULL. The very same name is no collision. Names with few of the two characters are looked up
+ * in all their spellings; only for others all topics with the same beginning are walked.
  */
 const struct image_topic *topic_name_collision(const struct image *image, struct view name);
 /* Whether any other name could collide with this one: it has a '.' or a '_'. */

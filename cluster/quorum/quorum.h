@@ -6,8 +6,8 @@
  * in an epoch, every change of it is made durable before it is acted upon, and nothing here reads a
  * clock, a file or a message by itself.
  *
- *     STARTED ──> candidate in epoch + 1 ──(state persisted)──> leader, LEADER_CHANGE appended
- *     ──(flushed beyond it)──> leader that may append: its first offset is known to be committed
+ *     STARTED: candidate in epoch + 1 -> (state persisted) -> leader, LEADER_CHANGE appended
+ *     -> (flushed beyond it) -> leader that may append: its first record is committed
  *
  * Invariants:
  *  1. The epoch never falls, neither here nor over a restart: it starts at the larger of the file's

@@ -121,6 +121,11 @@ static void names_that_differ_in_dots_collide(void **state)
                      KAFKA_ERROR_INVALID_TOPIC_EXCEPTION);
     assert_int_equal(create_one(&bench, topic_of("a.b_d", 1, 1)), KAFKA_ERROR_NONE);
     assert_int_equal(create_one(&bench, topic_of("a-b_c", 1, 1)), KAFKA_ERROR_NONE);
+    /* More special characters than spellings are tried for. */
+    add_topic(&bench, "q_w_e_r_t_z_u_i_o_p_a");
+    assert_int_equal(create_one(&bench, topic_of("q_w_e_r_t_z_u_i_o_p.a", 1, 1)),
+                     KAFKA_ERROR_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(create_one(&bench, topic_of("q_w_e_r_t_z_u_i_o_p.b", 1, 1)), KAFKA_ERROR_NONE);
     creatable_topic siblings[] = {topic_of("x.y", 1, 1), topic_of("x_y", 1, 1)};
     struct create_topics_response response = create(&bench, siblings, 2, false);
     assert_int_equal(response.topics[0].error_code, KAFKA_ERROR_NONE);
