@@ -5,6 +5,10 @@
  * first occupied slot behind the current position on the lowest level that has one. When the clock
  * reaches a slot of a higher level, its timers are placed again, further down.
  *
+ * Who asks when to advance next is told the due time itself, not when its slot is reached: a wheel
+ * with a few long timers then wakes nobody for moving them down. Advancing enters every slot that
+ * was passed meanwhile.
+ *
  * Advancing first collects what is due and then fires it, so a timer that sets itself again never
  * fires twice in one advance.
  */
@@ -12,7 +16,7 @@
 
 #include "base/assert.h"
 
-enum { TICK_NS = 1000000, SLOT_BITS = 6 };
+enum { TICK_NS = 1000000, SLOT_BITS = 6, TIMERS_LOOKED_AT = 32 };
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ns)
 {
@@ -67,8 +71,8 @@ void timer_clear(struct timer *timer)
     list_remove(&timer->link);
 }
 
-/* The first tick behind the current one with an occupied slot, or UINT64_MAX. */
-static uint64_t next_tick(const struct timer_wheel *wheel)
+/* The first tick behind the current one with an occupied slot, and that slot; or UINT64_MAX. */
+static uint64_t next_slot(const struct timer_wheel *wheel, const struct list **found)
 {
     for (unsigned level = 0; level < TIMER_LEVELS; level++) {
         unsigned shift = level * SLOT_BITS;
@@ -80,6 +84,7 @@ static uint64_t next_tick(const struct timer_wheel *wheel)
             if (list_is_empty(&wheel->slots[level][slot]))
                 continue;
             uint64_t group = wheel->tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+            *found = &wheel->slots[level][slot];
             return group + ((uint64_t)slot << shift);
         }
     }
@@ -119,7 +124,8 @@ void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ns)
         return;
     struct list due;
     list_init(&due);
-    for (uint64_t tick; (tick = next_tick(wheel)) <= target;)
+    const struct list *slot;
+    for (uint64_t tick; (tick = next_slot(wheel, &slot)) <= target;)
         enter_tick(wheel, tick, &due);
     wheel->tick = target;
     for (struct list *link; (link = list_pop_front(&due)) != NULL;) {
@@ -129,8 +135,26 @@ void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ns)
     }
 }
 
+/* The smallest due tick of a slot, or `start` where looking at all its timers would take long. */
+static uint64_t first_due(const struct list *slot, uint64_t start)
+{
+    uint64_t first = UINT64_MAX;
+    unsigned looked_at = 0;
+    list_for_each(link, slot)
+    {
+        if (looked_at++ == TIMERS_LOOKED_AT)
+            return start;
+        uint64_t tick = due_tick(container_of(link, struct timer, link));
+        first = tick < first ? tick : first;
+    }
+    return first > start ? first : start;
+}
+
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel)
 {
-    uint64_t tick = next_tick(wheel);
+    const struct list *slot = NULL;
+    uint64_t tick = next_slot(wheel, &slot);
+    if (slot)
+        tick = first_due(slot, tick);
     return tick > UINT64_MAX / TICK_NS ? UINT64_MAX : tick * TICK_NS;
 }

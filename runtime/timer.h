@@ -38,8 +38,8 @@ void timer_clear(struct timer *timer);
 /* Fires everything due at now_ns; a fired timer is cleared first and may set itself again. */
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ns);
 /*
- * When to advance next: later than now, less than a tick behind the next due time, perhaps earlier;
- * UINT64_MAX when no timer is set.
+ * When to advance next: later than now, less than a tick behind the next due time; earlier only
+ * where many timers lie close together in the distance. UINT64_MAX when no timer is set.
  */
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel);
 

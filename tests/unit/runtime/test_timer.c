@@ -105,6 +105,28 @@ static void repeat_fire(struct timer *timer)
     timer_wheel_set(repeating->wheel, timer, repeating->due);
 }
 
+static void a_far_timer_is_waited_for_at_once(void **state)
+{
+    (void)state;
+    struct timer_wheel wheel;
+    struct model_timer near = {.set = true}, far = {.set = true};
+    timer_wheel_init(&wheel, UINT64_C(63000000));
+    timer_init(&near.timer, model_fire);
+    timer_init(&far.timer, model_fire);
+    timer_wheel_set(&wheel, &far.timer, UINT64_C(600123000000));
+    assert_int_equal(timer_wheel_next_ns(&wheel), UINT64_C(600123000000));
+    timer_wheel_set(&wheel, &near.timer, UINT64_C(7001000000));
+    assert_int_equal(timer_wheel_next_ns(&wheel), UINT64_C(7001000000));
+    timer_wheel_advance(
+        &wheel, UINT64_C(6999000000)); /* passes slots of upper levels without reaching it */
+    assert_int_equal(timer_wheel_next_ns(&wheel), UINT64_C(7001000000));
+    assert_false(near.fired);
+    timer_wheel_advance(&wheel, UINT64_C(7001000000));
+    assert_true(near.fired);
+    assert_int_equal(timer_wheel_next_ns(&wheel), UINT64_C(600123000000));
+    timer_clear(&far.timer);
+}
+
 static void timer_set_in_the_past_while_firing_waits_for_the_next_advance(void **state)
 {
     (void)state;
@@ -162,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wheel_agrees_with_model),
+        cmocka_unit_test(a_far_timer_is_waited_for_at_once),
         cmocka_unit_test(timer_set_in_the_past_while_firing_waits_for_the_next_advance),
         cmocka_unit_test(clearing_a_due_timer_from_a_callback_stops_it),
         cmocka_unit_test(farthest_time_is_held_and_not_fired),
