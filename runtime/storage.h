@@ -86,7 +86,7 @@ struct storage_entry {
     const char *name; /* without directories, NUL-terminated */
     bool is_directory;
     uint64_t size;       /* bytes; 0 for directories */
-    int64_t modified_ms; /* since 1970 */
+    int64_t modified_ms; /* since 1970; not known of directories */
 };
 
 /* One block of the heap named in the request; give back with storage_listing_release. */

@@ -137,8 +137,11 @@ static enum storage_status find_all(DIR *directory, struct found *found)
             return errno ? file_status_of(errno) : STORAGE_OK;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        struct stat information;
-        if (fstatat(dirfd(directory), entry->d_name, &information, 0) < 0) {
+        struct stat information = {.st_mode = S_IFDIR};
+        /* Of a directory nothing is told that the name does not: thousands are listed at a start.
+         */
+        if (entry->d_type != DT_DIR &&
+            fstatat(dirfd(directory), entry->d_name, &information, 0) < 0) {
             if (errno == ENOENT) /* gone meanwhile, or a dangling link */
                 continue;
             return file_status_of(errno);
