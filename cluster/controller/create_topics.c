@@ -26,17 +26,22 @@ static bool refuse(topic_result *result, enum kafka_error error, struct view mes
 
 /* ---- Partitions ------------------------------------------------------------------------------ */
 
-static const struct create_topics_request_creatable_replica_assignment *
-find_assignment(const creatable_topic *topic, int32_t index, bool *is_double)
+typedef struct create_topics_request_creatable_replica_assignment replica_assignment;
+
+/* The assignments in order of partition; NULL when one is missing or named twice. */
+static const replica_assignment **order_assignments(struct decision *decision,
+                                                    const creatable_topic *topic)
 {
-    const struct create_topics_request_creatable_replica_assignment *found = NULL;
-    for (size_t i = 0; i < topic->assignments_count; i++) {
-        if (topic->assignments[i].partition_index != index)
-            continue;
-        *is_double = found != NULL;
-        found = &topic->assignments[i];
+    size_t count = topic->assignments_count;
+    const replica_assignment **ordered =
+        decision_get(decision, count, sizeof(replica_assignment *));
+    for (size_t i = 0; i < count; i++) {
+        int32_t index = topic->assignments[i].partition_index;
+        if (index < 0 || (size_t)index >= count || ordered[index])
+            return NULL;
+        ordered[index] = &topic->assignments[i];
     }
-    return found;
+    return ordered;
 }
 
 static bool add_assigned(struct decision *decision, const creatable_topic *topic, struct uuid id,
@@ -46,15 +51,14 @@ static bool add_assigned(struct decision *decision, const creatable_topic *topic
         return refuse(result, KAFKA_ERROR_INVALID_REQUEST,
                       VIEW_LITERAL("with an explicit assignment the number of partitions and the "
                                    "replication factor have to be -1"));
+    const replica_assignment **ordered = order_assignments(decision, topic);
+    if (!ordered)
+        return refuse(result, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
+                      VIEW_LITERAL("the assignment has to name each partition once, "
+                                   "from 0 on and without a gap"));
     int32_t replication_factor = -1;
     for (size_t i = 0; i < topic->assignments_count; i++) {
-        bool is_double = false;
-        const struct create_topics_request_creatable_replica_assignment *assignment =
-            find_assignment(topic, (int32_t)i, &is_double);
-        if (!assignment || is_double)
-            return refuse(result, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
-                          VIEW_LITERAL("the assignment has to name each partition once, "
-                                       "from 0 on and without a gap"));
+        const replica_assignment *assignment = ordered[i];
         struct node_list replicas = {assignment->broker_ids,
                                      (uint32_t)assignment->broker_ids_count};
         struct refusal refusal = assignment_check(decision, replicas, replication_factor);
@@ -168,7 +172,8 @@ static void echo_config(struct decision *decision, const struct config_set *set,
 /* ---- One topic ------------------------------------------------------------------------------- */
 
 struct batch_of_topics {
-    struct map names; /* every name of the request; number: how often */
+    struct map names;  /* every name of the request; number: how often */
+    struct map folded; /* names of topics made so far, with '_' for '.' */
     const creatable_topic *topics;
     size_t index;
 };
@@ -199,21 +204,24 @@ static bool check_name(struct decision *decision, const struct batch_of_topics *
     return true;
 }
 
+static struct view folded_name(struct decision *decision, struct view name)
+{
+    uint8_t *folded = decision_get(decision, name.size, 1);
+    for (size_t i = 0; i < name.size; i++)
+        folded[i] = name.data[i] == '.' ? '_' : name.data[i];
+    return view_of(folded, name.size);
+}
+
 /* Collision with a topic that this request made before. */
-static bool check_siblings(const struct batch_of_topics *batch, const topic_result *results,
+static bool check_siblings(struct decision *decision, const struct batch_of_topics *batch,
                            topic_result *result)
 {
     struct view name = batch->topics[batch->index].name;
-    if (!topic_name_can_collide(name))
+    if (!map_find(&batch->folded, folded_name(decision, name)))
         return true;
-    for (size_t i = 0; i < batch->index; i++) {
-        if (results[i].error_code == KAFKA_ERROR_NONE &&
-            topic_names_collide(batch->topics[i].name, name))
-            return refuse(result, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
-                          VIEW_LITERAL("the name differs from another one of the request in '.' "
-                                       "and '_' only"));
-    }
-    return true;
+    return refuse(result, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+                  VIEW_LITERAL("the name differs from another one of the request in '.' and '_' "
+                               "only"));
 }
 
 static bool create_topic(struct decision *decision, const creatable_topic *topic,
@@ -234,16 +242,18 @@ static bool create_topic(struct decision *decision, const creatable_topic *topic
     return true;
 }
 
-static void create_or_refuse(struct decision *decision, const struct batch_of_topics *batch,
+static void create_or_refuse(struct decision *decision, struct batch_of_topics *batch,
                              topic_result *results)
 {
     topic_result *result = &results[batch->index];
     const creatable_topic *topic = &batch->topics[batch->index];
     size_t records = decision->records.count;
-    bool ok = check_name(decision, batch, result) && check_siblings(batch, results, result) &&
+    bool ok = check_name(decision, batch, result) && check_siblings(decision, batch, result) &&
               create_topic(decision, topic, result);
-    if (ok)
+    if (ok) {
+        decision->failed |= !map_add(&batch->folded, folded_name(decision, topic->name), NULL);
         return;
+    }
     metadata_records_cut(&decision->records, records);
     result->num_partitions = -1;
     result->replication_factor = -1;
@@ -316,6 +326,7 @@ void decide_create_topics(struct decision *decision, const struct create_topics_
     }
     struct batch_of_topics batch = {.topics = request->topics};
     map_init(&batch.names, decision->arena->heap, MEMORY_SCRATCH, 0);
+    map_init(&batch.folded, decision->arena->heap, MEMORY_SCRATCH, 0);
     if (!count_names(request, &batch.names))
         decision->failed = true;
     for (; !decision->failed && batch.index < request->topics_count; batch.index++)
@@ -323,6 +334,7 @@ void decide_create_topics(struct decision *decision, const struct create_topics_
     if (!decision->failed)
         drop_repeated(&batch.names, response);
     map_deinit(&batch.names);
+    map_deinit(&batch.folded);
     if (request->validate_only)
         metadata_records_cut(&decision->records, 0);
 }

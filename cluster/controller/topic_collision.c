@@ -10,7 +10,7 @@ static uint8_t folded(uint8_t c)
     return c == '.' ? '_' : c;
 }
 
-bool topic_names_collide(struct view a, struct view b)
+static bool names_collide(struct view a, struct view b)
 {
     if (a.size != b.size)
         return false;
@@ -30,11 +30,6 @@ static size_t first_special(struct view name)
     return name.size;
 }
 
-bool topic_name_can_collide(struct view name)
-{
-    return first_special(name) < name.size;
-}
-
 /* Everything that can collide shares what stands before the first special character. */
 static const struct image_topic *walk_prefix(const struct image *image, struct view name)
 {
@@ -46,7 +41,7 @@ static const struct image_topic *walk_prefix(const struct image *image, struct v
          topic = image_topic_walk_next(&walk)) {
         if (topic->name.size < special || memcmp(topic->name.data, prefix.data, special) != 0)
             return NULL;
-        if (topic_names_collide(topic->name, name) && !view_equal(topic->name, name))
+        if (names_collide(topic->name, name) && !view_equal(topic->name, name))
             return topic;
     }
     return NULL;

@@ -1,5 +1,4 @@
-/* Names that differ from others in '.' and '_' only; what a name may be is metadata/topic_name.h.
- */
+/* Names that differ in '.' and '_' only. What a name may be: cluster/metadata/topic_name.h. */
 #ifndef KLAMM_CLUSTER_CONTROLLER_TOPIC_COLLISION_H
 #define KLAMM_CLUSTER_CONTROLLER_TOPIC_COLLISION_H
 
@@ -11,9 +10,5 @@
  * in all their spellings; only for others all topics with the same beginning are walked.
  */
 const struct image_topic *topic_name_collision(const struct image *image, struct view name);
-/* Whether any other name could collide with this one: it has a '.' or a '_'. */
-bool topic_name_can_collide(struct view name);
-/* Whether two names differ in nothing but '.' and '_'. */
-bool topic_names_collide(struct view a, struct view b);
 
 #endif
