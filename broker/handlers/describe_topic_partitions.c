@@ -88,8 +88,11 @@ static void add_topic(struct page *page, const struct image_topic *topic)
     int32_t count = (int32_t)topic->partition_count - first;
     if (count > page->left)
         count = page->left;
-    if (count <= 0)
+    if (count <= 0) {
+        /* Only a topic without any partition; one that the cursor has passed takes no room. */
+        page->left -= topic->partition_count == 0;
         return;
+    }
     out->partitions = request_get(page->request, (size_t)count, sizeof(*out->partitions));
     for (int32_t i = 0; i < count; i++) {
         const struct image_partition *partition = image_topic_partition(topic, first + i);
@@ -118,8 +121,10 @@ static void add_unknown(struct page *page, struct view name)
 
 static void list_all(struct page *page)
 {
-    /* Every topic but an empty one takes a partition of the page, so the room is bounded. */
+    /* Each topic takes one of the page's partitions at least, but for the one at the cursor. */
     size_t room = page->image->topics_by_name.count;
+    if (room > (size_t)page->left + 1)
+        room = (size_t)page->left + 1;
     page->response.topics = request_get(page->request, room, sizeof(topic_result));
     struct image_topic_walk walk;
     image_topic_walk_start(page->image, page->cursor ? page->cursor->topic_name : VIEW_NULL, &walk);
