@@ -261,7 +261,9 @@ static void trim_items(struct fetch_context *context)
         struct fetch_item *item = &context->items[i];
         if (item->slice.size == 0)
             continue;
-        if (!first && item->slice.size > left)
+        /* Each shard let its own first partition have a batch above the limits. */
+        int64_t limit = item->max_bytes;
+        if (!first && (item->slice.size > left || item->slice.size > limit))
             item->slice.size = 0;
         left -= item->slice.size < left ? item->slice.size : left;
         first = false;

@@ -404,6 +404,51 @@ def fetch(target, topic):
         target.call("Fetch", 12, values, f"last fetched epoch {last}")
 
 
+def whole_batches(records):
+    """How many whole batches stand in a fetched range; Kafka may cut the last one."""
+    count, position = 0, 0
+    while position + 12 <= len(records or b""):
+        position += 12 + int.from_bytes(records[position + 8:position + 12], "big")
+        count += position <= len(records)
+    return count
+
+
+def fetch_many(target, topic):
+    """Several partitions and topics in one request: who gets how much."""
+    create(target, topic, 4)
+    create(target, topic + "-2", 1)
+    for partition in (0, 1, 3):
+        for _ in range(4):
+            produce(target, topic, simple_batch(), 9, partition=partition, note=False)
+    produce(target, topic + "-2", simple_batch(), 9, note=False)
+    size = len(simple_batch())
+
+    def ask(label, order, version=12, **fields):
+        values = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1 << 20,
+                  "Topics": [], **fields}
+        limit = values.pop("limit", 1 << 20)
+        for name, partition, offset in order:
+            values["Topics"].append({"Topic": name, "Partitions": [
+                {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": limit}]})
+        answer = target.call("Fetch", version, values, note=False)
+        for found in answer["Responses"]:
+            for part in found["Partitions"]:
+                part["Records"] = whole_batches(part["Records"])
+        target.note(label, answer)
+
+    every = [(topic, p, 0) for p in range(4)]
+    for version in (4, 11, 12):
+        ask(f"all v{version}", every, version)
+        ask(f"reversed v{version}", every[::-1], version)
+    for room in (0, 1, size - 1, size, 2 * size, 5 * size, 9 * size):
+        ask(f"{room * 100 // size} % of a batch", every, MaxBytes=room)
+        ask(f"{room * 100 // size} % of a batch each", every, limit=room)
+    ask("the first is empty", [(topic, 2, 0)] + every[:2], MaxBytes=1)
+    ask("two topics", [(topic + "-2", 0, 0), (topic, 1, 3), (topic, 3, 6)])
+    ask("an error among them", [(topic, 0, 99), (topic, 1, 0), (topic, 9, 0)], MaxBytes=1)
+    ask("nothing", [])
+
+
 def fetch_sessions(target, topic):
     create(target, topic, 2)
     produce(target, topic, simple_batch(), note=False)
@@ -733,7 +778,7 @@ def coordinators_and_rest(target, topic):
 
 SCENARIOS = [api_versions, unsupported, metadata, create_topics, delete_topics, create_partitions,
              produce_versions, produce_bad_batches, produce_append_time, idempotent, list_offsets,
-             fetch, fetch_sessions, offsets_for_epoch, delete_records, describe_configs,
+             fetch, fetch_many, fetch_sessions, offsets_for_epoch, delete_records, describe_configs,
              describe_broker_configs, alter_configs, describe_cluster, describe_topic_partitions,
              describe_log_dirs, odd_partition_requests, find_coordinator_errors,
              coordinators_and_rest]
