@@ -158,8 +158,12 @@ static void forget_connection(struct connection *connection)
     (void)connection;
 }
 
-static const struct connection_handler handler = {take_request, abandon_request, end_request,
-                                                  forget_connection};
+static const struct connection_handler handler = {
+    .request = take_request,
+    .abandoned = abandon_request,
+    .ended = end_request,
+    .closed = forget_connection,
+};
 
 /* Answers one pending request, not always the oldest; now and then without an answer. */
 static void answer_one(struct scenario *scenario)
