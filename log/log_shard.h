@@ -46,6 +46,7 @@ struct log_shard {
     struct storage_buffer
         *write_buffers; /* LOG_WRITE_BUFFERS_MAX, while no write holds it; or NULL */
     uint64_t retention_interval_ns;
+    bool is_device_full; /* a write found no space, and none succeeded since; said once */
     struct log_counters counters;
 };
 

@@ -332,6 +332,9 @@ static void account_written(struct partition_log *log, uint32_t count,
         active->first_append_ms = shard->loop->wall_ms;
     active->last_append_ms = shard->loop->wall_ms;
     log->is_changed = true;
+    if (shard->is_device_full)
+        log_info(shard->loop->diagnostics, "appends are taken again: directory=%s", log->directory);
+    shard->is_device_full = false;
     producer_state_settle(&log->producers, log->written_end);
     shard->counters.writes++;
     shard->counters.appended_bytes += active->size - position;
@@ -399,6 +402,11 @@ static void write_failed(struct partition_log *log, enum storage_status status)
     }
     if (log->state == PARTITION_LOG_RUNNING)
         log->state = PARTITION_LOG_NO_SPACE;
+    if (!log->shard->is_device_full)
+        log_warn(log->shard->loop->diagnostics,
+                 "appends are refused until there is room: directory=%s error=\"%s\"",
+                 log->directory, storage_status_text(status));
+    log->shard->is_device_full = true;
     log->failure = status;
     log->retry_at_ns = log->shard->loop->now_ns + NO_SPACE_RETRY_NS;
     log->wants_failed_event = true;
