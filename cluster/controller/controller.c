@@ -579,6 +579,28 @@ static size_t make_bootstrap(struct controller *controller)
     return records.count;
 }
 
+/* What this build does not do yet, before anything is written; NULL when it can be served. */
+static const char *unserved_quorum(const struct server_config *config)
+{
+    if (!config->is_controller)
+        return "process.roles lacks controller: brokers under the controllers of other nodes are "
+               "not "
+               "supported yet";
+    if (config->voter_count > 1)
+        return "controller.quorum.voters names several nodes: only a quorum of this node alone is "
+               "supported yet";
+    return NULL;
+}
+
+static void start_refused(struct deferred *deferred)
+{
+    struct controller *controller = container_of(deferred, struct controller, refuse_start);
+    if (controller->is_closing)
+        closed(controller, true);
+    else
+        failed(controller, unserved_quorum(controller->options.config));
+}
+
 void controller_start(struct controller *controller, const struct controller_options *options)
 {
     *controller =
@@ -595,6 +617,13 @@ void controller_start(struct controller *controller, const struct controller_opt
     random_init(&controller->random, seed, CONTROLLER_RANDOM_PURPOSE);
     controller->incarnation =
         uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
+    deferred_init(&controller->refuse_start, start_refused);
+    size_t bootstrap_count = make_bootstrap(controller);
+    if (unserved_quorum(options->config)) {
+        loop_defer(controller->loop, &controller->refuse_start);
+        return;
+    }
+    controller->has_log = true;
     const struct broker_settings *settings = &options->config->settings;
     struct metadata_log_options log_options = {
         .loop = options->loop,
@@ -604,7 +633,7 @@ void controller_start(struct controller *controller, const struct controller_opt
         .may_format = options->may_format,
         .static_voters = options->config->voter_count > 0,
         .bootstrap = controller->bootstrap,
-        .bootstrap_count = make_bootstrap(controller),
+        .bootstrap_count = bootstrap_count,
         .segment_bytes = settings->metadata_log_segment_bytes,
         .snapshot_bytes = settings->metadata_log_max_record_bytes_between_snapshots,
         .snapshot_interval_ms = settings->metadata_log_max_snapshot_interval_ms,
@@ -618,6 +647,8 @@ void controller_close(struct controller *controller)
 {
     controller->is_active = false;
     controller->is_closing = true;
-    if (list_is_empty(&controller->pending) || controller->has_failed)
+    if (!controller->has_log)
+        loop_defer(controller->loop, &controller->refuse_start);
+    else if (list_is_empty(&controller->pending) || controller->has_failed)
         metadata_log_close(&controller->log);
 }

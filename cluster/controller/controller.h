@@ -69,12 +69,14 @@ struct controller {
     struct list waits;
     struct list refused; /* to be told in the deferred phase */
     struct deferred tell;
+    struct deferred refuse_start; /* also the end of a controller that did not start */
     struct batch_builder builder;
     struct random_stream random;
     bool is_active;
     bool is_ready;
     bool has_failed;
     bool is_closing;
+    bool has_log; /* the metadata log was started */
     struct uuid incarnation;
     int64_t broker_epoch; /* of the own registration, -1 before */
     struct controller_wait ready_wait;
