@@ -25,7 +25,7 @@
 enum {
     SYNC_COUNT_DEFAULT = 8,
     JOURNAL_APPEND_DEFAULT = 64 * 1024,
-    JOURNAL_PARTITIONS_MIN_DEFAULT = 4,
+    JOURNAL_PARTITIONS_MIN_DEFAULT = 3,
     JOURNALED_DELAYS = 10 /* flush intervals that a journaled partition may stay unsynced */
 };
 
@@ -551,6 +551,17 @@ static void file_sync_done(struct storage_request *request)
 static void directory_sync_done(struct storage_request *request)
 {
     sync_done(container_of(request, struct commit_sync, directory_request), request->status);
+}
+
+uint32_t committer_waiting_syncs(const struct committer *committer, uint64_t round)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < committer->options.sync_count_max; i++) {
+        const struct commit_sync *sync = &committer->syncs[i];
+        count += sync->waiting > 0 && !sync->is_background && sync->partition &&
+                 sync->partition->journal_round != round;
+    }
+    return count;
 }
 
 static struct commit_sync *free_slot(struct committer *committer)

@@ -119,7 +119,7 @@ struct committer_options {
     uint64_t unsynced_bytes_max; /* appends of the directory wait from here on; 0: 1 GiB */
     uint32_t journal_append_max; /* appends below this many bytes are journaled; 0: 64 KiB */
     uint64_t journal_file_size;  /* a new journal file is begun here; 0: 64 MiB */
-    /* Turns with fewer partitions sync their files: no slower, and written once. 0: 4 */
+    /* With fewer partitions waiting their files are synced: no slower, and written once. 0: 3 */
     uint32_t journal_partitions_min;
     bool is_journal_enabled;
 };

@@ -21,6 +21,8 @@
 
 #define JOURNAL_RETRY_NS UINT64_C(10000000000)
 
+#define JOURNAL_RECENT_NS UINT64_C(1000000)
+
 #define NO_RECORD UINT32_MAX
 
 enum { ROUND_SIZE_MAX = 4 * 1024 * 1024, RECORDS_FIRST = 64, ROUND_SIZE_FIRST = 64 * 1024 };
@@ -83,6 +85,9 @@ struct journal {
     uint64_t last_number;
     bool is_resting;   /* the current file is given up; no rounds until it is gone */
     uint64_t retry_ns; /* no new file before */
+    /* The last round, while it is recent: how busy it is. */
+    uint32_t last_count;
+    uint64_t last_ns;
     bool must_stay; /* a partition left without being synced: the files are needed at the start */
     bool is_stopping;
 };
@@ -378,6 +383,8 @@ static void finish_round(struct journal *journal)
     struct journal_round *round = &journal->rounds[1 - journal->filling];
     journal->is_writing = false;
     journal->durable_round = round->number;
+    journal->last_count = round->record_count;
+    journal->last_ns = journal->committer->loop->now_ns;
     for (uint32_t i = 0; i < round->record_count; i++) {
         struct journal_record *record = &round->records[i];
         struct commit_partition *partition = record->partition;
@@ -647,6 +654,19 @@ static void run_files(struct journal *journal)
         begin_file(journal, other);
 }
 
+/*
+ * Whether enough partitions wait at about the same time: in this round, in file syncs that are on
+ * their way, in the round that has just ended.
+ */
+static bool is_busy(const struct journal *journal, const struct journal_round *round)
+{
+    const struct committer *committer = journal->committer;
+    uint32_t count = round->record_count + committer_waiting_syncs(committer, round->number);
+    if (committer->loop->now_ns - journal->last_ns <= JOURNAL_RECENT_NS)
+        count += journal->last_count;
+    return count >= committer->options.journal_partitions_min;
+}
+
 void journal_run(struct journal *journal)
 {
     struct journal_round *round = filling_round(journal);
@@ -654,7 +674,7 @@ void journal_run(struct journal *journal)
     if (journal->is_writing || round->record_count == 0)
         return;
     struct journal_file *file = current_file(journal);
-    bool is_worth = round->record_count >= journal->committer->options.journal_partitions_min;
+    bool is_worth = is_busy(journal, round);
     if (file->step == FILE_READY && !journal->is_resting && (is_worth || round->is_forced)) {
         write_round(journal);
         return;

@@ -131,5 +131,7 @@ void committer_want_sync(struct commit_partition *partition);
 void committer_want_flush(struct commit_partition *partition);
 void committer_update_ends(struct commit_partition *partition);
 void committer_wake(struct committer *committer);
+/* Partitions whose file is being synced for someone, and that are not in this round. */
+uint32_t committer_waiting_syncs(const struct committer *committer, uint64_t round);
 
 #endif
