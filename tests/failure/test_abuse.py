@@ -35,6 +35,35 @@ def resident_mib(node):
     return 0
 
 
+def cpu_ticks(node):
+    with open(f"/proc/{node.process.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def sockets(node):
+    folder = f"/proc/{node.process.pid}/fd"
+    count = 0
+    for name in os.listdir(folder):
+        try:
+            count += os.readlink(os.path.join(folder, name)).startswith("socket:")
+        except OSError:
+            pass
+    return count
+
+
+def comes_to_rest(node, before):
+    """All connections of bad clients are gone, and nothing spins on what they left."""
+    processes.wait_until(lambda: sockets(node) <= before, f"at most {before} sockets", 60)
+
+    def is_idle():
+        start, end = cpu_ticks(node), time.monotonic() + 1
+        processes.wait_until(lambda: time.monotonic() > end, "a second")
+        return cpu_ticks(node) - start < 10
+
+    processes.wait_until(is_idle, "a second with less than a tenth of it used", 30)
+
+
 class Healthy:
     """The client that must not notice anything."""
 
@@ -274,6 +303,7 @@ def main():
         node.start()
         healthy = Healthy(node)
         healthy.check("nothing")
+        open_sockets = sockets(node)
         for abuse in (garbage, frame_sizes, lying_bodies, truncated_requests, bombs, half_sent,
                       never_reading):
             abuse(node)
@@ -282,6 +312,8 @@ def main():
         healthy.check("idle connections")
         refused_starts(klammd, node)
         healthy.check("refused starts")
+        comes_to_rest(node, open_sockets)
+        healthy.check("coming to rest")
         print(f"memory at the end: {resident_mib(node):.1f} MiB")
         status = node.stop()
         assert status == 0, f"clean stop ended with {status}\n{node.output()[-2000:]}"
