@@ -1,0 +1,128 @@
+/* Topics as clients see them come and go: first use, deletion, the same name again, power cuts. */
+#include "tests/unit/broker/broker_fixture.h"
+
+#include "protocol/messages/delete_topics.h"
+#include "protocol/messages/metadata.h"
+
+BROKER_FIXTURE_CALL(metadata, API_KEY_METADATA)
+BROKER_FIXTURE_CALL(delete_topics, API_KEY_DELETE_TOPICS)
+
+static struct metadata_response_topic look(struct broker_fixture *fixture, const char *name,
+                                           bool may_create)
+{
+    struct metadata_request_topic topic;
+    struct metadata_request request;
+    struct metadata_response response;
+    metadata_request_init(&request);
+    metadata_request_topic_init(&topic);
+    topic.name = view_of_string(name);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.allow_auto_topic_creation = may_create;
+    call_metadata(fixture, 12, &request, &response);
+    assert_int_equal(response.topics_count, 1);
+    return response.topics[0];
+}
+
+static void delete_topic(struct broker_fixture *fixture, const char *name)
+{
+    struct delete_topics_request_delete_topic_state topic;
+    struct delete_topics_request request;
+    struct delete_topics_response response;
+    delete_topics_request_init(&request);
+    delete_topics_request_delete_topic_state_init(&topic);
+    topic.name = view_of_string(name);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 5000;
+    call_delete_topics(fixture, 6, &request, &response);
+    assert_int_equal(response.responses_count, 1);
+    assert_int_equal(response.responses[0].error_code, KAFKA_ERROR_NONE);
+}
+
+static void a_topic_is_made_on_first_use_and_is_in_the_same_answer(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"num.partitions=3"};
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, settings, 1);
+    assert_int_equal(look(&fixture, "first", false).error_code,
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    struct metadata_response_topic topic = look(&fixture, "first", true);
+    assert_int_equal(topic.error_code, KAFKA_ERROR_NONE);
+    assert_int_equal(topic.partitions_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(topic.partitions[i].leader_id, FIXTURE_NODE_ID);
+    assert_int_equal(broker_fixture_produce(&fixture, "first", 2, 5, 1000), 0);
+    assert_int_equal(look(&fixture, "not a name", true).error_code,
+                     KAFKA_ERROR_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(look(&fixture, "__consumer_offsets", true).error_code,
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    broker_fixture_deinit(&fixture);
+}
+
+static void no_topic_is_made_where_that_is_switched_off(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"auto.create.topics.enable=false"};
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, settings, 1);
+    assert_int_equal(look(&fixture, "first", true).error_code,
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    broker_fixture_deinit(&fixture);
+}
+
+static void a_name_that_is_used_again_begins_empty(void **state)
+{
+    (void)state;
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, NULL, 0);
+    struct uuid before = UUID_ZERO;
+    for (int round = 0; round < 5; round++) {
+        broker_fixture_create_topic(&fixture, "again", 4, NULL, NULL);
+        struct uuid id = look(&fixture, "again", false).topic_id;
+        assert_false(uuid_equal(id, before));
+        before = id;
+        for (int32_t partition = 0; partition < 4; partition++) {
+            assert_int_equal(broker_fixture_produce(&fixture, "again", partition, 3, 1000), 0);
+            assert_int_equal(broker_fixture_produce(&fixture, "again", partition, 3, 1000), 3);
+        }
+        delete_topic(&fixture, "again");
+        assert_int_equal(look(&fixture, "again", false).error_code,
+                         KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    broker_fixture_deinit(&fixture);
+}
+
+static void what_was_acknowledged_and_what_was_deleted_survive_a_power_cut(void **state)
+{
+    (void)state;
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, NULL, 0);
+    broker_fixture_create_topic(&fixture, "kept", 2, NULL, NULL);
+    broker_fixture_create_topic(&fixture, "gone", 2, NULL, NULL);
+    for (int round = 0; round < 3; round++) {
+        for (int32_t partition = 0; partition < 2; partition++)
+            assert_int_equal(broker_fixture_produce(&fixture, "kept", partition, 10, 1000),
+                             10 * round);
+        broker_fixture_produce(&fixture, "gone", 0, 10, 1000);
+        delete_topic(&fixture, "gone");
+        broker_fixture_restart(&fixture);
+        assert_int_equal(look(&fixture, "gone", false).error_code,
+                         KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+        broker_fixture_create_topic(&fixture, "gone", 2, NULL, NULL);
+        assert_int_equal(broker_fixture_produce(&fixture, "gone", 0, 1, 1000), 0);
+    }
+    broker_fixture_deinit(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_topic_is_made_on_first_use_and_is_in_the_same_answer),
+        cmocka_unit_test(no_topic_is_made_where_that_is_switched_off),
+        cmocka_unit_test(a_name_that_is_used_again_begins_empty),
+        cmocka_unit_test(what_was_acknowledged_and_what_was_deleted_survive_a_power_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
