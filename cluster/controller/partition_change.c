@@ -281,13 +281,21 @@ void partition_plan_apply(struct decision *decision, const struct partition_plan
 
 /* All partitions. */
 
+/* A walk over all partitions; remembers what it found out about the present topic. */
+struct departure_walk {
+    const struct broker_departure *departure;
+    const struct image_topic *synced_topic; /* of which `is_synced` is known */
+    bool is_synced;
+};
+
 typedef void (*partition_visit)(struct decision *decision, const struct image_topic *topic,
                                 int32_t index, const struct image_partition *partition,
-                                const struct broker_departure *departure);
+                                struct departure_walk *about);
 
 static void visit_all(struct decision *decision, partition_visit visit,
                       const struct broker_departure *departure)
 {
+    struct departure_walk about = {.departure = departure};
     struct image_topic_walk walk;
     image_topic_walk_start(decision->image, VIEW_NULL, &walk);
     for (const struct image_topic *topic = image_topic_walk_next(&walk); topic;
@@ -295,15 +303,40 @@ static void visit_all(struct decision *decision, partition_visit visit,
         for (uint32_t i = 0; i < topic->partition_count; i++) {
             const struct image_partition *partition = image_topic_partition(topic, (int32_t)i);
             if (partition)
-                visit(decision, topic, (int32_t)i, partition, departure);
+                visit(decision, topic, (int32_t)i, partition, &about);
         }
     }
 }
 
-/* Whether a departure concerns a partition at all. */
-static bool is_concerned(const struct image_partition *partition,
-                         const struct broker_departure *departure)
+/* klamm.durability of a topic, as its log has it. */
+static bool is_synced(struct decision *decision, const struct image_topic *topic)
 {
+    struct decision_layers layers;
+    decision_fill_layers(decision, &layers);
+    struct config_set own = decision_config_set(decision, CONFIG_RESOURCE_TOPIC, topic->name);
+    layers.layers.topic = &own;
+    struct topic_config config;
+    topic_config_resolve(&config, &layers.layers, decision->arena);
+    return config.durability == TOPIC_DURABILITY_SYNC;
+}
+
+/* Whether a broker that is back has all that anybody saw of a partition that it leads alone. */
+static bool has_kept_all(struct decision *decision, const struct image_topic *topic,
+                         struct departure_walk *about)
+{
+    if (about->departure->removal != BROKER_REMOVAL_UNCLEAN)
+        return about->departure->removal == BROKER_REMOVAL_CLEAN;
+    if (about->synced_topic != topic)
+        about->is_synced = is_synced(decision, topic);
+    about->synced_topic = topic;
+    return about->is_synced;
+}
+
+/* Whether a departure concerns a partition at all. */
+static bool is_concerned(struct decision *decision, const struct image_topic *topic,
+                         const struct image_partition *partition, struct departure_walk *about)
+{
+    const struct broker_departure *departure = about->departure;
     struct partition_state old = image_partition_state(partition);
     int32_t id = departure->broker_id;
     bool is_in_sync = node_list_contains(old.isr, id);
@@ -314,16 +347,16 @@ static bool is_concerned(const struct image_partition *partition,
     bool has_directory =
         is_directory_among(partition, id, departure->directories, departure->directory_count);
     bool is_alone = old.isr.count == 1 && is_in_sync && old.leader == id;
-    if (departure->removal == BROKER_REMOVAL_CLEAN)
-        return !is_alone || !has_directory;
-    return departure->removal != BROKER_REMOVAL_DIRECTORIES || !has_directory;
+    if (departure->removal == BROKER_REMOVAL_DIRECTORIES)
+        return !has_directory;
+    return !is_alone || !has_directory || !has_kept_all(decision, topic, about);
 }
 
 static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,
-                          const struct image_partition *partition,
-                          const struct broker_departure *departure)
+                          const struct image_partition *partition, struct departure_walk *about)
 {
-    if (!is_concerned(partition, departure))
+    const struct broker_departure *departure = about->departure;
+    if (!is_concerned(decision, topic, partition, about))
         return;
     struct node_list old = image_partition_isr(partition);
     struct partition_plan plan;
@@ -346,9 +379,9 @@ void partition_changes_for_removed(struct decision *decision,
 }
 
 static void visit_added(struct decision *decision, const struct image_topic *topic, int32_t index,
-                        const struct image_partition *partition,
-                        const struct broker_departure *departure)
+                        const struct image_partition *partition, struct departure_walk *about)
 {
+    const struct broker_departure *departure = about->departure;
     if (partition->leader != IMAGE_LEADER_NONE ||
         !node_list_contains(image_partition_replicas(partition), departure->broker_id))
         return;

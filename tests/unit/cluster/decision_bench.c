@@ -74,6 +74,15 @@ void bench_set_feature(struct decision_bench *bench, const char *name, int16_t l
     bench_adopt(bench, &draft);
 }
 
+void bench_set_cache(struct decision_bench *bench)
+{
+    struct image_draft draft;
+    bench_edit(bench, &draft);
+    draft_set_config(&draft, CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""),
+                     VIEW_LITERAL("klamm.durability"), VIEW_LITERAL("cache"));
+    bench_adopt(bench, &draft);
+}
+
 struct uuid bench_add_topic(struct decision_bench *bench, const char *name,
                             struct node_list replicas, struct node_list isr, int32_t leader)
 {

@@ -25,6 +25,8 @@ void bench_edit(struct decision_bench *bench, struct image_draft *draft);
 void bench_adopt(struct decision_bench *bench, struct image_draft *draft);
 void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced);
 void bench_set_feature(struct decision_bench *bench, const char *name, int16_t level);
+/* Makes klamm.durability=cache the default of the cluster. */
+void bench_set_cache(struct decision_bench *bench);
 /* A topic with one partition of the given lists; leader -1: none. */
 struct uuid bench_add_topic(struct decision_bench *bench, const char *name,
                             struct node_list replicas, struct node_list isr, int32_t leader);

@@ -98,6 +98,7 @@ static void a_removed_broker_leaves_leadership_and_in_sync_sets(void **state)
     (void)state;
     struct decision_bench bench;
     bench_init(&bench);
+    bench_set_cache(&bench);
     bench_add_topic(&bench, "shared", LIST(one_two), LIST(one_two), 1);
     bench_add_topic(&bench, "alone", LIST(one_two), (struct node_list){one_two, 1}, 1);
     bench_add_topic(&bench, "elsewhere", LIST(two), LIST(two), 2);
@@ -154,6 +155,7 @@ static void an_unclean_restart_loses_eligibility_and_is_remembered_as_last(void 
     (void)state;
     struct decision_bench bench;
     bench_init(&bench);
+    bench_set_cache(&bench);
     bench_set_feature(&bench, "eligible.leader.replicas.version", 1);
     bench_add_topic(&bench, "t", LIST(one_two), (struct node_list){one_two, 1}, 1);
     struct decision decision;
@@ -280,7 +282,13 @@ static void a_clean_restart_keeps_what_nobody_else_could_lead(void **state)
     assert_int_equal(bench_partition(&bench, "alone")->leader, 1);
     assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 5);
     assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
-    /* After a crash the epoch tells that a tail may be missing. */
+    /* So does a crash where nobody saw what was not on stable storage. */
+    request.incarnation_id = uuid_of_halves(61, 9);
+    request.previous_broker_epoch = -1;
+    enroll(&bench, &request, false);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 5);
+    /* Else the epoch tells that a tail may be missing. */
+    bench_set_cache(&bench);
     request.incarnation_id = uuid_of_halves(61, 8);
     request.previous_broker_epoch = -1;
     enroll(&bench, &request, false);
