@@ -22,6 +22,7 @@ static bool search_of(struct partition_log *log, struct segment *segment, int64_
                       struct log_search *search)
 {
     struct segment_file *file = segment_file_of(log->shard, segment);
+    segment_file_check_index(file, segment->index.stored_count);
     *search = (struct log_search){.storage = log->shard->loop->storage,
                                   .log = file->log,
                                   .index = file->index,

@@ -139,6 +139,7 @@ static void open_and_search(struct log_warm_job *job, struct segment_file *file)
     struct partition_log *log = job->log;
     struct segment *segment = file->segment;
     bool needs_index = segment->index.stored_count > 0;
+    segment_file_check_index(file, segment->index.stored_count);
     if (!file->log || (needs_index && !file->index)) {
         job->wait.ready = warm_opened;
         segment_file_open(file, log->directory, needs_index, false, &job->wait);

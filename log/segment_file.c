@@ -229,6 +229,14 @@ void segment_file_forget_index(struct segment_file *file)
         close_retired(file);
 }
 
+void segment_file_check_index(struct segment_file *file, uint32_t stored_count)
+{
+    struct storage storage = file->shard->loop->storage;
+    if (file->index &&
+        storage_size(storage, file->index) < (uint64_t)stored_count * OFFSET_INDEX_ENTRY_SIZE)
+        segment_file_forget_index(file);
+}
+
 void segment_file_doom(struct segment_file *file)
 {
     if (!file)

@@ -63,6 +63,9 @@ void segment_file_settle(struct segment_file *file);
  * that search in it keep it open by their reference.
  */
 void segment_file_forget_index(struct segment_file *file);
+/* Gives the index handle up when it was opened before the last of these entries were in the file.
+ */
+void segment_file_check_index(struct segment_file *file, uint32_t stored_count);
 /* The segment is going: closes now or with the last reference. NULL is fine. */
 void segment_file_doom(struct segment_file *file);
 

@@ -496,6 +496,36 @@ static void a_full_index_begins_a_new_segment(void **state)
     assert_int_equal(fixture_scan(fixture, 200), 20);
 }
 
+static void index_tails_move_to_their_files_while_the_segment_is_active(void **state)
+{
+    struct log_fixture *fixture = *state;
+    enum { COUNT = 5000 };
+    fixture->config.index_interval_bytes = 0;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int32_t i = 0; i < COUNT; i++)
+        fixture_write_at(fixture, 1, 0, 1700000000000 + i);
+    const struct segment *active = fixture->log->segments[0];
+    assert_in_range(active->index.stored_count, 2000, COUNT);
+    assert_in_range(active->index.tail_count, 1, 3000);
+    assert_int_equal(offset_index_count(&active->index), COUNT - 1);
+    fixture->log->generation = log_shard_new_generation(&fixture->shard); /* nothing is known */
+    for (int64_t offset = 0; offset < COUNT; offset += 37) {
+        struct log_read read = {.offset = offset, .max_bytes = 200, .min_one = true};
+        struct log_slice slice;
+        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+        uint8_t header[BATCH_HEADER_SIZE];
+        assert_int_equal(log_slice_copy(&fixture->shard, &slice, 0, header, sizeof(header)),
+                         LOG_READ_OK);
+        assert_int_equal(batch_base_offset(header), offset);
+        assert_true(slice.size <= 200);
+        log_slice_release(&slice);
+    }
+    fixture_close(fixture);
+    assert_int_equal(
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.index").size,
+        (COUNT - 1) * 8);
+}
+
 static void offsets_too_far_from_the_base_begin_a_new_segment(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -613,6 +643,7 @@ int main(void)
         CLAIM(replication_keeps_offsets_and_refuses_to_go_back),
         CLAIM(reads_go_over_gaps_inside_and_between_segments),
         CLAIM(a_full_index_begins_a_new_segment),
+        CLAIM(index_tails_move_to_their_files_while_the_segment_is_active),
         CLAIM(offsets_too_far_from_the_base_begin_a_new_segment),
         CLAIM(more_than_a_segment_holds_is_refused_from_clients_only),
         CLAIM(garbage_is_refused_and_changes_nothing),
