@@ -7,7 +7,7 @@
 #include "log/log_search.h"
 #include "log/partition_log_internal.h"
 
-enum { WARM_BYTES_MAX = 1024 * 1024, WARM_PIECE = 64 * 1024 };
+enum { WARM_BYTES_MAX = 1024 * 1024, WARM_PIECE = 64 * 1024, OPENS_MAX = 4 };
 
 struct log_warm_job {
     struct job job;
@@ -23,6 +23,7 @@ struct log_warm_job {
     uint32_t position;       /* out: of the offset */
     uint32_t bound_position; /* out */
     enum log_read_status status;
+    unsigned open_count;
 };
 
 static void warm_finish(struct log_warm_job *job, enum log_read_status status)
@@ -140,9 +141,13 @@ static void open_and_search(struct log_warm_job *job, struct segment_file *file)
     struct segment *segment = file->segment;
     bool needs_index = segment->index.stored_count > 0;
     segment_file_check_index(file, segment->index.stored_count);
-    if (!file->log || (needs_index && !file->index)) {
+    if ((!file->log || (needs_index && !file->index)) && job->open_count++ < OPENS_MAX) {
         job->wait.ready = warm_opened;
         segment_file_open(file, log->directory, needs_index, false, &job->wait);
+        return;
+    }
+    if (!file->log || (needs_index && !file->index)) {
+        warm_finish(job, LOG_READ_FAILED); /* the index stays shorter than it was */
         return;
     }
     job->search = (struct log_search){.log = file->log,
