@@ -116,6 +116,7 @@ static void warm_done(struct job *base)
             remember(job, job->bound, job->bound_position);
         uint32_t place = partition_log_segment_at(log, job->search.base_offset);
         if (job->position == job->search.size && place + 1 < log->segment_count) {
+            job->open_count = 0;
             open_and_search(job, segment_file_of(log->shard, log->segments[place + 1]));
             return;
         }
