@@ -169,6 +169,11 @@ bool quorum_state_decode(struct view text, struct quorum_state *state)
     } while (!json.failed && take(&json, ','));
     need(&json, '}');
     skip_blanks(&json);
+    /* Each version has a field that the other does not know, and ignores. */
+    if (state->version == 0)
+        state->voted_directory_id = UUID_ZERO;
+    else
+        state->voter_count = 0;
     return !json.failed && json.rest.size == 0 && state->leader_epoch >= 0 &&
            (state->version == 0 || state->version == 1);
 }

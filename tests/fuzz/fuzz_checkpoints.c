@@ -123,6 +123,7 @@ static void check_quorum_state(struct view text)
     klamm_assert(again.leader_id == state.leader_id);
     klamm_assert(again.voted_id == state.voted_id);
     klamm_assert(again.voter_count == state.voter_count);
+    klamm_assert(uuid_equal(again.voted_directory_id, state.voted_directory_id));
 }
 
 void fuzz_one(const uint8_t *data, size_t size)
