@@ -637,6 +637,16 @@ static bool begin_segment(struct log_load *load, struct segment *segment)
     return true;
 }
 
+/*
+ * Whether the next segment begins exactly where the cut one ends: then the cut bytes were never
+ * part of the log (a write that found no space), and nothing is missing in between.
+ */
+static bool follows(const struct log_load *load)
+{
+    return load->place < load->segment_count &&
+           load->segments[load->place].base_offset == load->log_end;
+}
+
 static void step_scanning(struct log_load *load)
 {
     if (load->place == load->segment_count) {
@@ -677,7 +687,7 @@ static void step_scanning(struct log_load *load)
     if (!end_segment(load, segment, fault, fault_offset(load, bad)))
         return;
     load->place++;
-    if (fault)
+    if (fault && !follows(load))
         log_load_drop_segments(load, load->place);
 }
 

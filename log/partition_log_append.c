@@ -365,7 +365,7 @@ void partition_log_refuse_queue(struct partition_log *log)
     klamm_assert(log->queued_bytes == 0);
 }
 
-static void rollback_done(struct storage_request *request)
+static void rollback_finish(struct storage_request *request)
 {
     struct partition_log *log = container_of(request, struct partition_log, write_request);
     log->is_rolling_back = false;
@@ -373,6 +373,23 @@ static void rollback_done(struct storage_request *request)
     if (request->status != STORAGE_OK)
         partition_log_fail(log, request->status);
     partition_log_advance(log);
+}
+
+/*
+ * The cut must be durable before anything else is: the bytes of the failed write could come back
+ * after a power cut, behind them a segment that was begun since.
+ */
+static void rollback_cut(struct storage_request *request)
+{
+    struct partition_log *log = container_of(request, struct partition_log, write_request);
+    if (request->status != STORAGE_OK) {
+        rollback_finish(request);
+        return;
+    }
+    struct storage_file *file = request->file;
+    log->write_request =
+        (struct storage_request){.operation = STORAGE_SYNC, .file = file, .done = rollback_finish};
+    storage_submit(log->shard->loop->storage, &log->write_request);
 }
 
 /* Cuts what a failed write may have left behind the segment's end. */
@@ -389,7 +406,7 @@ static void cut_leftover(struct partition_log *log)
     log->write_request = (struct storage_request){.operation = STORAGE_TRUNCATE,
                                                   .file = file->log,
                                                   .size = active->size,
-                                                  .done = rollback_done};
+                                                  .done = rollback_cut};
     storage_submit(log->shard->loop->storage, &log->write_request);
 }
 

@@ -155,6 +155,28 @@ static void later_segments_go_with_a_torn_one(void **state)
     free(log.data);
 }
 
+static void a_segment_that_follows_its_torn_predecessor_stays(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++)
+        fixture_write(fixture, 1, 200);
+    partition_log_roll(fixture->log);
+    for (int32_t i = 0; i < 3; i++)
+        fixture_write(fixture, 1, 200);
+    /* What a write without space left, and its cut did not take away before the power went. */
+    struct bytes log = copy_of(fixture, FIRST_LOG);
+    uint8_t *longer = calloc(1, log.size + 39);
+    memcpy(longer, log.data, log.size);
+    memcpy(longer + log.size, log.data, 39);
+    restart_with(fixture, longer, log.size + 39, 0);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(fixture->cut_bytes, 39);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    assert_int_equal(fixture_scan(fixture, 1000), 6);
+    free(log.data);
+    free(longer);
+}
+
 static void a_segment_that_lost_whole_batches_takes_later_ones_along(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -512,6 +534,7 @@ int main(void)
         CLAIM(what_a_start_has_found_survives_a_power_cut),
         CLAIM(what_the_recovery_point_covers_is_not_read_again),
         CLAIM(later_segments_go_with_a_torn_one),
+        CLAIM(a_segment_that_follows_its_torn_predecessor_stays),
         CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
         CLAIM(indexes_made_again_equal_those_written_while_appending),
         CLAIM(a_missing_or_padded_index_is_made_again_after_a_clean_stop),

@@ -380,6 +380,33 @@ static void no_space_rolls_everything_back_and_recovers(void **state)
         fixture_append_free(fixture, &appends[i]);
 }
 
+static void the_cut_of_a_failed_write_is_durable_before_the_next_one(void **state)
+{
+    struct log_fixture *fixture = *state;
+    assert_int_equal(fixture_write(fixture, 1, 100), 0);
+    struct storage_file *file = fixture->log->segments[0]->file->log;
+    uint8_t noise[50] = {1};
+    struct job_context context = memory_node_context(&fixture->node);
+    uint64_t size = storage_size(context.storage, file);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 1, 10, 5);
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    /* The failing write leaves a part behind, and somebody's sync makes it durable. */
+    fixture->node.failure[STORAGE_WRITE].after = 1;
+    storage_run_write(context.storage, file, size, noise, sizeof(noise));
+    storage_run_sync(context.storage, file);
+    fixture->node.failure[STORAGE_WRITE].after = 0;
+    memory_node_run(&fixture->node);
+    assert_int_equal(append.append.error, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(
+        memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000000.log")
+            .size,
+        size);
+    fixture_append_free(fixture, &append);
+}
+
 static void a_device_error_fails_the_log_and_its_appends(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -638,6 +665,7 @@ int main(void)
         CLAIM(truncation_below_the_watermark_leaves_leased_bytes_alone),
         CLAIM(a_full_truncation_starts_anew),
         CLAIM(no_space_rolls_everything_back_and_recovers),
+        CLAIM(the_cut_of_a_failed_write_is_durable_before_the_next_one),
         CLAIM(a_device_error_fails_the_log_and_its_appends),
         CLAIM(a_retried_batch_is_answered_with_its_first_offsets),
         CLAIM(replication_keeps_offsets_and_refuses_to_go_back),
