@@ -1,13 +1,14 @@
 /*
  * A replica that is removed while its log is being opened is destroyed when the job has ended.
  *
- * A new directory is made in two jobs: the first looks whether the name is free (and frees it where
- * that is this node's leftover), the second makes and opens it.
+ * A new directory is made in two jobs: the first takes the name (and frees it where that is this
+ * node's leftover), the second fills the directory and opens it.
  */
 #include "broker/partition_open.h"
 
 #include "base/assert.h"
 #include "broker/partition_remove.h"
+#include "broker/shard_metadata.h"
 
 /* A deletion renames within milliseconds; after this long the name is taken from it. */
 enum { CLEAR_PAUSE_MS = 20, CLEAR_ATTEMPTS_MAX = 500 };
@@ -88,19 +89,17 @@ static bool find_place(struct partition_open *open, struct uuid directory_id,
            !open->shard->directories[open->place].is_failed;
 }
 
-/* STORAGE_EXISTS: the name is taken by something that is about to go. */
+/*
+ * Takes the name by making the directory, so that of two shards that are told about two topics of
+ * one name only one gets it. STORAGE_EXISTS: it is taken by something that is about to go.
+ */
 static enum job_progress clear_step(struct job *job, const struct job_context *context)
 {
     struct partition_open *open = container_of(job, struct partition_open, clear);
-    struct storage_request stat = {.operation = STORAGE_STAT, .path = open->path.text};
-    open->clear_status = storage_run(context->storage, &stat);
-    if (open->clear_status == STORAGE_NOT_FOUND) {
-        open->clear_status = STORAGE_OK;
+    open->clear_status =
+        storage_run_path(context->storage, STORAGE_MAKE_DIRECTORY, open->path.text, NULL);
+    if (open->clear_status != STORAGE_EXISTS)
         return JOB_FINISHED;
-    }
-    if (open->clear_status != STORAGE_OK)
-        return JOB_FINISHED;
-    open->clear_status = STORAGE_EXISTS;
     if (!open->is_start && open->clear_attempts < CLEAR_ATTEMPTS_MAX)
         return JOB_FINISHED;
     const struct directories *directories = open->shard->broker->directories;
@@ -108,6 +107,9 @@ static enum job_progress clear_step(struct job *job, const struct job_context *c
     open->clear_status = log_directory_mark(
         context->storage, directories->found[open->place].path.text, open->replica->topic,
         open->replica->partition, DIRECTORY_STRAY, open->stray_id, &renamed);
+    if (open->clear_status == STORAGE_OK)
+        open->clear_status =
+            storage_run_path(context->storage, STORAGE_MAKE_DIRECTORY, open->path.text, NULL);
     return JOB_FINISHED;
 }
 
@@ -117,12 +119,35 @@ static void clear_again(struct timer *timer)
     loop_start_job(open->shard->loop, &open->clear);
 }
 
+/*
+ * Whether the topic is deleted in a version that waits behind this one. Then the name may belong to
+ * its successor already: another shard may be some versions ahead.
+ */
+static bool is_outdated(const struct partition_open *open)
+{
+    return !image_topic_by_id(shard_newest_image(open->shard), open->replica->topic_id);
+}
+
+static void give_up(struct partition_open *open)
+{
+    open->shard->opening--;
+    if (open->replica->state == REPLICA_GONE)
+        replica_destroy(open->replica);
+    else
+        replica_fail(open->replica);
+    end(open);
+}
+
 static void clear_done(struct job *job)
 {
     struct partition_open *open = container_of(job, struct partition_open, clear);
     struct loop *loop = open->shard->loop;
     if (open->clear_status == STORAGE_OK) {
         partition_log_open(&open->job);
+        return;
+    }
+    if (open->clear_status == STORAGE_EXISTS && is_outdated(open)) {
+        give_up(open);
         return;
     }
     if (open->clear_status == STORAGE_EXISTS) {

@@ -10,6 +10,7 @@
 #include "broker/partition_open.h"
 #include "broker/partition_remove.h"
 #include "broker/shard.h"
+#include "broker/shard_stop.h"
 #include "broker/topic_settings.h"
 
 struct shard_update {
@@ -127,7 +128,9 @@ static void begin_next(struct shard *shard)
     if (current->pending > 0)
         return;
     current->pending = 1;
-    const struct image_delta *delta = current->update->delta;
+    /* A shard that has closed its logs shows what comes and opens none of it. */
+    bool is_open = !shard->stop || shard->stop->step == SHARD_STOP_CONNECTIONS;
+    const struct image_delta *delta = is_open ? current->update->delta : NULL;
     for (uint32_t i = 0; delta && i < delta->topic_count; i++)
         apply_topic(shard, current, &delta->topics[i]);
     if (delta && shard->image)
@@ -135,6 +138,13 @@ static void begin_next(struct shard *shard)
     else if (!shard->image)
         live_settings_apply_shard(shard, current->update->image);
     one_less(shard, current);
+}
+
+const struct image *shard_newest_image(const struct shard *shard)
+{
+    if (list_is_empty(&shard->updates))
+        return shard->image;
+    return container_of(shard->updates.previous, struct shard_update, link)->update->image;
 }
 
 void shard_apply_image(struct image_update *update, struct loop *loop)

@@ -12,7 +12,11 @@
 
 #include "cluster/metadata/publisher.h"
 
+struct shard;
+
 /* The publisher's image_apply. */
 void shard_apply_image(struct image_update *update, struct loop *loop);
+/* The newest image that the shard has heard of; it may be some versions ahead of what it shows. */
+const struct image *shard_newest_image(const struct shard *shard);
 
 #endif
