@@ -15,12 +15,34 @@ static void end(struct control *control)
     control->host.ended(control->host.self, control->exit_status);
 }
 
+/* What the shards did in their life, for who looks at one run without a scraper. */
+static void say_what_was_done(const struct control *control)
+{
+    struct connection_counters sum = {0};
+    for (unsigned i = 0; i < control->broker->shard_count; i++) {
+        const struct connection_counters *one = &control->shard_stops[i].counters;
+        sum.opened += one->opened;
+        sum.frames += one->frames;
+        sum.received_size += one->received_size;
+        sum.sent_size += one->sent_size;
+        sum.sent_file_size += one->sent_file_size;
+    }
+    log_info(control->loop->diagnostics,
+             "served: connections=%llu requests=%llu received_bytes=%llu sent_bytes=%llu "
+             "sendfile_bytes=%llu",
+             (unsigned long long)sum.opened, (unsigned long long)sum.frames,
+             (unsigned long long)sum.received_size, (unsigned long long)sum.sent_size,
+             (unsigned long long)sum.sent_file_size);
+}
+
 static void shard_stopped(struct shard_stop *stop)
 {
     struct control *control = stop->context;
     control->is_clean &= stop->is_clean;
-    if (--control->stopping == 0)
-        control_begin_stop(control);
+    if (--control->stopping > 0)
+        return;
+    say_what_was_done(control);
+    control_begin_stop(control);
 }
 
 static void stop_shards(struct control *control)

@@ -28,6 +28,7 @@ static void one_closed(struct shard_stop *stop)
 {
     if (--stop->closing > 0)
         return;
+    stop->counters = stop->shard->connections.counters;
     stop->message.deliver = stop_home;
     loop_post(stop->shard->loop, 0, &stop->message);
 }

@@ -5,13 +5,15 @@
 #ifndef KLAMM_BROKER_SHARD_STOP_H
 #define KLAMM_BROKER_SHARD_STOP_H
 
+#include "connection/connections.h"
 #include "runtime/loop.h"
 
 struct shard;
 
 struct shard_stop {
     struct message message;
-    bool is_clean; /* out: every log was closed with all its data on disk */
+    bool is_clean;                       /* out: every log was closed with all its data on disk */
+    struct connection_counters counters; /* out: what the shard's connections counted */
     void (*stopped)(struct shard_stop *stop); /* on the control loop */
     void *context;                            /* the caller's */
     /* The shard's. */
