@@ -7,10 +7,16 @@
  *   write    by partition and segment: put entries into the file, sync it, next
  *   remove   unlink the journals, sync the directory
  *
- * An entry goes to its position only if the file reaches up to there, and only if no other valid
- * batch begins there. A gap means that what was before it never became durable; another batch means
- * that the file was cut and written again while the entry of the cut was on its way. Either way
- * nothing from there on was acknowledged, and the rest of the partition's entries is left out.
+ * An entry goes to its position if the file reaches up to there. A gap means that what was before
+ * it never became durable, so nothing from there on was acknowledged, and the rest of the
+ * partition's entries is left out.
+ *
+ * Where another valid batch lies, the journal is right: no sync of the file can have followed the
+ * append that the journal has, or its bytes would be there. The other batch is of an append that
+ * failed and was taken back, or of a history whose cut did not become durable, so nothing behind it
+ * was acknowledged outside the journal; it goes with all that follows it in the file, because two
+ * histories must not be mixed.
+ *
  * Everything else about the file is the work of the recovery that follows.
  */
 #include "log/journal_replay.h"
@@ -354,6 +360,8 @@ static enum storage_status put_data(struct journal_replay *replay, struct storag
     enum storage_status status = is_present(replay, storage, position, data, &present);
     if (status != STORAGE_OK)
         return status;
+    /* What is there may be in memory only, after the end of a process: it is synced, too. */
+    replay->must_sync = true;
     if (present) {
         replay->present_count++;
         return STORAGE_OK;
@@ -363,13 +371,14 @@ static enum storage_status put_data(struct journal_replay *replay, struct storag
         return status;
     if (is_valid && memcmp(head, data.data, BATCH_HEADER_SIZE) != 0) {
         replay->conflict_count++;
-        replay->is_blocked = true;
-        return STORAGE_OK;
+        status = storage_run_truncate(storage, replay->file, position);
+        replay->file_size = position;
     }
+    if (status != STORAGE_OK)
+        return status;
     status = storage_run_write(storage, replay->file, position, data.data, data.size);
     if (status != STORAGE_OK)
         return status;
-    replay->is_file_changed = true;
     if (position + data.size > replay->file_size)
         replay->file_size = position + data.size;
     replay->written_count++;
@@ -413,7 +422,7 @@ static enum storage_status open_segment(struct journal_replay *replay, struct st
     if (!log_path_join(&directory, replay->found->path.text, name) ||
         !log_path_of_offset(&path, directory.text, item->entry.segment_base, ".log"))
         return STORAGE_LIMIT;
-    replay->is_file_changed = false;
+    replay->must_sync = false;
     enum storage_status status =
         storage_run_open(storage, path.text, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE, &replay->file,
                          &replay->file_size);
@@ -425,7 +434,7 @@ static enum storage_status close_segment(struct journal_replay *replay, struct s
     enum storage_status status = STORAGE_OK;
     if (!replay->file)
         return STORAGE_OK;
-    if (replay->is_file_changed)
+    if (replay->must_sync)
         status = storage_run_sync(storage, replay->file);
     enum storage_status closed = storage_run_close(storage, replay->file);
     replay->file = NULL;

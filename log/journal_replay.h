@@ -7,9 +7,10 @@
  *
  * Invariants:
  *  1. Nothing that was cut, voided or deleted later comes back.
- *  2. A valid batch in a segment file is never overwritten by a different one.
- *  3. The journals are removed only after every file that was written is synced. A crash at any
- *     point leads to another replay with the same result.
+ *  2. A segment file never holds batches of two histories: what is behind a batch that differs from
+ *     the journal goes with it.
+ *  3. The journals are removed only after every file they were for is synced, written or not. A
+ * crash at any point leads to another replay with the same result.
  */
 #ifndef KLAMM_LOG_JOURNAL_REPLAY_H
 #define KLAMM_LOG_JOURNAL_REPLAY_H
@@ -33,7 +34,7 @@ struct journal_replay {
     int phase;
     struct storage_file *file; /* the segment file being completed */
     uint64_t file_size;
-    bool is_file_changed;
+    bool must_sync;
     bool is_blocked; /* the rest of the current partition is left out */
     /* Counts, for the log line and for tests. */
     uint64_t written_count;
@@ -41,7 +42,7 @@ struct journal_replay {
     uint64_t present_count;  /* already in their files */
     uint64_t void_count;     /* cut, voided, deleted, or of partitions that are gone */
     uint64_t gap_count;      /* behind a gap in their files, so never acknowledged */
-    uint64_t conflict_count; /* another valid batch is there */
+    uint64_t conflict_count; /* another valid batch was there and went */
 };
 
 /* Begins; `found` must stay. Nothing is read before the first step. */

@@ -406,6 +406,24 @@ static void journaled_appends_survive_a_crash(void **state)
     memory_node_deinit(&f.node);
 }
 
+static void what_a_killed_process_left_in_memory_is_synced_before_the_journal_goes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1, &journaled);
+    warm_up(&f);
+    for (int i = 0; i < PARTITIONS; i++)
+        append(&f, i, 1, 100);
+    memory_node_run(&f.node);
+    /* The process ends, not the machine: every append is still to be read. */
+    assert_int_equal(replay(&f).present_count, PARTITIONS);
+    memory_node_crash(&f.node);
+    for (int i = 0; i < PARTITIONS; i++)
+        check_partition(&f, i, 0);
+    free_content(&f);
+    memory_node_deinit(&f.node);
+}
+
 static void no_journal_is_left_after_a_clean_stop(void **state)
 {
     (void)state;
@@ -661,6 +679,7 @@ int main(void)
         cmocka_unit_test(few_partitions_sync_their_files),
         cmocka_unit_test(large_and_unawaited_appends_are_not_journaled),
         cmocka_unit_test(journaled_appends_survive_a_crash),
+        cmocka_unit_test(what_a_killed_process_left_in_memory_is_synced_before_the_journal_goes),
         cmocka_unit_test(no_journal_is_left_after_a_clean_stop),
         cmocka_unit_test(a_full_file_is_replaced_and_removed_when_synced),
         cmocka_unit_test(a_cut_is_durable_before_anything_behind_it),
