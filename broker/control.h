@@ -56,6 +56,7 @@ struct control {
     struct controller controller;
     bool has_controller;            /* started and not closed */
     struct shard_stop *shard_stops; /* [shard_count] */
+    unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
     unsigned stopping;              /* shards or directories that the step waits for */
     struct directory_stop *directory_stops;
     bool is_clean;

@@ -38,25 +38,35 @@ static void say_what_was_done(const struct control *control)
 static void shard_stopped(struct shard_stop *stop)
 {
     struct control *control = stop->context;
-    control->is_clean &= stop->is_clean;
+    if (stop->step == SHARD_STOP_LOGS)
+        control->is_clean &= stop->is_clean;
     if (--control->stopping > 0)
         return;
-    say_what_was_done(control);
+    if (stop->step == SHARD_STOP_CONNECTIONS)
+        say_what_was_done(control);
     control_begin_stop(control);
 }
 
-static void stop_shards(struct control *control)
+static void stop_shards(struct control *control, enum shard_stop_step step)
+{
+    unsigned count = control->broker->shard_count;
+    control->stopping = count;
+    for (unsigned i = 0; i < count; i++)
+        shard_stop_post(&control->shard_stops[i], control->loop, i + 1, step);
+}
+
+static void begin(struct control *control)
 {
     unsigned count = control->broker->shard_count;
     control->is_clean = true;
     control->shard_stops = arena_get_array(&control->arena, count, sizeof(*control->shard_stops));
     klamm_assert(control->shard_stops != NULL);
-    control->stopping = count;
     for (unsigned i = 0; i < count; i++) {
         control->shard_stops[i].stopped = shard_stopped;
         control->shard_stops[i].context = control;
-        shard_stop_post(&control->shard_stops[i], control->loop, i + 1);
     }
+    listeners_close(&control->listeners);
+    live_settings_stop(&control->live);
 }
 
 static void directory_stopped(struct directory_stop *stop, bool ok)
@@ -65,7 +75,7 @@ static void directory_stopped(struct directory_stop *stop, bool ok)
     if (!ok && control->exit_status == 0)
         control->exit_status = 1;
     if (--control->stopping == 0)
-        end(control);
+        control_begin_stop(control);
 }
 
 static void stop_directories(struct control *control)
@@ -86,20 +96,36 @@ static void stop_directories(struct control *control)
         directory_owner_stop(&control->owners[i], stop);
     }
     if (--control->stopping == 0)
-        end(control);
+        control_begin_stop(control);
 }
 
 void control_begin_stop(struct control *control)
 {
-    if (control->is_booting || control->attaching > 0)
+    if (control->is_booting || control->attaching > 0 || control->stopping > 0)
         return; /* the step under way calls again */
-    if (!control->shard_stops) {
-        listeners_close(&control->listeners);
-        live_settings_stop(&control->live);
-        stop_shards(control);
-    } else if (control->has_controller) {
-        controller_close(&control->controller);
-    } else if (!control->directory_stops) {
+    switch (control->stop_step++) {
+    case 0:
+        begin(control);
+        stop_shards(control, SHARD_STOP_CONNECTIONS);
+        return;
+    case 1:
+        stop_shards(control, SHARD_STOP_LOGS);
+        return;
+    case 2:
+        if (control->has_controller) {
+            controller_close(&control->controller);
+            return;
+        }
+        control->stop_step++;
         stop_directories(control);
+        return;
+    case 3:
+        stop_directories(control);
+        return;
+    case 4:
+        stop_shards(control, SHARD_STOP_DIRECTORIES);
+        return;
+    default:
+        end(control);
     }
 }

@@ -24,13 +24,16 @@ static void stop_home(struct message *message, struct loop *at)
     stop->stopped(stop);
 }
 
-static void one_closed(struct shard_stop *stop)
+static void go_home(struct shard_stop *stop)
 {
-    if (--stop->closing > 0)
-        return;
-    stop->counters = stop->shard->connections.counters;
     stop->message.deliver = stop_home;
     loop_post(stop->shard->loop, 0, &stop->message);
+}
+
+static void one_closed(struct shard_stop *stop)
+{
+    if (--stop->closing == 0)
+        go_home(stop);
 }
 
 static void log_closed(struct log_close *close, bool clean)
@@ -84,10 +87,9 @@ static void close_logs(struct timer *timer)
 static void connections_gone(struct connections *connections)
 {
     struct shard *shard = connections->context;
-    struct shard_stop *stop = shard->stop;
-    timer_clear(&stop->deadline);
-    timer_init(&stop->deadline, close_logs);
-    loop_set_timer(shard->loop, &stop->deadline, 0);
+    timer_clear(&shard->stop->deadline);
+    shard->stop->counters = connections->counters;
+    go_home(shard->stop);
 }
 
 static void patience_over(struct timer *timer)
@@ -96,19 +98,59 @@ static void patience_over(struct timer *timer)
     connections_close_all(&stop->shard->connections, CONNECTION_CLOSE_STOPPING);
 }
 
+static void close_connections(struct shard_stop *stop)
+{
+    timer_init(&stop->deadline, patience_over);
+    loop_set_timer(stop->shard->loop, &stop->deadline, STOP_PATIENCE_MS * UINT64_C(1000000));
+    connections_stop(&stop->shard->connections, connections_gone);
+}
+
+static void directory_stopped(struct directory_shard *directory)
+{
+    const struct shard *shard = directory->failed_context;
+    one_closed(shard->stop);
+}
+
+/* A directory that failed, now or before the start, has nothing to end. */
+static void stop_directories(struct shard_stop *stop)
+{
+    struct shard *shard = stop->shard;
+    size_t count = shard->directories ? shard->broker->directories->count : 0;
+    stop->closing = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (shard->broker->directories->found[i].is_failed)
+            continue;
+        stop->closing++;
+        directory_shard_stop(&shard->directories[i], directory_stopped);
+    }
+    one_closed(stop);
+}
+
 static void stop_arrived(struct message *message, struct loop *at)
 {
     struct shard_stop *stop = container_of(message, struct shard_stop, message);
     struct shard *shard = shard_of(at);
     stop->shard = shard;
     shard->stop = stop;
-    timer_init(&stop->deadline, patience_over);
-    loop_set_timer(at, &stop->deadline, STOP_PATIENCE_MS * UINT64_C(1000000));
-    connections_stop(&shard->connections, connections_gone);
+    switch (stop->step) {
+    case SHARD_STOP_CONNECTIONS:
+        close_connections(stop);
+        return;
+    case SHARD_STOP_LOGS:
+        timer_init(&stop->deadline, close_logs);
+        close_logs(&stop->deadline);
+        return;
+    case SHARD_STOP_DIRECTORIES:
+        stop_directories(stop);
+        return;
+    }
+    klamm_unreachable("step of a shard's stop");
 }
 
-void shard_stop_post(struct shard_stop *stop, struct loop *control, unsigned shard_index)
+void shard_stop_post(struct shard_stop *stop, struct loop *control, unsigned shard_index,
+                     enum shard_stop_step step)
 {
+    stop->step = step;
     stop->message.deliver = stop_arrived;
     loop_post(control, shard_index, &stop->message);
 }

@@ -1,6 +1,12 @@
 /*
- * The orderly stop of a shard: answer what is parked, send what is answered, close the connections,
- * then close every log. The message travels from the control loop to the shard and back.
+ * The orderly stop of a shard, in steps that the control loop asks for one after the other, each on
+ * all shards before the next: a message that travels to the shard and back.
+ *
+ *  1. connections: answer what is parked, send what is answered, close them. Afterwards no answer
+ *     holds a range of a file, on any shard.
+ *  2. logs: close every log, with its data on disk.
+ *  3. directories: end the committers and remove their journals, after the checkpoints were
+ * written.
  */
 #ifndef KLAMM_BROKER_SHARD_STOP_H
 #define KLAMM_BROKER_SHARD_STOP_H
@@ -10,19 +16,23 @@
 
 struct shard;
 
+enum shard_stop_step { SHARD_STOP_CONNECTIONS, SHARD_STOP_LOGS, SHARD_STOP_DIRECTORIES };
+
 struct shard_stop {
     struct message message;
-    bool is_clean;                       /* out: every log was closed with all its data on disk */
-    struct connection_counters counters; /* out: what the shard's connections counted */
+    enum shard_stop_step step;
+    bool is_clean; /* out, of LOGS: every log was closed with all its data on disk */
+    struct connection_counters counters;      /* out, of CONNECTIONS: what they counted */
     void (*stopped)(struct shard_stop *stop); /* on the control loop */
     void *context;                            /* the caller's */
     /* The shard's. */
     struct shard *shard;
     struct timer deadline;
-    unsigned closing; /* logs being closed */
+    unsigned closing; /* logs or directories being closed */
 };
 
-/* On the control loop. `stopped` follows once the shard has nothing left to do. */
-void shard_stop_post(struct shard_stop *stop, struct loop *control, unsigned shard_index);
+/* On the control loop. `stopped` follows once the step is done. */
+void shard_stop_post(struct shard_stop *stop, struct loop *control, unsigned shard_index,
+                     enum shard_stop_step step);
 
 #endif
