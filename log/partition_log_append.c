@@ -368,6 +368,12 @@ void partition_log_refuse_queue(struct partition_log *log)
 static void rollback_finish(struct storage_request *request)
 {
     struct partition_log *log = container_of(request, struct partition_log, write_request);
+    if (request->status == STORAGE_OK && request->operation == STORAGE_TRUNCATE) {
+        /* Should the cut be lost later, good segments would follow behind what it removed. */
+        request->operation = STORAGE_SYNC;
+        storage_submit(log->shard->loop->storage, request);
+        return;
+    }
     log->is_rolling_back = false;
     segment_file_release(partition_log_active(log)->file);
     if (request->status != STORAGE_OK)
