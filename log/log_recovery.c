@@ -570,6 +570,16 @@ static int64_t fault_offset(const struct log_load *load, struct view batch)
 }
 
 /*
+ * Whether the next segment begins exactly where this one's good batches end: then what follows them
+ * was never part of the log (a write that found no space), and nothing is missing in between.
+ */
+static bool is_leftover(const struct log_load *load)
+{
+    return load->place + 1 < load->segment_count &&
+           load->segments[load->place + 1].base_offset == load->log_end;
+}
+
+/*
  * The scan of a segment ended at segment->size; `fault` says why when bytes are left, `offset`
  * where. Cuts, syncs, writes the indexes.
  */
@@ -579,7 +589,7 @@ static bool end_segment(struct log_load *load, struct segment *segment, const ch
     uint64_t left = load->scan.size - segment->size;
     enum storage_status status = STORAGE_OK;
     if (fault) {
-        if (load->clean || offset < load->recovery_point)
+        if (!is_leftover(load) && (load->clean || offset < load->recovery_point))
             return log_load_fail(
                 load, LOG_OPEN_CORRUPT,
                 "%s: bad %s at position %u (offset %lld), below the recovery point",
@@ -637,16 +647,6 @@ static bool begin_segment(struct log_load *load, struct segment *segment)
     return true;
 }
 
-/*
- * Whether the next segment begins exactly where the cut one ends: then the cut bytes were never
- * part of the log (a write that found no space), and nothing is missing in between.
- */
-static bool follows(const struct log_load *load)
-{
-    return load->place < load->segment_count &&
-           load->segments[load->place].base_offset == load->log_end;
-}
-
 static void step_scanning(struct log_load *load)
 {
     if (load->place == load->segment_count) {
@@ -686,8 +686,9 @@ static void step_scanning(struct log_load *load)
         fault = "length or format";
     if (!end_segment(load, segment, fault, fault_offset(load, bad)))
         return;
+    bool goes_on = !fault || is_leftover(load);
     load->place++;
-    if (fault && !follows(load))
+    if (!goes_on)
         log_load_drop_segments(load, load->place);
 }
 

@@ -168,11 +168,13 @@ static void a_segment_that_follows_its_torn_predecessor_stays(void **state)
     uint8_t *longer = calloc(1, log.size + 39);
     memcpy(longer, log.data, log.size);
     memcpy(longer + log.size, log.data, 39);
-    restart_with(fixture, longer, log.size + 39, 0);
-    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
-    assert_int_equal(fixture->cut_bytes, 39);
-    assert_int_equal(partition_log_segment_count(fixture->log), 2);
-    assert_int_equal(fixture_scan(fixture, 1000), 6);
+    for (int64_t recovery_point = 0; recovery_point < 3; recovery_point++) {
+        restart_with(fixture, longer, log.size + 39, recovery_point);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_int_equal(fixture->cut_bytes, 39);
+        assert_int_equal(partition_log_segment_count(fixture->log), 2);
+        assert_int_equal(fixture_scan(fixture, 1000), 6);
+    }
     free(log.data);
     free(longer);
 }
