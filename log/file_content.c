@@ -18,9 +18,9 @@ enum storage_status file_content_read(struct storage storage, const char *path, 
         return status;
     uint8_t *data = NULL;
     size_t read_size = 0;
-    if (size <= size_max)
-        data = heap_get(heap, MEMORY_SCRATCH, (size_t)size + 1);
-    if (!data)
+    if (size > size_max)
+        status = STORAGE_NOT_EMPTY;
+    else if ((data = heap_get(heap, MEMORY_SCRATCH, (size_t)size + 1)) == NULL)
         status = STORAGE_LIMIT;
     else
         status = storage_run_read(storage, file, 0, data, (size_t)size, &read_size);

@@ -19,8 +19,9 @@ struct file_content {
 };
 
 /*
- * Reads the file. STORAGE_NOT_FOUND when it is missing, STORAGE_LIMIT when it is larger than
- * `size_max` or memory is refused; then nothing is held.
+ * Reads the file. STORAGE_NOT_FOUND when it is missing, STORAGE_NOT_EMPTY when it is larger than
+ * `size_max` (it is something else), STORAGE_LIMIT when memory is refused or too many files are
+ * open; then nothing is held.
  */
 enum storage_status file_content_read(struct storage storage, const char *path, struct heap *heap,
                                       size_t size_max, struct file_content *content);

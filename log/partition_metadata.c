@@ -55,7 +55,7 @@ enum storage_status partition_metadata_load(struct storage storage, const char *
         return STORAGE_LIMIT;
     enum storage_status status =
         file_content_read(storage, path.text, scratch, PARTITION_METADATA_FILE_SIZE_MAX, &content);
-    if (status == STORAGE_LIMIT)
+    if (status == STORAGE_NOT_EMPTY)
         return STORAGE_OK; /* far too long: damaged */
     if (status != STORAGE_OK)
         return status;

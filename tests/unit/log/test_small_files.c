@@ -608,6 +608,27 @@ static void partition_metadata_round_trips(void **state)
         assert_false(partition_metadata_decode(view_of(text, cut), &back));
 }
 
+static void a_file_that_cannot_be_opened_is_not_taken_for_a_damaged_one(void **state)
+{
+    (void)state;
+    struct memory_node node;
+    struct uuid id;
+    bool valid;
+    static const char long_text[2000] = "version: 0";
+    memory_node_init(&node);
+    memory_node_make_directory(&node, "/p");
+    struct storage storage = memory_node_storage(&node);
+    assert_int_equal(partition_metadata_write(storage, "/p", UUID_ONE), STORAGE_OK);
+    memory_node_fail(&node, STORAGE_OPEN, 0, STORAGE_LIMIT);
+    assert_int_equal(partition_metadata_load(storage, "/p", &heap, &id, &valid), STORAGE_LIMIT);
+    assert_int_equal(partition_metadata_load(storage, "/p", &heap, &id, &valid), STORAGE_OK);
+    assert_true(valid);
+    memory_node_put_file(&node, "/p/partition.metadata", view_of(long_text, sizeof(long_text)));
+    assert_int_equal(partition_metadata_load(storage, "/p", &heap, &id, &valid), STORAGE_OK);
+    assert_false(valid);
+    memory_node_deinit(&node);
+}
+
 static bool decode_meta(const char *text, struct meta_properties *meta)
 {
     struct arena arena;
@@ -670,6 +691,7 @@ int main(void)
         CLAIM(a_snapshot_with_any_byte_changed_or_missing_is_refused),
         CLAIM(loading_falls_back_to_the_next_older_snapshot),
         CLAIM(partition_metadata_round_trips),
+        CLAIM(a_file_that_cannot_be_opened_is_not_taken_for_a_damaged_one),
         CLAIM(meta_properties_of_both_versions_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
