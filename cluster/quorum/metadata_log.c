@@ -172,6 +172,9 @@ static void quorum_event(struct metadata_log *log, const struct quorum_event *ev
         fail(log, "the metadata log refuses the first record of this epoch");
     if (effects.committed)
         partition_log_set_high_watermark(log->log, log->quorum.high_watermark);
+    /* What a start before this one left behind, when it did not come to removing it. */
+    if (effects.activated && log->boot.has_snapshot)
+        partition_log_advance_start(log->log, log->boot.oldest_end);
     if (effects.activated)
         log->options.events->activated(log->options.owner);
     if (effects.committed)
