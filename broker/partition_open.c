@@ -50,6 +50,7 @@ static void fill_options(struct partition_open *open, const struct log_directory
     struct log_config config;
     log_config_of_topic(&config, &replica->config);
     open->job.create = entry == NULL;
+    open->job.lacks_topic_id = entry && uuid_is_zero(entry->topic_id);
     open->job.opened = log_opened;
     open->job.options = (struct partition_log_options){
         .shard = &shard->logs,

@@ -109,6 +109,7 @@ enum log_open_status {
 struct log_open_job {
     struct partition_log_options options; /* what it points to must live until `opened` */
     bool create; /* make directory, partition.metadata and first segment, durable before `opened` */
+    bool lacks_topic_id; /* there is a directory, cut short before its partition.metadata: write it */
     /* Ends the job. With LOG_OPEN_OK `log` is ready and belongs to the receiver. */
     void (*opened)(struct log_open_job *job);
     enum log_open_status status;
