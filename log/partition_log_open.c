@@ -33,7 +33,7 @@ enum storage_status partition_log_make_file(struct storage storage, const char *
     return status;
 }
 
-/* Directory, topic id, first file; durable. A directory left by an interrupted try is taken. */
+/* Directory, first file, topic id; durable. A directory left by an interrupted try is taken. */
 static enum storage_status make_partition(struct log_open_job *open, struct storage storage)
 {
     const struct partition_log_options *options = &open->options;
@@ -44,11 +44,10 @@ static enum storage_status make_partition(struct log_open_job *open, struct stor
         storage_run_path(storage, STORAGE_MAKE_DIRECTORY, options->directory, NULL);
     if (status != STORAGE_OK && status != STORAGE_EXISTS)
         return status;
-    status = partition_metadata_write(storage, options->directory, options->topic_id);
+    status = partition_log_make_file(storage, options->directory, options->log_start_offset);
+    /* Its directory sync, which it makes in any case, covers the log file's name as well. */
     if (status == STORAGE_OK)
-        status = partition_log_make_file(storage, options->directory, options->log_start_offset);
-    if (status == STORAGE_OK)
-        status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, options->directory, NULL);
+        status = partition_metadata_write(storage, options->directory, options->topic_id);
     if (status == STORAGE_OK)
         status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, parent.text, NULL);
     return status;
