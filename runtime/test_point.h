@@ -29,8 +29,6 @@ enum test_point {
     BUG_LOG_KEEP_FAILED_PRODUCERS, /* producer state of failed appends stays */
     BUG_LOG_SEQUENCE_NOT_CHECKED,  /* a retried batch is appended again */
     BUG_LOG_READ_ABOVE_WATERMARK,  /* consumers read up to the written end */
-    /* broker/ and replication/ */
-    BUG_ACKNOWLEDGE_BEFORE_DURABLE, /* acks=all is answered at the written end */
     BUG_COUNT
 };
 

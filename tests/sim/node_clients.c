@@ -185,7 +185,9 @@ void consumer_start(struct loop *loop, struct client_role *role)
 void client_boot(struct loop *loop, void *role)
 {
     struct client_role *own = role;
-    if (own->is_producer)
+    if (own->is_rude)
+        rude_start(loop, own);
+    else if (own->is_producer)
         producer_start(loop, own);
     else
         consumer_start(loop, own);

@@ -15,6 +15,7 @@ struct client_role {
     unsigned number;  /* of the client */
     const char *host; /* of the broker */
     bool is_producer; /* else a consumer */
+    bool is_rude;     /* or neither: sends nonsense */
     bool is_idempotent;
     int16_t acks;      /* 1 or -1 */
     bool pauses;       /* the producer sends nothing new */

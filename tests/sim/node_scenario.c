@@ -131,6 +131,12 @@ static void draw_faults(struct scenario *scenario)
         faults->storage_slow = 1 + (uint32_t)random_below(random, 20);
     if (random_chance(random, 1, 5))
         faults->no_space = 2000;
+    if (random_chance(random, 1, 6)) {
+        /* The node then ends by itself; what it had not acknowledged may be lost with the power. */
+        faults->write_error = random_chance(random, 1, 2) ? 200 : 0;
+        faults->sync_error = random_chance(random, 1, 2) ? 200 : 0;
+        faults->read_error = random_chance(random, 1, 2) ? 50 : 0;
+    }
 }
 
 static bool is_down(void *context)
@@ -145,6 +151,9 @@ static void live(struct scenario *scenario)
     struct random_stream *random = &scenario->random;
     bool power_cut = random_chance(random, 1, 2);
     draw_faults(scenario);
+    const struct sim_faults *faults = sim_node_faults(sim, scenario->node);
+    /* After a failed sync the cache may show what the platter will never have (storage.h). */
+    power_cut = power_cut || faults->write_error > 0 || faults->sync_error > 0;
     start_broker(scenario);
     if (random_chance(random, 1, 2))
         sim_crash_at_storage_call(sim, scenario->node,
@@ -234,6 +243,8 @@ void node_scenario_run(struct sim *sim, const struct scenario_options *options)
     for (unsigned i = 0; i < scenario.client_count; i++) {
         struct client_role *role = &scenario.clients[i];
         role->is_producer = i == 0 || random_chance(&scenario.random, 2, 3);
+        role->is_rude = i > 0 && random_chance(&scenario.random, 1, 6);
+        role->is_producer = role->is_producer && !role->is_rude;
         role->is_idempotent = random_chance(&scenario.random, 3, 4);
         role->acks = random_chance(&scenario.random, 1, 4) ? 1 : -1;
         role->pace_ns = UINT64_C(1000000) << random_below(&scenario.random, 6);
