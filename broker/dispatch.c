@@ -29,6 +29,13 @@ static bool version_is_served(const struct request *request)
            api_info_is_served(request->info, request_version(request));
 }
 
+/*
+ * Bytes that a request may decode to. Elements of one byte on the wire become structs of a hundred,
+ * so a frame of allowed size could otherwise take gigabytes, and what handlers keep per element
+ * comes on top. This is room for two hundred thousand partitions.
+ */
+enum { DECODED_SIZE_LIMIT = 16 * 1024 * 1024 };
+
 /* Decodes the body; true also for an ApiVersions body of a version that nobody here knows. */
 static bool decode(struct request *request)
 {
@@ -63,7 +70,7 @@ static void dispatch_request(struct connection_request *base)
     request->answered = false;
     list_init(&request->parts);
     timer_init(&request->deadline, NULL);
-    arena_init(&request->arena, shard->loop->heap, MEMORY_SCRATCH, 0);
+    arena_init(&request->arena, shard->loop->heap, MEMORY_SCRATCH, DECODED_SIZE_LIMIT);
     if (!request->row || !request->info || !request->info->is_broker_listener ||
         !version_is_served(request)) {
         refuse(request, CONNECTION_CLOSE_UNKNOWN_API);
@@ -73,6 +80,7 @@ static void dispatch_request(struct connection_request *base)
         refuse(request, CONNECTION_CLOSE_MALFORMED);
         return;
     }
+    request->arena.limit = 0; /* what handlers need follows from what was decoded */
     shard->counters.requests[base->api_key]++;
     request->started = true;
     request->row->split(request);

@@ -22,6 +22,22 @@ static void an_api_without_handler_closes_only_its_connection(void **state)
     broker_fixture_deinit(&fixture);
 }
 
+static void a_request_that_unfolds_too_far_closes_only_its_connection(void **state)
+{
+    (void)state;
+    enum { TOPICS = 3 * 1000 * 1000 };
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, NULL, 0);
+    size_t size = 4 + 2 * (size_t)TOPICS; /* names of no bytes: two each, 32 when decoded */
+    uint8_t *body = broker_fixture_get(&fixture, size, 1);
+    store_u32(body, TOPICS);
+    struct view answer =
+        broker_fixture_exchange(&fixture, API_KEY_METADATA, 0, view_of(body, size));
+    assert_true(view_is_null(answer));
+    broker_fixture_create_topic(&fixture, "a", 1, NULL, NULL);
+    broker_fixture_deinit(&fixture);
+}
+
 static void versions_that_nobody_serves_are_answered_in_version_0(void **state)
 {
     (void)state;
@@ -109,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_api_without_handler_closes_only_its_connection),
+        cmocka_unit_test(a_request_that_unfolds_too_far_closes_only_its_connection),
         cmocka_unit_test(versions_that_nobody_serves_are_answered_in_version_0),
         cmocka_unit_test(the_quorum_is_described_in_every_version),
         cmocka_unit_test(metadata_names_what_is_known),
