@@ -103,7 +103,8 @@ struct life {
     struct timer tick;
     struct scan scans[READS_MAX];
     struct log_change change;
-    bool changing;
+    struct directory_flush_wait flush_wait;
+    bool changing; /* until the checkpoints know of the cut */
     int64_t changing_to;
     struct log_close close;
     struct directory_stop stop;
@@ -485,6 +486,8 @@ static void operate_append(struct life *life)
     struct scenario *scenario = life->scenario;
     struct log_model *model = &scenario->model;
     struct batch_options options = BATCH_OPTIONS_DEFAULT;
+    if (life->changing && scenario->truncating_to < 0)
+        return;
     if (random_chance(&scenario->random, 2, 3)) {
         options.producer_id = 1 + (int64_t)random_below(&scenario->random, PRODUCERS);
         options.producer_epoch = 0;
@@ -570,15 +573,23 @@ static void operate_lookup(struct life *life)
     partition_log_lookup(life->log, &pending->lookup);
 }
 
+static void checkpoints_flushed(struct directory_flush_wait *wait, bool ok)
+{
+    struct life *life = container_of(wait, struct life, flush_wait);
+    life->changing = false;
+    if (!ok)
+        device_failed(life);
+}
+
 static void change_done(struct log_change *change)
 {
     struct life *life = container_of(change, struct life, change);
     struct log_model *model = &life->scenario->model;
-    life->changing = false;
     life->scenario->truncating_to = -1;
     life->version++;
     TRACE(life, "truncated: %s", storage_status_text(change->status));
     if (change->status != STORAGE_OK) {
+        life->changing = false;
         device_failed(life);
         return;
     }
@@ -590,6 +601,10 @@ static void change_done(struct log_change *change)
             (long long)partition_log_end_offset(life->log), (long long)log_model_end(model));
     check_producers(life);
     check_epochs(life, model->start_ever);
+    /* Until the checkpoint knows of the cut, recovery would trust what is appended now too early.
+     */
+    life->flush_wait.done = checkpoints_flushed;
+    directory_owner_flush(&life->owner, &life->flush_wait);
 }
 
 static void operate_truncate(struct life *life)
