@@ -43,6 +43,10 @@ static void strays_swept(struct sweep *sweep)
         return;
     }
     control->state = CONTROL_SERVING;
+    for (size_t i = 0; i < control->directories.count; i++) {
+        if (!control->directories.found[i].is_failed)
+            directory_owner_loaded(&control->owners[i]);
+    }
     log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
              control->broker->config->node_id, control->broker->shard_count,
              (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));

@@ -365,7 +365,7 @@ static void report_arrived(struct message *message, struct loop *at)
 
 static void begin_gather(struct directory_owner *owner)
 {
-    if (owner->is_failed) {
+    if (owner->is_failed || !owner->is_loaded) {
         struct directory_flush_wait *waits = owner->waits;
         owner->waits = NULL;
         owner->wanted = 0;
@@ -441,6 +441,7 @@ void directory_owner_init(struct directory_owner *owner, struct loop *loop, unsi
         .directory_id = found->meta.directory_id,
         .lock = found->lock,
         .is_failed = found->is_failed,
+        .was_clean = found->is_clean,
         .failed = failed,
         .context = context,
     };
@@ -456,6 +457,11 @@ void directory_owner_init(struct directory_owner *owner, struct loop *loop, unsi
         return;
     loop_set_timer(loop, &owner->high_watermark_timer, owner->options.high_watermark_interval_ns);
     loop_set_timer(loop, &owner->offset_timer, owner->options.offset_interval_ns);
+}
+
+void directory_owner_loaded(struct directory_owner *owner)
+{
+    owner->is_loaded = true;
 }
 
 void directory_owner_attach(struct directory_owner *owner, struct directory_shard *shard)
@@ -559,8 +565,9 @@ static void stop_job_done(struct job *job)
 static void stop_flushed(struct directory_flush_wait *wait, bool ok)
 {
     struct directory_stop *stop = container_of(wait, struct directory_stop, wait);
-    stop->is_written = ok;
-    stop->is_clean = stop->is_clean && !stop->owner->is_failed;
+    const struct directory_owner *owner = stop->owner;
+    stop->is_written = ok || (!owner->is_loaded && !owner->is_failed);
+    stop->is_clean = stop->is_clean && !owner->is_failed && (owner->is_loaded || owner->was_clean);
     stop->job.step = stop_step;
     stop->job.done = stop_job_done;
     stop->job.job_class = JOB_DEVICE;

@@ -11,6 +11,8 @@
  * meanwhile is remembered and done afterwards.
  *  2. A file is written only when its text differs from what was written last.
  *  3. A failed directory is never written again, and gets no clean marker.
+ *  4. Before its partitions are loaded nothing is written: the checkpoints would forget those that
+ *     are not open yet. A stop then writes the marker again only if it was there at the start.
  */
 #ifndef KLAMM_LOG_DIRECTORY_OWNER_H
 #define KLAMM_LOG_DIRECTORY_OWNER_H
@@ -39,6 +41,8 @@ struct directory_owner {
     struct directory_owner_options options;
     uint32_t generation; /* counts failures: 0 while it lives */
     bool is_failed;
+    bool is_loaded;           /* every partition of the directory is open or known to be gone */
+    bool was_clean;           /* at the start */
     uint32_t partition_count; /* kept by the caller; directory_owner_choose looks at it */
     struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
     struct timer high_watermark_timer;
@@ -67,6 +71,9 @@ void directory_owner_init(struct directory_owner *owner, struct loop *loop, unsi
                           void *context);
 /* Before the loops run, or on the control loop: this loop has partitions of the directory. */
 void directory_owner_attach(struct directory_owner *owner, struct directory_shard *shard);
+/* All partitions that the start found are open (or stray, or failed): checkpoints may be written.
+ */
+void directory_owner_loaded(struct directory_owner *owner);
 /* An error seen on the control loop. */
 void directory_owner_fail(struct directory_owner *owner, enum storage_status status);
 

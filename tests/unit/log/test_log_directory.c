@@ -354,6 +354,7 @@ static void begin_owner(struct owner_fixture *f)
     found.lock = lock.file;
     directory_owner_init(&f->owner, memory_node_loop(&f->node, 0), 3, &found, NULL, count_owner,
                          NULL);
+    directory_owner_loaded(&f->owner);
     for (unsigned i = 0; i < 2; i++) {
         directory_shard_init(&f->shards[i], memory_node_loop(&f->node, i + 1), 3, "/b", &f->owner,
                              NULL, count_shard, NULL);
@@ -546,6 +547,28 @@ static void no_marker_is_written_when_anything_went_wrong(void **state)
     }
 }
 
+static void a_stop_before_everything_is_loaded_leaves_the_directory_as_it_was(void **state)
+{
+    (void)state;
+    for (int was_clean = 0; was_clean < 2; was_clean++) {
+        struct owner_fixture f;
+        struct stop stop = {.stop = {.done = on_stop, .is_clean = true}};
+        begin_owner(&f);
+        f.owner.is_loaded = false;
+        f.owner.was_clean = was_clean;
+        memory_node_put_file(&f.node, "/b/recovery-point-offset-checkpoint",
+                             VIEW_LITERAL("0\n1\nu 7 70\n"));
+        memory_node_advance(&f.node, SECONDS(100));
+        directory_owner_stop(&f.owner, &stop.stop);
+        memory_node_run(&f.node);
+        assert_true(stop.done == 1 && stop.ok);
+        assert_int_equal(memory_node_exists(&f.node, "/b/.kafka_cleanshutdown"), was_clean);
+        assert_true(view_equal(memory_node_file(&f.node, "/b/recovery-point-offset-checkpoint"),
+                               VIEW_LITERAL("0\n1\nu 7 70\n")));
+        end_owner(&f);
+    }
+}
+
 static void new_partitions_go_where_the_fewest_are(void **state)
 {
     (void)state;
@@ -575,6 +598,7 @@ int main(void)
         cmocka_unit_test(a_failed_checkpoint_write_fails_the_directory),
         cmocka_unit_test(a_clean_stop_writes_all_offsets_and_the_marker_last),
         cmocka_unit_test(no_marker_is_written_when_anything_went_wrong),
+        cmocka_unit_test(a_stop_before_everything_is_loaded_leaves_the_directory_as_it_was),
         cmocka_unit_test(new_partitions_go_where_the_fewest_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
