@@ -96,7 +96,7 @@ static double run_pair(uint64_t bytes, bool broker_sends, int file,
     return spent_s / ((double)moved / 1073741824);
 }
 
-static uint64_t receive_and_write(int fd, int file, uint64_t bytes)
+static uint64_t receive_into(int fd, int file, uint64_t bytes, off_t wrap)
 {
     uint8_t *data = malloc(CHUNK);
     uint64_t moved = 0;
@@ -109,11 +109,21 @@ static uint64_t receive_and_write(int fd, int file, uint64_t bytes)
         sum ^= crc32c(0, data, (size_t)got);
         if (pwrite(file, data, (size_t)got, position) != got)
             bench_fail("write: %s", strerror(errno));
-        position = (position + got) % FILE_SIZE;
+        position = (position + got) % wrap;
         moved += (uint64_t)got;
     }
     free(data);
     return sum == 1 && moved == 1 ? 1 : moved;
+}
+
+static uint64_t receive_and_write(int fd, int file, uint64_t bytes)
+{
+    return receive_into(fd, file, bytes, FILE_SIZE);
+}
+
+static uint64_t receive_and_grow(int fd, int file, uint64_t bytes)
+{
+    return receive_into(fd, file, bytes, INT64_MAX);
 }
 
 static uint64_t send_from_file(int fd, int file, uint64_t bytes)
@@ -132,6 +142,11 @@ static uint64_t send_from_file(int fd, int file, uint64_t bytes)
 double floor_receive_s_per_gib(const char *directory, uint64_t bytes)
 {
     return run_pair(bytes, false, scratch_file(directory), receive_and_write);
+}
+
+double floor_grow_s_per_gib(const char *directory, uint64_t bytes)
+{
+    return run_pair(bytes, false, scratch_file(directory), receive_and_grow);
 }
 
 double floor_sendfile_s_per_gib(const char *directory, uint64_t bytes)

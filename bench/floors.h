@@ -7,8 +7,14 @@
 
 #include <stdint.h>
 
-/* CPU seconds a GiB to receive over loopback, CRC and write to the page cache. */
+/* CPU seconds a GiB to receive over loopback, CRC and write over pages that are in the page cache.
+ */
 double floor_receive_s_per_gib(const char *directory, uint64_t bytes);
+/*
+ * The same into a file that grows, as a log does: every page is new to the page cache. On a virtual
+ * machine whose memory is given back to the host this can cost several times more, for any program.
+ */
+double floor_grow_s_per_gib(const char *directory, uint64_t bytes);
 /* CPU seconds a GiB to send a cached file over loopback with sendfile. */
 double floor_sendfile_s_per_gib(const char *directory, uint64_t bytes);
 /* Median milliseconds of a 4 KiB append with fdatasync. */

@@ -19,9 +19,11 @@ void klamm_halt(const char *file, int line, const char *text)
 void load_floors(const struct bench_options *options)
 {
     double receive = floor_receive_s_per_gib(options->directory, FLOOR_BYTES);
+    double grow = floor_grow_s_per_gib(options->directory, FLOOR_BYTES);
     double send = floor_sendfile_s_per_gib(options->directory, FLOOR_BYTES);
     double sync_ms = floor_sync_ms(options->directory, FLOOR_SYNCS);
     printf("receive, CRC, write          %14.4g s/GiB of CPU\n", receive);
+    printf("the same, file growing       %14.4g s/GiB of CPU\n", grow);
     printf("sendfile                     %14.4g s/GiB of CPU\n", send);
     printf("append 4 KiB and fdatasync   %14.4g ms (median of %d)\n", sync_ms, FLOOR_SYNCS);
     if (!options->json_path)
@@ -30,9 +32,10 @@ void load_floors(const struct bench_options *options)
     if (!file)
         bench_fail("%s cannot be written", options->json_path);
     fprintf(file,
-            "{\n  \"receive_s_per_gib\": %.6g,\n  \"sendfile_s_per_gib\": %.6g,\n"
+            "{\n  \"receive_s_per_gib\": %.6g,\n  \"grow_s_per_gib\": %.6g,\n  "
+            "\"sendfile_s_per_gib\": %.6g,\n"
             "  \"sync_ms\": %.6g\n}\n",
-            receive, send, sync_ms);
+            receive, grow, send, sync_ms);
     fclose(file);
 }
 
