@@ -209,6 +209,13 @@ static void abandon_requests(struct connection *connection)
     }
 }
 
+/* Whether what was answered before should still arrive: where this side ends the connection. */
+static bool delivers_answers(enum connection_close_reason reason)
+{
+    return reason != CONNECTION_CLOSE_PEER && reason != CONNECTION_CLOSE_STALLED &&
+           reason != CONNECTION_CLOSE_SHORT_FILE;
+}
+
 void connection_close(struct connection *connection, enum connection_close_reason reason,
                       const char *detail)
 {
@@ -226,8 +233,7 @@ void connection_close(struct connection *connection, enum connection_close_reaso
     abandon_requests(connection);
     owner->handler->closed(connection);
     if (connection->stream_open) {
-        bool orderly = reason == CONNECTION_CLOSE_STOPPING || reason == CONNECTION_CLOSE_IDLE;
-        stream_close(owner->loop->transport, &connection->stream, !orderly);
+        stream_close(owner->loop->transport, &connection->stream, !delivers_answers(reason));
         connection->stream_open = false;
     }
     /* Callers may still look at the struct in this phase of the turn. */

@@ -410,6 +410,26 @@ static void a_closed_connection_abandons_its_requests_and_drops_answers(void **s
     fixture_destroy(fixture);
 }
 
+static void what_was_answered_arrives_where_this_side_ends_the_connection(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_create(&standard);
+    fixture->transport.hold_sends = true;
+    for (unsigned reason = 0; reason < CONNECTION_CLOSE_REASONS; reason++) {
+        struct connection *connection = open_pipe(fixture, reason);
+        uint8_t bytes[64];
+        peer_send(&fixture->transport, reason, bytes, put_frame(bytes, API_METADATA, 1, 4));
+        turn(fixture);
+        answer(fixture, reason, 10, 'a');
+        connection_close(connection, reason, NULL);
+        release_sends(&fixture->transport, reason);
+        bool broken = reason == CONNECTION_CLOSE_PEER || reason == CONNECTION_CLOSE_STALLED ||
+                      reason == CONNECTION_CLOSE_SHORT_FILE;
+        assert_int_equal(fixture->transport.pipes[reason].sent_size, broken ? 0 : 14);
+    }
+    fixture_destroy(fixture);
+}
+
 static void idle_connections_are_closed_and_waiting_ones_are_not(void **state)
 {
     (void)state;
@@ -504,6 +524,7 @@ int main(void)
         cmocka_unit_test(who_stalls_with_memory_that_others_wait_for_is_closed),
         cmocka_unit_test(a_reader_that_never_reads_does_not_stop_the_others),
         cmocka_unit_test(a_closed_connection_abandons_its_requests_and_drops_answers),
+        cmocka_unit_test(what_was_answered_arrives_where_this_side_ends_the_connection),
         cmocka_unit_test(idle_connections_are_closed_and_waiting_ones_are_not),
         cmocka_unit_test(a_name_is_stale_when_its_connection_is_gone),
         cmocka_unit_test(a_stop_hurries_what_is_open_and_starts_nothing),
