@@ -744,6 +744,57 @@ def find_coordinator_errors(target, topic):
                     f"timeout {timeout}")
 
 
+def pipelining(target, topic):
+    """Many requests on one connection before the first answer: order, and acks=0 among them."""
+    create(target, topic, 2)
+    target.topic_id(topic)
+
+    def values(partition, acks=-1, name=topic, records=None):
+        return {"Acks": acks, "TimeoutMs": 10000, "TopicData": [{"Name": name, "PartitionData": [
+            {"Index": partition, "Records": records or simple_batch()}]}]}
+
+    latest = {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [
+        {"PartitionIndex": p, "Timestamp": -1} for p in range(2)]}]}
+
+    def send(requests):
+        """All requests in one write; then as many answers as are due."""
+        connection = target.connect()
+        sent = [(name, version, *connection.frame(name, version, fields))
+                for name, version, fields in requests]
+        connection.raw(b"".join(data for _, _, data, _ in sent))
+        answers = []
+        for (name, version, _, number), (_, _, fields) in zip(sent, requests):
+            if fields.get("Acks") == 0:
+                continue
+            try:
+                answered, answer = connection.answer(name, version)
+                answers.append([name, answered - number, answer])
+            except wire.Closed:
+                answers.append([name, "closed"])
+                break
+        target.disconnect()
+        return answers
+
+    for label, requests in {
+        "produce 20 times": [("Produce", 9, values(i % 2)) for i in range(20)],
+        "everything": [("Produce", 9, values(0)), ("ListOffsets", 7, latest),
+                       ("Produce", 9, values(1, 1)), ("Fetch", 12, fetch_values(
+                           target, topic, 12, offset=36)), ("ListOffsets", 7, latest),
+                       ("Metadata", 9, {"Topics": []})],
+        "acks 0": [("Produce", 9, values(0, 0)), ("Produce", 9, values(1, 0)),
+                   ("Produce", 9, values(0)), ("Produce", 9, values(1)),
+                   ("ListOffsets", 7, latest)],
+        "acks 0 for nobody": [("Produce", 9, values(0, 0, "missing-" + topic)),
+                              ("ListOffsets", 7, latest)],
+        "acks 0 with a bad batch": [("Produce", 9, values(0, 0, records=simple_batch(crc=1))),
+                                    ("ListOffsets", 7, latest)],
+        "acks 0 behind others": [("Produce", 9, values(0)), ("ListOffsets", 7, latest),
+                                 ("Produce", 9, values(9, 0)), ("ListOffsets", 7, latest)],
+    }.items():
+        target.note(label, send(requests))
+    target.call("ListOffsets", 7, latest, "at the end")
+
+
 def coordinators_and_rest(target, topic):
     """Requests whose answers do not need a group: errors and single-node truths."""
     for version in range(0, 2):
@@ -781,4 +832,4 @@ SCENARIOS = [api_versions, unsupported, metadata, create_topics, delete_topics, 
              fetch, fetch_many, fetch_sessions, offsets_for_epoch, delete_records, describe_configs,
              describe_broker_configs, alter_configs, describe_cluster, describe_topic_partitions,
              describe_log_dirs, odd_partition_requests, find_coordinator_errors,
-             coordinators_and_rest]
+             pipelining, coordinators_and_rest]
