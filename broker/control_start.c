@@ -192,7 +192,10 @@ static void directories_opened(struct job *job)
     struct log_boot_job *boot = &control->boot;
     control->is_booting = false;
     if (boot->status != LOG_BOOT_OK) {
+        bool is_stopping = control->state >= CONTROL_STOPPING;
         control_fail(control, boot->message);
+        if (is_stopping)
+            control_begin_stop(control); /* it waited for this job */
         return;
     }
     if (boot->message[0])
