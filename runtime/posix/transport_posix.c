@@ -307,7 +307,11 @@ static void resolve(struct task *task)
     struct resolution *resolution = container_of(task, struct resolution, task);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
-    if (getaddrinfo(resolution->host, resolution->port, &hints, &found) == 0) {
+    int error = getaddrinfo(resolution->host, resolution->port, &hints, &found);
+    /* This name means the loopback also where no hosts file says so (RFC 6761, 6.3). */
+    if (error != 0 && strcmp(resolution->host, "localhost") == 0)
+        error = getaddrinfo("127.0.0.1", resolution->port, &hints, &found);
+    if (error == 0) {
         memcpy(&resolution->address, found->ai_addr, found->ai_addrlen);
         resolution->size = found->ai_addrlen;
         freeaddrinfo(found);
