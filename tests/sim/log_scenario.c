@@ -864,8 +864,13 @@ static void boot_done(struct job *job)
     life->clean = found->is_clean;
     scenario->clean = false;
     directory_owner_init(&life->owner, life->loop, 0, found, NULL, owner_failed, life);
-    directory_shard_init(&life->directory, life->loop, 0, found->path.text, &life->owner, NULL,
-                         NULL, NULL);
+    struct random_stream *random = &scenario->random;
+    struct committer_options committer = {.is_journal_enabled = random_chance(random, 2, 3),
+                                          .journal_file_size = 10000 + random_below(random, 200000),
+                                          .journal_append_max =
+                                              1 + (uint32_t)random_below(random, 8000)};
+    directory_shard_init(&life->directory, life->loop, 0, found->path.text, &life->owner,
+                         &committer, NULL, NULL);
     directory_owner_attach(&life->owner, &life->directory);
     log_shard_init(&life->shard, life->loop, &(struct log_shard_options){.open_files_limit = 3});
     const struct log_directory_entry *entry = find_entry(found);
