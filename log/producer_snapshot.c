@@ -74,8 +74,9 @@ bool producer_snapshot_decode(struct view bytes, struct producer_state *state, i
         return false;
     for (int32_t i = 0; i < count; i++) {
         struct producer_info info = read_entry(&reader);
+        /* Producers choose timestamps: the difference to one might not fit. */
         bool is_expired = info.transaction_first_offset < 0 &&
-                          now_ms - info.timestamp_ms >= state->options->expiration_ms;
+                          info.timestamp_ms <= now_ms - state->options->expiration_ms;
         if (!is_expired && !producer_state_restore(state, &info)) {
             producer_state_clear(state);
             return false;

@@ -689,12 +689,13 @@ int64_t producer_state_oldest_open_ms(const struct producer_state *state)
 uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms)
 {
     uint32_t count = 0;
-    int64_t expiration_ms = state->options->expiration_ms;
+    /* Producers choose timestamps: the difference to one might not fit. */
+    int64_t expired_ms = now_ms - state->options->expiration_ms;
     list_for_each_safe(link, after, &state->recent)
     {
         struct producer *producer = producer_of_recent(link);
         if (producer->core.transaction_first_offset >= 0 || producer->undo_count > 0 ||
-            now_ms - producer->core.timestamp_ms < expiration_ms)
+            producer->core.timestamp_ms > expired_ms)
             continue;
         destroy(state, producer);
         count++;
@@ -702,7 +703,7 @@ uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms)
     map_for_each(entry, &state->verifications)
     {
         const struct verification *verification = entry->value;
-        if (now_ms - verification->created_ms < expiration_ms)
+        if (verification->created_ms > expired_ms)
             continue;
         destroy_verification(state, entry);
         count++;
