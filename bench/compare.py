@@ -23,6 +23,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "tests", "differential"))
 import processes  # noqa: E402
 import wire  # noqa: E402
 
+# What Kafka's own start script gives the virtual machine.
+KAFKA_JAVA_OPTIONS = ("-Xms1G", "-Xmx1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+                      "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent")
 COMMON = {"log.retention.check.interval.ms": "3600000", "auto.create.topics.enable": "false"}
 
 
@@ -274,6 +277,8 @@ def main():
             if processes.kafka_libraries() and not options.no_kafka:
                 brokers["Kafka"] = {mode: stack.enter_context(
                     processes.Kafka(settings("kafka", mode))) for mode in ("cache", "sync")}
+            for broker in brokers.get("Kafka", {}).values():
+                broker.java_options = KAFKA_JAVA_OPTIONS
             for kind in brokers.values():
                 for broker in kind.values():
                     broker.start()
