@@ -120,6 +120,12 @@ static void learn_timestamp(struct log_lookup_job *job, struct storage storage)
     storage_run_close(storage, reader.file);
 }
 
+/* The largest timestamp below one; clients may ask for the smallest that there is. */
+static int64_t timestamp_below(int64_t timestamp)
+{
+    return timestamp > INT64_MIN ? timestamp - 1 : timestamp;
+}
+
 /* The last offset of this segment before which no timestamp reaches the target. */
 static int64_t time_floor(struct log_lookup_job *job, struct storage storage)
 {
@@ -131,8 +137,8 @@ static int64_t time_floor(struct log_lookup_job *job, struct storage storage)
     bool found = false;
     struct time_entry entry;
     /* Strictly smaller: an equal timestamp may begin before the entry's offset. */
-    if (time_index_floor_in_file(&reader, segment->time_count, job->timestamp - 1, &found,
-                                 &entry) != STORAGE_OK)
+    if (time_index_floor_in_file(&reader, segment->time_count, timestamp_below(job->timestamp),
+                                 &found, &entry) != STORAGE_OK)
         job->status = LOG_READ_FAILED;
     else if (found)
         offset += entry.relative_offset;
@@ -275,7 +281,7 @@ static uint32_t tail_hint(const struct segment *segment, int64_t timestamp)
 {
     struct time_entry time;
     struct offset_entry entry;
-    if (!time_index_floor_in_tail(&segment->times, timestamp - 1, &time) ||
+    if (!time_index_floor_in_tail(&segment->times, timestamp_below(timestamp), &time) ||
         !offset_index_floor_in_tail(&segment->index, time.relative_offset, &entry))
         return 0;
     return entry.position;

@@ -127,6 +127,9 @@ static void check_timestamps(struct model *model)
             assert_int_equal(lookup.found_timestamp, model->timestamps[expected]);
     }
     assert_int_equal(look_up(model, LOG_LOOKUP_MAX_TIMESTAMP, 0).offset, largest);
+    /* Nothing lies below the smallest timestamp that a client can ask for. */
+    assert_int_equal(look_up(model, LOG_LOOKUP_TIMESTAMP, INT64_MIN).offset,
+                     start < model->count ? start : -1);
 }
 
 /* Reads at random offsets with random bounds and sizes; every slice is exactly whole batches. */
