@@ -832,6 +832,7 @@ static void log_opened(struct log_open_job *job)
     life->log = job->log;
     life->scenario->life = life;
     life->epoch = ++life->scenario->epoch;
+    directory_owner_loaded(&life->owner);
     check_recovered(life);
     partition_log_begin_epoch(life->log, life->epoch);
     scan_start(life, &life->scans[0], partition_log_start_offset(life->log), true,
