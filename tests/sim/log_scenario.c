@@ -104,6 +104,8 @@ struct life {
     struct scan scans[READS_MAX];
     struct log_change change;
     struct directory_flush_wait flush_wait;
+    struct directory_flush_wait checkpoint_wait;
+    bool checkpointing;
     bool changing; /* until the checkpoints know of the cut */
     int64_t changing_to;
     struct log_close close;
@@ -661,6 +663,23 @@ static void operate_watermark(struct life *life)
     TRACE(life, "high watermark %lld", (long long)now);
 }
 
+static void checkpointed(struct directory_flush_wait *wait, bool ok)
+{
+    struct life *life = container_of(wait, struct life, checkpoint_wait);
+    life->checkpointing = false;
+    if (!ok)
+        device_failed(life);
+}
+
+static void operate_checkpoint(struct life *life)
+{
+    if (life->checkpointing)
+        return;
+    life->checkpointing = true;
+    life->checkpoint_wait.done = checkpointed;
+    directory_owner_flush(&life->owner, &life->checkpoint_wait);
+}
+
 static void operate(struct life *life)
 {
     struct random_stream *random = &life->scenario->random;
@@ -686,8 +705,10 @@ static void operate(struct life *life)
         partition_log_roll(life->log);
     else if (draw < 97)
         partition_log_begin_epoch(life->log, life->epoch = ++life->scenario->epoch);
-    else
+    else if (draw < 99)
         partition_log_maintain(life->log, false);
+    else
+        operate_checkpoint(life);
     if (!life->changing)
         partition_log_check(life->log);
     int64_t start = partition_log_start_offset(life->log);
@@ -764,7 +785,7 @@ static void log_closed(struct log_close *close, bool clean)
 
 static void stop_begin(struct life *life)
 {
-    bool busy = life->changing || life->lookups > 0 || life->warms > 0 ||
+    bool busy = life->changing || life->checkpointing || life->lookups > 0 || life->warms > 0 ||
                 partition_log_end_offset(life->log) != partition_log_written_end(life->log);
     for (unsigned i = 0; i < READS_MAX; i++)
         busy = busy || life->scans[i].busy;
