@@ -77,8 +77,11 @@ static void add_cost(struct figures *figures, const struct bench_report *report)
     if (report->requests > 0) {
         add(figures, "broker_cpu_s_per_million", cpu_s / (double)report->requests * 1e6,
             "s/million requests");
-        add(figures, "broker_wakeups_per_request",
-            (double)(report->after.sleeps - report->before.sleeps) / (double)report->requests, "");
+        /* A thread that ended in between takes its sleeps out of the sum. */
+        if (report->after.sleeps >= report->before.sleeps)
+            add(figures, "broker_wakeups_per_request",
+                (double)(report->after.sleeps - report->before.sleeps) / (double)report->requests,
+                "");
     }
     add(figures, "broker_resident_mib", (double)report->after.resident_bytes / 1048576, "MiB");
     add(figures, "broker_anonymous_mib", (double)report->after.anonymous_bytes / 1048576, "MiB");
