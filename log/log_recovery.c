@@ -371,6 +371,9 @@ static void apply_producer(struct log_load *load, struct segment *segment, struc
     struct producer_batch producer;
     struct producer_completed completed;
     partition_log_producer_batch(batch, &producer);
+    /* Below the recovery point nothing is checked before this: rot must not become state. */
+    if (producer.last_offset < producer.first_offset || producer.last_offset == INT64_MAX)
+        return;
     bool ended = producer_state_apply(&load->producers, &producer, &completed);
     producer_state_settle(&load->producers, producer.last_offset + 1);
     if (!ended || !completed.is_aborted || !segment)
@@ -559,12 +562,16 @@ static void reset_segment(struct log_load *load, struct segment *segment)
 
 /*
  * Below which offset the fault lies at the latest. A good checksum under a smaller base offset than
- * the log end means that an earlier base offset, which no checksum covers, is the damaged one.
+ * the log end means that an earlier base offset, which no checksum covers, is the damaged one. But
+ * no batch behind the first one has the segment's base offset or less: that is a header whose first
+ * bytes were never written, at the end of a sector that a power cut took.
  */
-static int64_t fault_offset(const struct log_load *load, struct view batch)
+static int64_t fault_offset(const struct log_load *load, const struct segment *segment,
+                            struct view batch)
 {
     bool is_good = batch.data && (batch.size < batch_size(batch.data) || batch_crc_is_valid(batch));
-    if (is_good && batch_base_offset(batch.data) < load->log_end)
+    if (is_good && batch_base_offset(batch.data) < load->log_end &&
+        batch_base_offset(batch.data) > segment->base_offset)
         return batch_base_offset(batch.data);
     return load->log_end;
 }
@@ -684,7 +691,7 @@ static void step_scanning(struct log_load *load)
     }
     if (result == LOG_SCAN_BAD)
         fault = "length or format";
-    if (!end_segment(load, segment, fault, fault_offset(load, bad)))
+    if (!end_segment(load, segment, fault, fault_offset(load, segment, bad)))
         return;
     bool goes_on = !fault || is_leftover(load);
     load->place++;
