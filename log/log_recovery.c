@@ -16,7 +16,6 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "log/file_content.h"
 #include "log/partition_log_internal.h"
 #include "log/producer_snapshot.h"
 #include "protocol/batch.h"
@@ -714,26 +713,6 @@ static bool restart_empty(struct log_load *load)
     return true;
 }
 
-/*
- * Epochs that the scan of a sealed segment found are nowhere else: its seal is over, and the
- * recovery point may pass it from now on. Those of the active segment are found again by the next
- * scan.
- */
-static enum storage_status save_epochs_of_sealed(struct log_load *load)
-{
-    if (!load->epochs.is_dirty || load->scan_place + 1 >= load->segment_count)
-        return STORAGE_OK;
-    size_t capacity = leader_epochs_text_size_max(&load->epochs);
-    char *text = heap_must_get(load->heap, MEMORY_SCRATCH, capacity);
-    size_t size = leader_epochs_encode(&load->epochs, text, capacity);
-    enum storage_status status = file_content_replace(load->storage, load->directory,
-                                                      LEADER_EPOCHS_FILE_NAME, view_of(text, size));
-    heap_put(load->heap, MEMORY_SCRATCH, text, capacity);
-    if (status == STORAGE_OK)
-        load->epochs.is_dirty = false;
-    return status == STORAGE_NO_SPACE ? STORAGE_OK : status;
-}
-
 static void step_ending(struct log_load *load)
 {
     int64_t first = load->segments[0].base_offset;
@@ -754,8 +733,6 @@ static void step_ending(struct log_load *load)
         !log_load_check(
             load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
             "syncing the directory"))
-        return;
-    if (!log_load_check(load, save_epochs_of_sealed(load), "writing leader epochs"))
         return;
     load->phase = LOG_LOAD_FINISHED;
 }
