@@ -33,21 +33,21 @@ static void describe(struct controller_part *part, struct loop *at,
     struct control *control = at->owner;
     const struct controller *controller = &control->controller;
     const struct quorum *quorum = &controller->log.quorum;
-    out->leader_id = quorum->node_id;
+    out->leader_id = quorum->options.self.id;
     out->leader_epoch = quorum->epoch;
     out->high_watermark = controller_high_watermark(controller);
     out->current_voters = decision_get(&part->decision, 1, sizeof(*out->current_voters));
     out->current_voters_count = 1;
     struct describe_quorum_response_replica_state *voter = out->current_voters;
     describe_quorum_response_replica_state_init(voter);
-    voter->replica_id = quorum->node_id;
+    voter->replica_id = quorum->options.self.id;
     voter->log_end_offset = quorum->log_end;
     if (part->version >= TIMESTAMPS_SINCE_VERSION) {
         voter->last_fetch_timestamp = at->wall_ms;
         voter->last_caught_up_timestamp = at->wall_ms;
     }
     if (part->version >= NODES_SINCE_VERSION)
-        voter->replica_directory_id = quorum->directory_id;
+        voter->replica_directory_id = quorum->options.self.directory_id;
 }
 
 static void list_nodes(struct controller_part *part, struct loop *at,

@@ -45,7 +45,7 @@ static void fail(struct metadata_log *log, const char *what)
         return;
     log->has_failed = true;
     struct quorum_event event = {.kind = QUORUM_EVENT_RESIGN};
-    if (log->quorum.role != QUORUM_UNATTACHED)
+    if (log->quorum.is_started)
         quorum_event(log, &event);
     log->options.events->failed(log->options.owner, what);
 }
@@ -79,7 +79,8 @@ static bool append_bytes(struct metadata_log *log, struct view batch)
     }
     log->bytes_since_snapshot += batch.size;
     struct quorum_event event = {.kind = QUORUM_EVENT_APPENDED,
-                                 .offset = partition_log_end_offset(log->log)};
+                                 .offset = partition_log_end_offset(log->log),
+                                 .epoch = log->quorum.epoch};
     quorum_event(log, &event);
     return true;
 }
@@ -103,7 +104,8 @@ int64_t metadata_log_next_offset(const struct metadata_log *log)
 static bool append_leader_change(struct metadata_log *log)
 {
     uint8_t change[256];
-    size_t change_size = voters_encode_leader_change(log->quorum.node_id, change, sizeof(change));
+    size_t change_size =
+        voters_encode_leader_change(log->quorum.options.self.id, change, sizeof(change));
     struct batch_options options = BATCH_OPTIONS_DEFAULT;
     options.base_offset = log->quorum.log_end;
     options.leader_epoch = log->quorum.epoch;
@@ -196,7 +198,8 @@ static void log_failed(void *owner, enum storage_status status, int64_t written_
         fail(log, storage_status_text(status));
         return;
     }
-    struct quorum_event event = {.kind = QUORUM_EVENT_CUT, .offset = written_end};
+    struct quorum_event event = {
+        .kind = QUORUM_EVENT_CUT, .offset = written_end, .epoch = log->quorum.epoch};
     quorum_event(log, &event);
     log->options.events->cut(log->options.owner, written_end);
 }
@@ -312,7 +315,16 @@ static void loaded(struct metadata_log *log)
     event.started.last_epoch = partition_log_latest_epoch(log->log);
     if (log->boot.has_snapshot && log->boot.snapshot.epoch > event.started.last_epoch)
         event.started.last_epoch = log->boot.snapshot.epoch;
-    quorum_init(&log->quorum, log->options.voter.id, log->options.voter.directory_id);
+    struct quorum_node self = {log->options.voter.id, log->options.voter.directory_id};
+    event.voters = &self;
+    event.voter_count = 1;
+    /* A sole voter waits for nobody; the properties of elections come with other voters. */
+    struct quorum_options options = {.self = self,
+                                     .election_timeout_ns = 1000000000,
+                                     .fetch_timeout_ns = 2000000000,
+                                     .backoff_max_ns = 1000000000,
+                                     .seed = loop_random_seed(log->loop, 1)};
+    quorum_init(&log->quorum, &options);
     quorum_event(log, &event);
 }
 
@@ -664,7 +676,7 @@ void metadata_log_close(struct metadata_log *log)
     log->is_closing = true;
     timer_clear(&log->maintenance);
     struct quorum_event event = {.kind = QUORUM_EVENT_RESIGN};
-    if (log->quorum.role != QUORUM_UNATTACHED)
+    if (log->quorum.is_started)
         quorum_event(log, &event);
     deferred_init(&log->close_step, closed);
     if (log->stage == METADATA_LOG_OPEN)

@@ -11,7 +11,7 @@
 static struct quorum_effects step(struct quorum *quorum, enum quorum_event_kind kind,
                                   int64_t offset)
 {
-    struct quorum_event event = {.kind = kind, .offset = offset};
+    struct quorum_event event = {.kind = kind, .offset = offset, .epoch = quorum->epoch};
     struct quorum_effects effects;
     quorum_step(quorum, &event, &effects);
     return effects;
@@ -20,8 +20,13 @@ static struct quorum_effects step(struct quorum *quorum, enum quorum_event_kind 
 static struct quorum_effects start(struct quorum *quorum, int32_t file_epoch, int32_t last_epoch,
                                    int64_t log_end, int64_t snapshot_end)
 {
-    quorum_init(quorum, 1, UUID_ZERO);
-    struct quorum_event event = {.kind = QUORUM_EVENT_STARTED};
+    struct quorum_options options = {.self = {.id = 1},
+                                     .election_timeout_ns = 1000,
+                                     .fetch_timeout_ns = 2000,
+                                     .backoff_max_ns = 1000};
+    quorum_init(quorum, &options);
+    struct quorum_event event = {
+        .kind = QUORUM_EVENT_STARTED, .voters = &options.self, .voter_count = 1};
     quorum_state_init(&event.started.file, 1);
     event.started.file.leader_epoch = file_epoch;
     event.started.last_epoch = last_epoch;
