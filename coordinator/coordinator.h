@@ -31,6 +31,7 @@
 #include "config/server_config.h"
 #include "protocol/batch.h"
 #include "protocol/errors.h"
+#include "protocol/message_writer.h"
 #include "runtime/loop.h"
 
 struct coordinator;
@@ -83,11 +84,13 @@ struct coordinator_kind {
     enum coordinator_replay (*replay)(void *state, const struct coordinator_record *record);
     /* Applies a transaction marker, live or on load (may be NULL). */
     void (*replay_marker)(void *state, const struct coordinator_marker *marker);
-    /* The load is complete, the image is set: arm timers, clean up. May append. */
+    /* The load is complete, the image is set, the state ACTIVE: arm timers, clean up. May append. */
     void (*loaded)(void *state);
-    /* The coordinator ends or reloads: end every parked call with `error` (coordinator_fail). */
+    /* The coordinator ends or reloads, `destroy` follows: end every parked call with `error`
+     * (coordinator_fail). Appends are refused already. */
     void (*unload)(void *state, enum kafka_error error);
-    /* A new image is shown (coordinator_image); `delta` tells what changed. May be NULL. */
+    /* A new image is shown (coordinator_image), while ACTIVE; `delta` tells what changed. NULL:
+     * does not care. */
     void (*metadata)(void *state, const struct image_delta *delta);
 };
 
@@ -95,9 +98,10 @@ struct coordinator_kind {
 
 /* Somebody who waits until what was appended so far is committed; embedded. */
 struct coordinator_wait {
-    struct list link;
-    int64_t required_offset;
-    /* error is NONE when it is committed, else what to answer (already mapped, see below). */
+    struct list link;        /* private from here */
+    int64_t required_offset; /* the high watermark that must be reached */
+    uint64_t since_ns;
+    /* The caller's from here. error is NONE when it is committed, else what to answer (already mapped, see below). */
     void (*done)(struct coordinator_wait *wait, enum kafka_error error);
 };
 
@@ -108,9 +112,11 @@ struct coordinator_client {
 };
 
 /*
- * One request (or one group's share of it) at a coordinator. The caller fills the first part; the
- * kind's handler fills `response` (its generated struct) from `arena` and ends the call with
- * coordinator_answer or coordinator_fail, in the handler or later (a parked call).
+ * One request (or one group's share of it) at a coordinator. The caller begins with
+ * coordinator_call_init and fills the first part; the kind's handler fills `response` (its
+ * generated struct) from `arena` and ends the call with coordinator_answer or coordinator_fail, in
+ * the handler or later (a parked call). An answer that is not committed within
+ * offsets.commit.timeout.ms ends with COORDINATOR_NOT_AVAILABLE; what was appended stays.
  */
 struct coordinator_call {
     struct coordinator_wait wait; /* private */
@@ -122,9 +128,23 @@ struct coordinator_call {
     /* Called exactly once, perhaps inside coordinator_answer. error is NONE: see response. */
     void (*done)(struct coordinator_call *call);
     enum kafka_error error;
-    void *parked;     /* the kind's, while it keeps the call */
-    struct list link; /* the kind's, while it keeps the call */
+    /*
+     * The kind's, while it keeps the call. `abandoned` may be NULL: nobody reads the answer any
+     * more (the client's connection ended), but the call goes on until it ends in its own time. A
+     * kind that cares sets it; inside it may end the call, not another one.
+     */
+    void *parked;
+    struct list link;
+    void (*abandoned)(struct coordinator_call *call);
 };
+
+/* Everything zero, `link` unlinked. */
+static inline void coordinator_call_init(struct coordinator_call *call)
+{
+    *call = (struct coordinator_call){0};
+    list_link_init(&call->wait.link);
+    list_link_init(&call->link);
+}
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
@@ -143,18 +163,68 @@ void coordinator_records_add(struct coordinator_records *records, struct view ke
 /* Gives the memory back without appending. */
 void coordinator_records_drop(struct coordinator_records *records);
 
+/* Bytes of keys and values that this batch takes at least beyond what it has: a sweep that may be
+ * cut in pieces looks here before it adds. What does not fit fails with UNKNOWN_SERVER_ERROR. */
+size_t coordinator_records_room(const struct coordinator_records *records);
+
+/* For COORDINATOR_RECORD: writers of a key and a value, and their end. */
+struct message_writer coordinator_records_key(struct coordinator_records *records, int16_t type,
+                                              size_t size);
+struct message_writer coordinator_records_value(struct coordinator_records *records,
+                                                int16_t version, size_t size);
+/* `value` NULL: a tombstone. */
+void coordinator_records_end(struct coordinator_records *records, const struct message_writer *key,
+                             const struct message_writer *value);
+/* The version in front of a value; false when it has none or another than min to max. */
+bool coordinator_record_version(struct reader *value, int16_t min, int16_t max, int16_t *version);
+
 /*
  * The generated codec of a record: COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT) in a source
- * file defines put_offset_commit(records, &key, &value, value_version) and
- * put_offset_commit_tombstone(records, &key).
+ * file that includes both generated headers defines
+ *
+ *   put_offset_commit(records, &key, &value, value_version)
+ *   put_offset_commit_tombstone(records, &key)
+ *   get_offset_commit_key(record, arena, &key)      false: it does not decode
+ *   get_offset_commit_value(record, arena, &value)  the same; the value must not be null
  */
 #define COORDINATOR_RECORD(name, NAME)                                                             \
-    static inline void put_##name(struct coordinator_records *records,                             \
-                                  const struct name##_key *key, const struct name##_value *value,  \
-                                  int16_t version);                                                \
-    static inline void put_##name##_tombstone(struct coordinator_records *records,                 \
-                                              const struct name##_key *key);                       \
-    COORDINATOR_RECORD_DEFINE(name, NAME)
+    __attribute__((unused)) static void put_##name##_tombstone(                                    \
+        struct coordinator_records *records, const struct name##_key *key)                         \
+    {                                                                                              \
+        struct message_writer key_writer = coordinator_records_key(                                \
+            records, NAME##_KEY_TYPE, name##_key_size(key, NAME##_KEY_VERSION_MAX));               \
+        name##_key_encode(key, &key_writer, NAME##_KEY_VERSION_MAX);                               \
+        coordinator_records_end(records, &key_writer, NULL);                                       \
+    }                                                                                              \
+    __attribute__((unused)) static void put_##name(struct coordinator_records *records,            \
+                                                   const struct name##_key *key,                   \
+                                                   const struct name##_value *value,               \
+                                                   int16_t version)                                \
+    {                                                                                              \
+        struct message_writer key_writer = coordinator_records_key(                                \
+            records, NAME##_KEY_TYPE, name##_key_size(key, NAME##_KEY_VERSION_MAX));               \
+        name##_key_encode(key, &key_writer, NAME##_KEY_VERSION_MAX);                               \
+        struct message_writer value_writer =                                                       \
+            coordinator_records_value(records, version, name##_value_size(value, version));        \
+        name##_value_encode(value, &value_writer, version);                                        \
+        coordinator_records_end(records, &key_writer, &value_writer);                              \
+    }                                                                                              \
+    __attribute__((unused)) static bool get_##name##_key(const struct coordinator_record *record,  \
+                                                         struct arena *arena,                      \
+                                                         struct name##_key *key)                   \
+    {                                                                                              \
+        struct reader reader = reader_of(record->key);                                             \
+        return name##_key_decode(key, &reader, NAME##_KEY_VERSION_MAX, arena);                     \
+    }                                                                                              \
+    __attribute__((unused)) static bool get_##name##_value(                                        \
+        const struct coordinator_record *record, struct arena *arena, struct name##_value *value)  \
+    {                                                                                              \
+        struct reader reader = reader_of(record->value);                                           \
+        int16_t version;                                                                           \
+        return coordinator_record_version(&reader, NAME##_VALUE_VERSION_MIN,                       \
+                                          NAME##_VALUE_VERSION_MAX, &version) &&                   \
+               name##_value_decode(value, &reader, version, arena);                                \
+    }
 
 /* ---- Acting --------------------------------------------------------------------------------- */
 
@@ -178,7 +248,10 @@ enum kafka_error coordinator_append_marker(struct coordinator *coordinator,
 void coordinator_answer(struct coordinator *coordinator, struct coordinator_call *call);
 /* Ends the call now with an error for the whole request. */
 void coordinator_fail(struct coordinator_call *call, enum kafka_error error);
-/* `done` when everything appended so far is committed; perhaps inside the call. */
+/*
+ * `done` when everything appended so far is committed; perhaps inside the call. Without a time
+ * limit: it ends with an error only when the coordinator loads anew or ends.
+ */
 void coordinator_await(struct coordinator *coordinator, struct coordinator_wait *wait);
 
 /* ---- Looking -------------------------------------------------------------------------------- */
