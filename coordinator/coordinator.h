@@ -2,11 +2,11 @@
  * A coordinator: a state machine on one partition of an internal topic, on the loop that owns that
  * partition. Groups, transactions and share state are kinds of coordinators.
  *
- * A kind keeps its state in memory and in the log. A handler reads the state, computes records and a
- * response, appends the records (coordinator_append) and answers (coordinator_answer). The records
- * change the state through the kind's one `replay` function, the same live and on load. An answer
- * leaves when everything appended before it is committed, so nobody ever sees state that could be
- * lost; that holds for answers to reads too.
+ * A kind keeps its state in memory and in the log. A handler reads the state, computes records and
+ * a response, appends the records (coordinator_append) and answers (coordinator_answer). The
+ * records change the state through the kind's one `replay` function, the same live and on load. An
+ * answer leaves when everything appended before it is committed, so nobody ever sees state that
+ * could be lost; that holds for answers to reads too.
  *
  * What is refused at once (coordinator_append returns an error) has changed nothing. What fails
  * after it was accepted cannot be taken out of the state again: the coordinator then fails every
@@ -48,8 +48,8 @@ enum coordinator_state {
 
 /* One record of the log, for replay. The views are valid during the call only. */
 struct coordinator_record {
-    int16_t type;     /* the first two bytes of the key */
-    struct view key;  /* behind the type */
+    int16_t type;      /* the first two bytes of the key */
+    struct view key;   /* behind the type */
     struct view value; /* null: a tombstone */
     int64_t offset;
     int64_t timestamp_ms;
@@ -84,7 +84,8 @@ struct coordinator_kind {
     enum coordinator_replay (*replay)(void *state, const struct coordinator_record *record);
     /* Applies a transaction marker, live or on load (may be NULL). */
     void (*replay_marker)(void *state, const struct coordinator_marker *marker);
-    /* The load is complete, the image is set, the state ACTIVE: arm timers, clean up. May append. */
+    /* The load is complete, the image is set, the state ACTIVE: arm timers, clean up. May append.
+     */
     void (*loaded)(void *state);
     /* The coordinator ends or reloads, `destroy` follows: end every parked call with `error`
      * (coordinator_fail). Appends are refused already. */
@@ -101,7 +102,8 @@ struct coordinator_wait {
     struct list link;        /* private from here */
     int64_t required_offset; /* the high watermark that must be reached */
     uint64_t since_ns;
-    /* The caller's from here. error is NONE when it is committed, else what to answer (already mapped, see below). */
+    /* The caller's from here. error is NONE when it is committed, else what to answer (already
+     * mapped, see below). */
     void (*done)(struct coordinator_wait *wait, enum kafka_error error);
 };
 
@@ -156,8 +158,10 @@ struct coordinator_records {
     enum kafka_error error; /* the first that went wrong; coordinator_append returns it */
 };
 
-void coordinator_records_begin(struct coordinator_records *records, struct coordinator *coordinator);
-/* `key` and `value` are whole encoded bytes (with type and version); a null value is a tombstone. */
+void coordinator_records_begin(struct coordinator_records *records,
+                               struct coordinator *coordinator);
+/* `key` and `value` are whole encoded bytes (with type and version); a null value is a tombstone.
+ */
 void coordinator_records_add(struct coordinator_records *records, struct view key,
                              struct view value);
 /* Gives the memory back without appending. */
@@ -196,10 +200,9 @@ bool coordinator_record_version(struct reader *value, int16_t min, int16_t max, 
         name##_key_encode(key, &key_writer, NAME##_KEY_VERSION_MAX);                               \
         coordinator_records_end(records, &key_writer, NULL);                                       \
     }                                                                                              \
-    __attribute__((unused)) static void put_##name(struct coordinator_records *records,            \
-                                                   const struct name##_key *key,                   \
-                                                   const struct name##_value *value,               \
-                                                   int16_t version)                                \
+    __attribute__((unused)) static void put_##name(                                                \
+        struct coordinator_records *records, const struct name##_key *key,                         \
+        const struct name##_value *value, int16_t version)                                         \
     {                                                                                              \
         struct message_writer key_writer = coordinator_records_key(                                \
             records, NAME##_KEY_TYPE, name##_key_size(key, NAME##_KEY_VERSION_MAX));               \
@@ -209,9 +212,8 @@ bool coordinator_record_version(struct reader *value, int16_t min, int16_t max, 
         name##_value_encode(value, &value_writer, version);                                        \
         coordinator_records_end(records, &key_writer, &value_writer);                              \
     }                                                                                              \
-    __attribute__((unused)) static bool get_##name##_key(const struct coordinator_record *record,  \
-                                                         struct arena *arena,                      \
-                                                         struct name##_key *key)                   \
+    __attribute__((unused)) static bool get_##name##_key(                                          \
+        const struct coordinator_record *record, struct arena *arena, struct name##_key *key)      \
     {                                                                                              \
         struct reader reader = reader_of(record->key);                                             \
         return name##_key_decode(key, &reader, NAME##_KEY_VERSION_MAX, arena);                     \
@@ -240,7 +242,8 @@ enum kafka_error coordinator_append(struct coordinator_records *records);
 enum kafka_error coordinator_append_transactional(struct coordinator_records *records,
                                                   int64_t producer_id, int16_t producer_epoch,
                                                   uint64_t verification_guard);
-/* Appends a marker and replays it. Errors are the log's own (TRANSACTION_COORDINATOR_FENCED ...). */
+/* Appends a marker and replays it. Errors are the log's own (TRANSACTION_COORDINATOR_FENCED ...).
+ */
 enum kafka_error coordinator_append_marker(struct coordinator *coordinator,
                                            const struct coordinator_marker *marker);
 
