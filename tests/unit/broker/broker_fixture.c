@@ -51,6 +51,7 @@ static void broker_boot(struct loop *loop, void *argument)
                                                    .shard_count = FIXTURE_SHARDS,
                                                    .request_memory = 16 * 1024 * 1024,
                                                    .open_files_limit = 64,
+                                                   .coordinator_kinds = fixture->coordinator_kinds,
                                                    .control = &fixture->process->control};
     }
     struct fixture_process *process = fixture->process;
@@ -144,7 +145,14 @@ static bool is_over(void *context)
 
 void broker_fixture_init(struct broker_fixture *fixture, const char *const *settings, size_t count)
 {
-    *fixture = (struct broker_fixture){.sim = sim_create(1)};
+    broker_fixture_init_kinds(fixture, NULL, settings, count);
+}
+
+void broker_fixture_init_kinds(struct broker_fixture *fixture,
+                               const struct coordinator_kind *const *kinds,
+                               const char *const *settings, size_t count)
+{
+    *fixture = (struct broker_fixture){.sim = sim_create(1), .coordinator_kinds = kinds};
     heap_init_plain(&fixture->heap);
     arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
     build_config(fixture, settings, count);
@@ -172,6 +180,11 @@ void broker_fixture_restart(struct broker_fixture *fixture)
     fixture->is_ready = false;
     sim_start(fixture->sim, fixture->node);
     assert_true(sim_run_to(fixture->sim, is_ready, fixture, sim_now_ns(fixture->sim) + limit_ns));
+}
+
+struct shard *broker_fixture_shard(struct broker_fixture *fixture, unsigned index)
+{
+    return &fixture->process->shards[index];
 }
 
 void *broker_fixture_get(struct broker_fixture *fixture, size_t count, size_t size)

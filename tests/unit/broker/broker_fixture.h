@@ -23,7 +23,9 @@
 
 enum { FIXTURE_SHARDS = 2, FIXTURE_NODE_ID = 1 };
 
+struct coordinator_kind;
 struct fixture_process;
+struct shard;
 
 struct broker_fixture {
     struct sim *sim;
@@ -33,6 +35,7 @@ struct broker_fixture {
     unsigned node;
     struct fixture_process *process; /* of the broker */
     bool is_ready;
+    const struct coordinator_kind *const *coordinator_kinds; /* see struct broker */
     /* The request under way. */
     const struct api_info *info;
     int16_t version;
@@ -43,6 +46,10 @@ struct broker_fixture {
 
 /* Starts a broker with these settings ("key=value") beside its own; ends the test if it fails. */
 void broker_fixture_init(struct broker_fixture *fixture, const char *const *settings, size_t count);
+/* The same with these kinds of coordinators ([COORDINATOR_SLOTS]) instead of the broker's own. */
+void broker_fixture_init_kinds(struct broker_fixture *fixture,
+                               const struct coordinator_kind *const *kinds,
+                               const char *const *settings, size_t count);
 void broker_fixture_deinit(struct broker_fixture *fixture);
 /* A power cut and a start. */
 void broker_fixture_restart(struct broker_fixture *fixture);
@@ -59,6 +66,8 @@ int64_t broker_fixture_produce(struct broker_fixture *fixture, const char *topic
 int64_t broker_fixture_produce_as(struct broker_fixture *fixture, const char *topic,
                                   int32_t partition, int32_t count, int64_t producer_id,
                                   int32_t sequence);
+/* A shard of the broker, 1 to FIXTURE_SHARDS, to be looked at. */
+struct shard *broker_fixture_shard(struct broker_fixture *fixture, unsigned index);
 /* Zeroed memory that lives as long as the fixture. */
 void *broker_fixture_get(struct broker_fixture *fixture, size_t count, size_t size);
 

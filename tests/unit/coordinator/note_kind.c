@@ -103,7 +103,7 @@ static void notes_metadata(void *state, const struct image_delta *delta)
 
 const struct coordinator_kind note_kind = {
     .name = "note",
-    .topic = {(const uint8_t *)"__notes", 7},
+    .topic = {(const uint8_t *)"__consumer_offsets", 18},
     .create = notes_create,
     .destroy = notes_destroy,
     .replay = notes_replay,
