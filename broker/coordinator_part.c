@@ -135,6 +135,12 @@ enum kafka_error coordinator_asked(const struct request *request)
     return coordinator_item_answer(&asked->item);
 }
 
+void *coordinator_asked_response(const struct request *request)
+{
+    const struct asked *asked = request->context;
+    return asked->item.call.response;
+}
+
 void coordinator_ask_every(struct request *request, enum coordinator_slot slot,
                            size_t response_size)
 {

@@ -89,6 +89,8 @@ void coordinator_ask(struct request *request, enum coordinator_slot slot, struct
                      void *response);
 /* In join: the error for the whole request, or NONE. */
 enum kafka_error coordinator_asked(const struct request *request);
+/* The response that coordinator_ask was given; to be read when coordinator_asked says NONE. */
+void *coordinator_asked_response(const struct request *request);
 
 /*
  * Every coordinator of a slot on every shard; from split. Each gets zeroed memory of response_size

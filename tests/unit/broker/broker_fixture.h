@@ -41,6 +41,7 @@ struct broker_fixture {
     int16_t version;
     struct view request; /* what stands behind client id in the frame */
     struct view answer;  /* behind the correlation id; in the arena */
+    bool hangs_up;       /* the client drops its connection at its next look */
     enum { FIXTURE_IDLE, FIXTURE_ASKED, FIXTURE_SENT, FIXTURE_ANSWERED, FIXTURE_CLOSED } state;
 };
 
@@ -56,6 +57,16 @@ void broker_fixture_restart(struct broker_fixture *fixture);
 /* Sends a body; the answer's body, or null when the connection was closed. */
 struct view broker_fixture_exchange(struct broker_fixture *fixture, int16_t key, int16_t version,
                                     struct view body);
+/* The same in two steps: sends and runs for a moment; then runs until the answer is there. */
+void broker_fixture_send(struct broker_fixture *fixture, int16_t key, int16_t version,
+                         struct view body);
+struct view broker_fixture_await(struct broker_fixture *fixture);
+/* The client drops its connection, whatever is under way; runs for a moment. */
+void broker_fixture_hang_up(struct broker_fixture *fixture);
+/* Asks the broker to stop in order. */
+void broker_fixture_begin_stop(struct broker_fixture *fixture);
+/* Runs until the broker has stopped; its exit status. */
+int broker_fixture_await_stop(struct broker_fixture *fixture);
 /* Creates a topic with one setting, which may be NULL, and fails the test if that is refused. */
 void broker_fixture_create_topic(struct broker_fixture *fixture, const char *name,
                                  int32_t partitions, const char *setting, const char *value);
