@@ -350,6 +350,7 @@ static void watch_fired(struct replica_watch *watch)
     struct coordinator *coordinator = container_of(watch, struct coordinator, watch);
     if (coordinator->replica->state == REPLICA_LEADING) {
         replica_watch(coordinator->replica, watch);
+        coordinator->failures = 0;
         pop_waits(coordinator);
     } else if (coordinator->state != COORDINATOR_FAILED) {
         drop_state(coordinator, COORDINATOR_FAILED, KAFKA_ERROR_NOT_COORDINATOR);

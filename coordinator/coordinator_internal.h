@@ -25,6 +25,9 @@ struct coordinator {
     struct replica_watch watch;
     struct timer timeout; /* of the first call in `waits` */
     struct deferred reload;
+    /* Failed appends since the last commit; from the second on appends are refused for a while. */
+    unsigned failures;
+    uint64_t retry_at_ns;
     struct coordinator_load *load; /* while LOADING, until is_loaded */
 };
 

@@ -164,6 +164,13 @@ static void replay_batch(struct coordinator *coordinator, const struct coordinat
 
 /* ---- Appending ---- */
 
+/*
+ * A device that stays full would have the log loaded anew with every try. The pause doubles from
+ * two to 32 seconds.
+ */
+enum { FAILURES_COUNTED = 5 };
+#define FAILURE_PAUSE_NS UINT64_C(1000000000)
+
 /* The log is done with the bytes; behind a failure nothing that waits can be true. */
 static void append_done(struct replica_append *append)
 {
@@ -174,6 +181,10 @@ static void append_done(struct replica_append *append)
     if (error == KAFKA_ERROR_NONE || !coordinator)
         return;
     coordinator->host->counters.failed_appends++;
+    if (coordinator->failures < FAILURES_COUNTED)
+        coordinator->failures++;
+    coordinator->retry_at_ns =
+        coordinator->host->loop->now_ns + (FAILURE_PAUSE_NS << coordinator->failures);
     coordinator_break(coordinator, error, "an append failed");
 }
 
@@ -186,6 +197,8 @@ static enum kafka_error check_log(struct coordinator *coordinator)
     error = replica_check(coordinator->replica, -1);
     if (error != KAFKA_ERROR_NONE)
         return error;
+    if (coordinator->failures > 1 && coordinator->host->loop->now_ns < coordinator->retry_at_ns)
+        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     if (partition_log_end_offset(coordinator->replica->log) == coordinator->end_offset)
         return KAFKA_ERROR_NONE;
     coordinator->is_stale = true;

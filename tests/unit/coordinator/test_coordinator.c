@@ -140,6 +140,30 @@ static void a_lost_append_fails_who_waits_and_loads_anew(void **state)
     end();
 }
 
+static void a_device_that_stays_full_is_not_tried_all_the_time(void **state)
+{
+    (void)state;
+    begin();
+    for (int i = 0; i < 2; i++) {
+        coordinator_fixture_lose_next(&test);
+        assert_int_equal(note_write(notes(), 1, 1, 10), KAFKA_ERROR_NONE);
+        coordinator_fixture_run(&test);
+    }
+    assert_int_equal(test.host.counters.reloads, 2);
+    assert_int_equal(note_write(notes(), 1, 1, 10), KAFKA_ERROR_NOT_COORDINATOR);
+    coordinator_fixture_advance(&test, 3900);
+    assert_int_equal(note_write(notes(), 1, 1, 10), KAFKA_ERROR_NOT_COORDINATOR);
+    coordinator_fixture_advance(&test, 200);
+    assert_int_equal(note_write(notes(), 1, 1, 10), KAFKA_ERROR_NONE);
+    coordinator_fixture_run(&test);
+    coordinator_fixture_lose_next(&test); /* there was a commit: the first failure again */
+    assert_int_equal(note_write(notes(), 1, 1, 11), KAFKA_ERROR_NONE);
+    coordinator_fixture_run(&test);
+    assert_int_equal(note_write(notes(), 1, 1, 11), KAFKA_ERROR_NONE);
+    coordinator_fixture_run(&test);
+    end();
+}
+
 static void what_was_answered_survives_a_crash_and_what_was_not_may_go(void **state)
 {
     (void)state;
@@ -371,6 +395,7 @@ int main(void)
         cmocka_unit_test(an_answer_to_a_read_waits_for_what_it_saw),
         cmocka_unit_test(a_refused_append_changes_nothing),
         cmocka_unit_test(a_lost_append_fails_who_waits_and_loads_anew),
+        cmocka_unit_test(a_device_that_stays_full_is_not_tried_all_the_time),
         cmocka_unit_test(what_was_answered_survives_a_crash_and_what_was_not_may_go),
         cmocka_unit_test(resigning_tells_everybody),
         cmocka_unit_test(a_replica_that_fails_ends_its_coordinator),
