@@ -14,8 +14,6 @@ static enum compression_codec codec_of(const struct broker *broker, enum coordin
     int32_t codec = COMPRESSION_NONE;
     if (slot == COORDINATOR_GROUPS)
         codec = broker->config->settings.offsets_topic_compression_codec;
-    if (slot == COORDINATOR_SHARES)
-        codec = broker->config->settings.share_coordinator_state_topic_compression_codec;
     return codec > COMPRESSION_NONE && codec < COMPRESSION_CODECS ? (enum compression_codec)codec
                                                                   : COMPRESSION_NONE;
 }

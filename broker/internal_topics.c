@@ -1,4 +1,4 @@
-/* Kafka's settings of the three topics, with the broker's own where it has a key for them. */
+/* Kafka's settings of the topics, with the broker's own where it has a key for them. */
 #include "broker/internal_topics.h"
 
 #include "base/assert.h"
@@ -77,24 +77,6 @@ static void fill_transactions(struct decision *decision, creatable_topic *topic)
     set(topic, "unclean.leader.election.enable", VIEW_LITERAL("false"));
 }
 
-static void fill_shares(struct decision *decision, creatable_topic *topic)
-{
-    const struct broker_settings *settings = &decision->config->settings;
-    topic->num_partitions = settings->share_coordinator_state_topic_num_partitions;
-    topic->replication_factor =
-        replicas_of(decision, "share.coordinator.state.topic.replication.factor",
-                    settings->share_coordinator_state_topic_replication_factor);
-    set(topic, "cleanup.policy", VIEW_LITERAL("delete"));
-    set(topic, "compression.type", VIEW_LITERAL("producer"));
-    set_number(decision, topic, "min.insync.replicas",
-               min_isr_of(decision, "share.coordinator.state.topic.min.isr",
-                          settings->share_coordinator_state_topic_min_isr,
-                          topic->replication_factor));
-    set(topic, "retention.ms", VIEW_LITERAL("-1"));
-    set_number(decision, topic, "segment.bytes",
-               settings->share_coordinator_state_topic_segment_bytes);
-}
-
 void internal_topic_fill(struct decision *decision, struct view name, creatable_topic *topic)
 {
     create_topics_request_creatable_topic_init(topic);
@@ -105,5 +87,5 @@ void internal_topic_fill(struct decision *decision, struct view name, creatable_
     else if (view_equal(name, coordinator_slot_topic(COORDINATOR_TRANSACTIONS)))
         fill_transactions(decision, topic);
     else
-        fill_shares(decision, topic);
+        klamm_unreachable("a topic that nobody asks for yet");
 }

@@ -6,8 +6,8 @@
 #include "protocol/messages/create_topics.h"
 
 /*
- * Fills what CreateTopics would have to say for the internal topic `name` (its name, an
- * image_topic_name_is_internal): partitions, settings and replication factor as configured. What
+ * Fills what CreateTopics would have to say for the internal topic `name`, __consumer_offsets or
+ * __transaction_state: partitions, settings and replication factor as configured. What
  * the user did not size gets as many replicas as there are brokers, at most three.
  */
 void internal_topic_fill(struct decision *decision, struct view name,
