@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include "coordinator/coordinators.h"
 
-enum { REPLICAS_MAX = 3, SETTINGS_MAX = 5 };
+enum { REPLICAS_MAX = 3, SETTINGS_MAX = 5, SEGMENT_BYTES_MIN = 1024 * 1024 };
 
 typedef struct create_topics_request_creatable_topic creatable_topic;
 
@@ -51,6 +51,13 @@ static void set_number(struct decision *decision, creatable_topic *topic, const 
     set(topic, name, decision_text(decision, "%lld", (long long)value));
 }
 
+/* The broker's keys allow less than a topic may have, which then could never be created. */
+static void set_segment_bytes(struct decision *decision, creatable_topic *topic, int32_t configured)
+{
+    set_number(decision, topic, "segment.bytes",
+               configured < SEGMENT_BYTES_MIN ? SEGMENT_BYTES_MIN : configured);
+}
+
 static void fill_offsets(struct decision *decision, creatable_topic *topic)
 {
     const struct broker_settings *settings = &decision->config->settings;
@@ -59,7 +66,7 @@ static void fill_offsets(struct decision *decision, creatable_topic *topic)
                                             settings->offsets_topic_replication_factor);
     set(topic, "cleanup.policy", VIEW_LITERAL("compact"));
     set(topic, "compression.type", VIEW_LITERAL("producer"));
-    set_number(decision, topic, "segment.bytes", settings->offsets_topic_segment_bytes);
+    set_segment_bytes(decision, topic, settings->offsets_topic_segment_bytes);
 }
 
 static void fill_transactions(struct decision *decision, creatable_topic *topic)
@@ -73,7 +80,7 @@ static void fill_transactions(struct decision *decision, creatable_topic *topic)
     set_number(decision, topic, "min.insync.replicas",
                min_isr_of(decision, "transaction.state.log.min.isr",
                           settings->transaction_state_log_min_isr, topic->replication_factor));
-    set_number(decision, topic, "segment.bytes", settings->transaction_state_log_segment_bytes);
+    set_segment_bytes(decision, topic, settings->transaction_state_log_segment_bytes);
     set(topic, "unclean.leader.election.enable", VIEW_LITERAL("false"));
 }
 

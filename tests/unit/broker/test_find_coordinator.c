@@ -250,6 +250,19 @@ static void a_configured_number_of_replicas_is_not_lowered(void **state)
     broker_fixture_deinit(&fixture);
 }
 
+static void a_segment_size_that_no_topic_may_have_is_raised(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"offsets.topic.segment.bytes=1000",
+                                           "offsets.topic.num.partitions=1"};
+    struct broker_fixture fixture;
+    broker_fixture_init_kinds(&fixture, note_kinds, settings, 2);
+    assert_int_equal(find_group(&fixture, 6, "my-group").coordinators[0].error_code,
+                     KAFKA_ERROR_NONE);
+    assert_true(view_equal(setting(&fixture, "segment.bytes"), VIEW_LITERAL("1048576")));
+    broker_fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +271,7 @@ int main(void)
         cmocka_unit_test(coordinators_come_back_after_a_power_cut),
         cmocka_unit_test(the_topic_keeps_its_partitions),
         cmocka_unit_test(a_configured_number_of_replicas_is_not_lowered),
+        cmocka_unit_test(a_segment_size_that_no_topic_may_have_is_raised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
