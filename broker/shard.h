@@ -12,6 +12,7 @@
 #include "broker/producer_ids.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
+#include "coordinator/coordinators.h"
 #include "log/directory_shard.h"
 #include "log/log_shard.h"
 #include "log/producer_state.h"
@@ -39,6 +40,7 @@ struct shard {
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
     struct replica_table replicas;
+    struct coordinators coordinators;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
     const struct image *image; /* NULL before the first version */

@@ -171,9 +171,9 @@ static void encode_state(struct side_job *side, struct partition_log *log, struc
 {
     if (side->options.with_snapshot) {
         side->snapshot_offset = log->written_end;
-        side->snapshot_size = producer_snapshot_size(&log->producers);
+        side->snapshot_size = producer_snapshot_file_size(&log->producers);
         side->snapshot = blob(heap, side->snapshot_size);
-        producer_snapshot_encode(&log->producers, side->snapshot);
+        producer_snapshot_file_encode(&log->producers, side->snapshot);
     }
     if (side->options.is_seal && log->epochs.is_dirty) {
         side->epochs_capacity = leader_epochs_text_size_max(&log->epochs);
