@@ -20,7 +20,7 @@ struct client_role {
     int16_t acks;      /* 1 or -1 */
     bool pauses;       /* the producer sends nothing new */
     uint64_t pace_ns;  /* between sends, at most */
-    unsigned restarts; /* of the broker so far */
+    const unsigned *restarts; /* starts of the broker so far */
     /* Told by the client. */
     unsigned pending;                      /* batches not acknowledged yet */
     uint64_t acknowledged;                 /* records */

@@ -139,7 +139,7 @@ static void send_new(struct producer *producer)
     *pending = (struct pending_batch){.first_number = partition->next_number,
                                       .count = count,
                                       .sequence = partition->next_sequence,
-                                      .restarts = producer->role->restarts};
+                                      .restarts = *producer->role->restarts};
     partition->next_number += (uint32_t)count;
     partition->next_sequence += count;
     producer->role->pending++;
@@ -213,7 +213,7 @@ static void refused(struct producer *producer, int32_t number, const struct pend
     partition->must_resend = true;
     if (may_retry(error))
         return;
-    if (error == 45 && is_oldest && pending->restarts != producer->role->restarts) {
+    if (error == 45 && is_oldest && pending->restarts != *producer->role->restarts) {
         producer->is_abandoning = true;
         return;
     }
