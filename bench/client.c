@@ -20,7 +20,14 @@
 
 #include "base/bytes.h"
 
-enum { INPUT_SIZE_MIN = 64 * 1024, EVENTS_MAX = 256, READS_A_TURN = 4, WRITE_BATCH = 32 };
+enum {
+    INPUT_SIZE_MIN = 64 * 1024,
+    INPUT_SIZE_MANY = 4096,
+    MANY = 512,
+    EVENTS_MAX = 256,
+    READS_A_TURN = 4,
+    WRITE_BATCH = 32
+};
 
 uint64_t bench_now_ns(void)
 {
@@ -65,11 +72,14 @@ static int open_socket(const char *host, uint16_t port)
     return fd;
 }
 
-void bench_pool_open(struct bench_pool *pool, const char *host, uint16_t port, unsigned count)
+void bench_pool_open(struct bench_pool *pool, const char *host, uint16_t port, unsigned count,
+                     unsigned queue_capacity)
 {
+    size_t input_size = count < MANY ? INPUT_SIZE_MIN : INPUT_SIZE_MANY;
     heap_init_plain(&pool->heap);
     pool->epoll = epoll_create1(EPOLL_CLOEXEC);
     pool->count = count;
+    pool->queue_capacity = queue_capacity;
     pool->expects_answers = true;
     pool->clients = heap_must_get(&pool->heap, MEMORY_STATE, count * sizeof(struct bench_client));
     for (unsigned i = 0; i < count; i++) {
@@ -77,8 +87,10 @@ void bench_pool_open(struct bench_pool *pool, const char *host, uint16_t port, u
         client->pool = pool;
         client->index = i;
         client->fd = open_socket(host, port);
-        client->input_capacity = INPUT_SIZE_MIN;
-        client->input = heap_must_get(&pool->heap, MEMORY_STATE, INPUT_SIZE_MIN);
+        client->queue =
+            heap_must_get(&pool->heap, MEMORY_STATE, queue_capacity * sizeof(struct bench_send));
+        client->input_capacity = input_size;
+        client->input = heap_must_get(&pool->heap, MEMORY_STATE, input_size);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
         epoll_ctl(pool->epoll, EPOLL_CTL_ADD, client->fd, &event);
     }
@@ -90,6 +102,8 @@ void bench_pool_close(struct bench_pool *pool)
         struct bench_client *client = &pool->clients[i];
         close(client->fd);
         heap_put(&pool->heap, MEMORY_STATE, client->input, client->input_capacity);
+        heap_put(&pool->heap, MEMORY_STATE, client->queue,
+                 pool->queue_capacity * sizeof(struct bench_send));
     }
     heap_put(&pool->heap, MEMORY_STATE, pool->clients, pool->count * sizeof(struct bench_client));
     close(pool->epoll);
@@ -98,9 +112,9 @@ void bench_pool_close(struct bench_pool *pool)
 bool bench_client_send(struct bench_client *client, const struct request_template *template,
                        uint64_t intended_ns)
 {
-    if (bench_client_open_sends(client) == BENCH_QUEUE)
+    if (bench_client_open_sends(client) == client->pool->queue_capacity)
         return false;
-    struct bench_send *send = &client->queue[client->sent % BENCH_QUEUE];
+    struct bench_send *send = &client->queue[client->sent % client->pool->queue_capacity];
     *send = (struct bench_send){.template = template, .intended_ns = intended_ns};
     store_u32(send->head, (uint32_t)(template->size + BENCH_HEAD_SIZE - 4));
     store_u16(send->head + 4, (uint16_t) template->api_key);
@@ -126,7 +140,7 @@ static int gather(struct bench_client *client, struct iovec *pieces)
     int count = 0;
     size_t skip = client->progress;
     for (uint64_t i = client->written; i < client->sent && count + 2 <= WRITE_BATCH; i++) {
-        struct bench_send *send = &client->queue[i % BENCH_QUEUE];
+        struct bench_send *send = &client->queue[i % client->pool->queue_capacity];
         if (skip < BENCH_HEAD_SIZE) {
             pieces[count++] = (struct iovec){send->head + skip, BENCH_HEAD_SIZE - skip};
             skip = 0;
@@ -143,7 +157,7 @@ static void account(struct bench_client *client, size_t written)
 {
     client->progress += written;
     while (client->written < client->sent) {
-        struct bench_send *send = &client->queue[client->written % BENCH_QUEUE];
+        struct bench_send *send = &client->queue[client->written % client->pool->queue_capacity];
         size_t whole = BENCH_HEAD_SIZE + send->template->size;
         if (client->progress < whole)
             return;
@@ -187,7 +201,8 @@ static void hand_out(struct bench_client *client)
             }
             break;
         }
-        const struct bench_send *send = &client->queue[client->answered % BENCH_QUEUE];
+        const struct bench_send *send =
+            &client->queue[client->answered % client->pool->queue_capacity];
         if (load_u32(client->input + at + 4) != (uint32_t)client->answered)
             bench_fail("an answer out of order on connection %u", client->index);
         client->answered++;

@@ -6,7 +6,7 @@
  *  1. A template is never copied nor changed: a send writes 12 bytes of its own (size, API,
  *     version, correlation id) and then the template's bytes.
  *  2. Answers of a connection come in the order of its sends; anything else ends the run.
- *  3. A connection holds at most BENCH_QUEUE sends, unsent or unanswered.
+ *  3. A connection holds at most pool.queue_capacity sends, unsent or unanswered.
  */
 #ifndef KLAMM_BENCH_CLIENT_H
 #define KLAMM_BENCH_CLIENT_H
@@ -17,7 +17,7 @@
 
 #include "base/memory.h"
 
-enum { BENCH_QUEUE = 4096, BENCH_HEAD_SIZE = 12 };
+enum { BENCH_HEAD_SIZE = 12 };
 
 /* A request without its first 12 bytes: client id, tags and body. */
 struct request_template {
@@ -45,11 +45,11 @@ struct bench_client {
     struct bench_pool *pool;
     unsigned index;
     int fd;
-    struct bench_send queue[BENCH_QUEUE];
-    uint64_t sent;     /* sends handed in, ever */
-    uint64_t written;  /* of these, wholly written */
-    uint64_t answered; /* of these, answered */
-    size_t progress;   /* bytes written of the send after `written` */
+    struct bench_send *queue; /* [pool->queue_capacity] */
+    uint64_t sent;            /* sends handed in, ever */
+    uint64_t written;         /* of these, wholly written */
+    uint64_t answered;        /* of these, answered */
+    size_t progress;          /* bytes written of the send after `written` */
     bool wants_write;
     uint8_t *input;
     size_t input_size;
@@ -61,6 +61,7 @@ struct bench_pool {
     struct heap heap;
     struct bench_client *clients;
     unsigned count;
+    unsigned queue_capacity;
     bench_answered *answered;
     bool expects_answers; /* false with acks=0 */
     void *owner;
@@ -70,8 +71,12 @@ uint64_t bench_now_ns(void);
 /* Prints and ends the program with status 1. */
 _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens `count` connections; fails the program when one cannot be had. */
-void bench_pool_open(struct bench_pool *pool, const char *host, uint16_t port, unsigned count);
+/*
+ * Opens `count` connections, each with room for `queue_capacity` sends; fails the program when one
+ * cannot be had.
+ */
+void bench_pool_open(struct bench_pool *pool, const char *host, uint16_t port, unsigned count,
+                     unsigned queue_capacity);
 void bench_pool_close(struct bench_pool *pool);
 /* Queues a request; false when the connection's queue is full. Written with bench_pool_turn. */
 bool bench_client_send(struct bench_client *client, const struct request_template *template,

@@ -80,7 +80,7 @@ static void deal_out(struct fetch_load *load, struct arena *arena)
 void load_fetch(const struct bench_options *options)
 {
     struct fetch_load load = {.options = options};
-    bench_pool_open(&load.pool, options->host, options->port, options->connections);
+    bench_open(&load.pool, options);
     struct arena arena;
     arena_init(&arena, &load.pool.heap, MEMORY_STATE, 0);
     arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);

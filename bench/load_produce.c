@@ -8,14 +8,19 @@
 
 #include <stdio.h>
 
+#include "bench/coordinator_requests.h"
 #include "bench/floors.h"
 #include "bench/report.h"
 #include "bench/requests.h"
+#include "protocol/batch.h"
 
 enum { TEMPLATES = 8, FLOOR_BYTES = 1 << 30 };
 
 struct producer {
     struct request_template templates[TEMPLATES];
+    int32_t partitions[TEMPLATES]; /* idempotent: where the template goes */
+    int32_t *sequences;            /* idempotent: next one, by partition */
+    struct bench_producer_id id;
     unsigned next;
     uint64_t due_ns;
 };
@@ -50,12 +55,31 @@ static void make_producers(struct produce_load *load)
     for (unsigned i = 0; i < options->connections; i++) {
         struct random_stream random;
         random_init(&random, 1, i);
+        if (options->idempotent) {
+            load->producers[i].id = bench_init_producer(&load->pool, NULL);
+            load->producers[i].sequences =
+                arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int32_t));
+        }
         for (unsigned t = 0; t < TEMPLATES; t++) {
             int32_t first = (int32_t)random_below(&random, (uint64_t)options->partitions);
+            load->producers[i].partitions[t] = first;
             bench_produce_template(&load->arena, options, &random, first, options->batches,
                                    &load->producers[i].templates[t]);
         }
     }
+}
+
+/* The next sequence number of the partition. A template is sent again when it was answered. */
+static void stamp(struct producer *producer, unsigned place)
+{
+    const struct request_template *template = &producer->templates[place];
+    uint8_t *batch = template->bytes + template->size - template->payload;
+    int32_t *sequence = &producer->sequences[producer->partitions[place]];
+    struct bench_stamp stamp = {.producer_id = producer->id.id,
+                                .producer_epoch = producer->id.epoch,
+                                .base_sequence = *sequence};
+    bench_batch_stamp(batch, template->payload, &stamp);
+    *sequence += batch_record_count(batch);
 }
 
 static bool enough(const struct produce_load *load, uint64_t now_ns)
@@ -71,8 +95,10 @@ static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
     bool queued = false;
     while (bench_client_open_sends(client) < load->options->in_flight && !enough(load, now_ns) &&
            (load->interval_ns == 0 || producer->due_ns <= now_ns)) {
-        const struct request_template *template =
-            &producer->templates[producer->next++ % TEMPLATES];
+        unsigned place = producer->next++ % TEMPLATES;
+        const struct request_template *template = &producer->templates[place];
+        if (load->options->idempotent)
+            stamp(producer, place);
         uint64_t intended_ns = load->interval_ns ? producer->due_ns : now_ns;
         if (!bench_client_send(client, template, intended_ns))
             break;
@@ -129,7 +155,7 @@ static void run(struct produce_load *load)
 void load_produce(const struct bench_options *options)
 {
     struct produce_load load = {.options = options};
-    bench_pool_open(&load.pool, options->host, options->port, options->connections);
+    bench_open(&load.pool, options);
     bench_create_topic(&load.pool, options);
     load.pool.owner = &load;
     load.pool.answered = produce_answered;

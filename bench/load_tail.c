@@ -135,7 +135,7 @@ void load_tail(const struct bench_options *options)
         options->acks == 0)
         bench_fail("tail takes at least 2 connections, a rate, batches of one record and acks");
     struct tail_load load = {.options = options};
-    bench_pool_open(&load.pool, options->host, options->port, options->connections);
+    bench_open(&load.pool, options);
     bench_create_topic(&load.pool, options);
     load.pool.owner = &load;
     load.pool.answered = tail_answered;

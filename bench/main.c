@@ -56,6 +56,15 @@ int main(int argc, char **argv)
     case BENCH_TAIL:
         load_tail(&options);
         break;
+    case BENCH_GROUP:
+        load_group(&options);
+        break;
+    case BENCH_COMMIT:
+        load_commit(&options);
+        break;
+    case BENCH_TRANSACTION:
+        load_transaction(&options);
+        break;
     case BENCH_FLOORS:
         load_floors(&options);
         break;

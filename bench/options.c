@@ -32,6 +32,10 @@ static const struct row rows[] = {
     ROW("--seconds", VALUE_DOUBLE, seconds, "how long (10)"),
     ROW("--bytes", VALUE_SIZE, bytes, "produce: stop after so many bytes"),
     ROW("--acks", VALUE_INT, acks, "0, 1 or -1 (-1)"),
+    ROW("--group", VALUE_TEXT, group,
+        "group, commit, transaction: prefix of the ids (klamm-bench)"),
+    ROW("--transaction-version", VALUE_INT, transaction_version, "transaction: 1 or 2 (2)"),
+    ROW("--rounds", VALUE_UNSIGNED, rounds, "group: rebalances after the first (3)"),
     ROW("--fetch-size", VALUE_SIZE, fetch_size, "fetch: bytes asked of a partition (1048576)"),
     ROW("--broker-pid", VALUE_INT, broker_pid, "process whose CPU, memory and wake-ups are read"),
     ROW("--json", VALUE_TEXT, json_path, "file for the figures as JSON"),
@@ -45,18 +49,23 @@ static void usage(void)
           "  many      many producers: small keyed batches over many partitions\n"
           "  fetch     reads a topic from its beginning to its end (catch-up)\n"
           "  tail      one writer, readers at the end; latency from intended send to receipt\n"
+          "  group     one classic group: a connection a member; first join, then rebalances\n"
+          "  commit    offset commits, a group a connection, --batches partitions each\n"
+          "  transaction  a transactional producer a connection, --batches partitions each\n"
           "  floors    what this machine can do at best, without a broker\n\n",
           stderr);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         fprintf(stderr, "  %-14s %s\n", rows[i].name, rows[i].about);
     fputs("  --config K=V   config of a created topic, may be repeated\n"
+          "  --idempotent   produce, many: with producer ids and sequence numbers\n"
           "  --quiet        no progress line\n",
           stderr);
 }
 
 static bool set_mode(struct bench_options *options, const char *word)
 {
-    static const char *const names[] = {"produce", "many", "fetch", "tail", "floors"};
+    static const char *const names[] = {"produce", "many",   "fetch",       "tail",
+                                        "group",   "commit", "transaction", "floors"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(word, names[i]) == 0) {
             options->mode = (enum bench_mode)i;
@@ -86,7 +95,16 @@ static void set_defaults(struct bench_options *options, enum bench_mode mode)
         .acks = -1,
         .fetch_size = 1 << 20,
         .directory = ".",
+        .group = "klamm-bench",
+        .transaction_version = 2,
+        .rounds = 3,
     };
+    if (mode == BENCH_GROUP)
+        options->connections = 1000;
+    if (mode == BENCH_TRANSACTION) {
+        options->records_min = options->records_max = 1;
+        options->record_size = 100;
+    }
     if (mode == BENCH_TAIL) {
         options->connections = 2;
         options->records_min = options->records_max = 1;
@@ -160,8 +178,8 @@ static bool set_option(struct bench_options *options, const char *name, const ch
 static bool check(const struct bench_options *options)
 {
     const char *wrong = NULL;
-    if (options->connections < 1 || options->connections > 4096)
-        wrong = "--connections takes 1 to 4096";
+    if (options->connections < 1 || options->connections > 50000)
+        wrong = "--connections takes 1 to 50000";
     else if (options->partitions < 1)
         wrong = "--partitions takes at least 1";
     else if (options->records_min < 1 || options->records_max < options->records_min)
@@ -174,6 +192,12 @@ static bool check(const struct bench_options *options)
         wrong = "--record-size takes 16 bytes to 64 MiB";
     else if (options->acks < -1 || options->acks > 1)
         wrong = "--acks takes -1, 0 or 1";
+    else if (options->idempotent && (options->batches != 1 || options->acks != -1))
+        wrong = "--idempotent takes --batches 1 and --acks -1";
+    else if (options->idempotent && options->in_flight > 5)
+        wrong = "--idempotent takes --in-flight up to 5";
+    else if (options->transaction_version != 1 && options->transaction_version != 2)
+        wrong = "--transaction-version takes 1 or 2";
     if (wrong)
         fprintf(stderr, "klamm-bench: %s\n", wrong);
     return wrong == NULL;
@@ -194,6 +218,8 @@ bool bench_options_parse(struct bench_options *options, int argc, char **argv)
                 return false;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             options->quiet = true;
+        } else if (strcmp(argv[i], "--idempotent") == 0) {
+            options->idempotent = true;
         } else if (i + 1 == argc) {
             fprintf(stderr, "klamm-bench: %s needs a value\n", argv[i]);
             return false;

@@ -8,7 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum bench_mode { BENCH_PRODUCE, BENCH_MANY, BENCH_FETCH, BENCH_TAIL, BENCH_FLOORS };
+enum bench_mode {
+    BENCH_PRODUCE,
+    BENCH_MANY,
+    BENCH_FETCH,
+    BENCH_TAIL,
+    BENCH_GROUP,
+    BENCH_COMMIT,
+    BENCH_TRANSACTION,
+    BENCH_FLOORS
+};
 
 struct bench_options {
     enum bench_mode mode;
@@ -26,6 +35,10 @@ struct bench_options {
     double seconds;
     uint64_t bytes; /* produce: stop after so many bytes of batches; 0: by time only */
     int acks;
+    bool idempotent;         /* produce, many: with producer ids and sequences */
+    const char *group;       /* group, commit: prefix of group ids; transaction: of ids */
+    int transaction_version; /* transaction: 1 or 2 (KIP-890) */
+    unsigned rounds;         /* group: rebalances after the first */
     size_t fetch_size;       /* fetch: bytes asked of each partition */
     int broker_pid;          /* 0: the broker's cost is not measured */
     const char *json_path;   /* NULL: no JSON */

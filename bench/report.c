@@ -42,23 +42,17 @@ void report_progress(struct bench_report *report, uint64_t now_ns)
     report->progress_bytes = report->bytes;
 }
 
-struct figure {
-    const char *name;
-    double value;
-    const char *unit;
-};
-
 enum { FIGURES_MAX = 32 };
 
 struct figures {
-    struct figure rows[FIGURES_MAX];
+    struct bench_figure rows[FIGURES_MAX];
     unsigned count;
 };
 
 static void add(struct figures *figures, const char *name, double value, const char *unit)
 {
     if (figures->count < FIGURES_MAX)
-        figures->rows[figures->count++] = (struct figure){name, value, unit};
+        figures->rows[figures->count++] = (struct bench_figure){name, value, unit};
 }
 
 static double latency_ms(const struct bench_report *report, double fraction)
@@ -104,6 +98,12 @@ static void write_json(const struct bench_report *report, const struct figures *
     fclose(file);
 }
 
+void report_add(struct bench_report *report, const char *name, double value, const char *unit)
+{
+    if (report->extra_count < BENCH_EXTRA_FIGURES)
+        report->extra[report->extra_count++] = (struct bench_figure){name, value, unit};
+}
+
 void report_finish(struct bench_report *report)
 {
     report->elapsed_s = (double)(bench_now_ns() - report->start_ns) / 1e9;
@@ -120,6 +120,8 @@ void report_finish(struct bench_report *report)
         add(&figures, "latency_p999_ms", latency_ms(report, 0.999), "ms");
         add(&figures, "latency_max_ms", (double)report->latency_us.maximum / 1000, "ms");
     }
+    for (unsigned i = 0; i < report->extra_count; i++)
+        add(&figures, report->extra[i].name, report->extra[i].value, report->extra[i].unit);
     if (report->has_cost)
         add_cost(&figures, report);
     for (unsigned i = 0; i < figures.count; i++)

@@ -8,6 +8,15 @@
 #include "bench/broker_cost.h"
 #include "bench/options.h"
 
+/* A figure of one kind of load only. */
+struct bench_figure {
+    const char *name;
+    double value;
+    const char *unit;
+};
+
+enum { BENCH_EXTRA_FIGURES = 8 };
+
 /* What is measured between report_start and report_finish. */
 struct bench_report {
     const struct bench_options *options;
@@ -21,6 +30,8 @@ struct bench_report {
     struct broker_cost after;
     double floor_s_per_gib; /* CPU of the matching floor measured in this run; 0: none */
     const char *floor_name;
+    struct bench_figure extra[BENCH_EXTRA_FIGURES];
+    unsigned extra_count;
     uint64_t next_progress_ns;
     uint64_t progress_requests;
     uint64_t progress_bytes;
@@ -31,6 +42,8 @@ void report_start(struct bench_report *report, const struct bench_options *optio
                   struct heap *heap);
 /* Prints a line to standard error once a second. */
 void report_progress(struct bench_report *report, uint64_t now_ns);
+/* A figure that report_finish prints beside the common ones. */
+void report_add(struct bench_report *report, const char *name, double value, const char *unit);
 /* Reads clock and cost again, prints, and writes the JSON file when one is asked for. */
 void report_finish(struct bench_report *report);
 void report_deinit(struct bench_report *report);

@@ -1,7 +1,6 @@
 /*
- * Each template is the client id and the encoded body; all versions used are not flexible, so the
- * request header has no tags. Values are
- * noise; the tail mode writes a time into them.
+ * All versions used are not flexible, so an answer is its body. Values are noise; the tail mode
+ * writes a time into them.
  */
 #include "bench/requests.h"
 
@@ -9,7 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "protocol/api_info.h"
+#include "base/crc32c.h"
+#include "bench/template.h"
 #include "protocol/batch.h"
 #include "protocol/batch_builder.h"
 #include "protocol/errors.h"
@@ -21,23 +21,12 @@
 
 enum { METADATA_VERSION = 8, CREATE_TOPICS_VERSION = 4, LIST_OFFSETS_VERSION = 5 };
 
-static const char client_id[] = "klamm-bench";
-enum { CLIENT_ID_SIZE = sizeof(client_id) - 1, PREFIX_SIZE = 2 + CLIENT_ID_SIZE };
-
-/* Encodes `message` behind the client id into a template that lives in the arena. */
-#define MAKE_TEMPLATE(name, number, message, api_version, arena, template)                         \
-    do {                                                                                           \
-        size_t size_ = name##_size((message), (api_version));                                      \
-        *(template) = (struct request_template){.api_key = (number), .version = (api_version)};    \
-        (template)->size = PREFIX_SIZE + size_;                                                    \
-        (template)->bytes = arena_get((arena), (template)->size);                                  \
-        store_u16((template)->bytes, CLIENT_ID_SIZE);                                              \
-        memcpy((template)->bytes + 2, client_id, CLIENT_ID_SIZE);                                  \
-        struct message_writer out_ = message_writer_of((template)->bytes + PREFIX_SIZE, size_);    \
-        name##_encode((message), &out_, (api_version));                                            \
-        if (message_writer_failed(&out_))                                                          \
-            bench_fail("cannot encode " #name);                                                    \
-    } while (0)
+void bench_open(struct bench_pool *pool, const struct bench_options *options)
+{
+    /* Besides the requests in flight a connection may have one for the run itself. */
+    bench_pool_open(pool, options->host, options->port, options->connections,
+                    options->in_flight + 2);
+}
 
 static bool topic_is_ready(struct bench_pool *pool, const struct bench_options *options)
 {
@@ -50,8 +39,8 @@ static bool topic_is_ready(struct bench_pool *pool, const struct bench_options *
     request.topics_count = 1;
     request.allow_auto_topic_creation = false;
     struct request_template template;
-    MAKE_TEMPLATE(metadata_request, API_KEY_METADATA, &request, METADATA_VERSION, &arena,
-                  &template);
+    BENCH_TEMPLATE(metadata_request, API_KEY_METADATA, &request, METADATA_VERSION, &arena,
+                   &template);
     const uint8_t *body;
     size_t size = bench_call(pool, &template, &body);
     struct metadata_response response;
@@ -86,8 +75,8 @@ static enum kafka_error try_end_offsets(struct bench_pool *pool,
     request.topics = &topic;
     request.topics_count = 1;
     struct request_template template;
-    MAKE_TEMPLATE(list_offsets_request, API_KEY_LIST_OFFSETS, &request, LIST_OFFSETS_VERSION,
-                  &arena, &template);
+    BENCH_TEMPLATE(list_offsets_request, API_KEY_LIST_OFFSETS, &request, LIST_OFFSETS_VERSION,
+                   &arena, &template);
     const uint8_t *body;
     size_t size = bench_call(pool, &template, &body);
     struct list_offsets_response response;
@@ -133,8 +122,8 @@ void bench_create_topic(struct bench_pool *pool, const struct bench_options *opt
     request.topics = &topic;
     request.topics_count = 1;
     struct request_template template;
-    MAKE_TEMPLATE(create_topics_request, API_KEY_CREATE_TOPICS, &request, CREATE_TOPICS_VERSION,
-                  &arena, &template);
+    BENCH_TEMPLATE(create_topics_request, API_KEY_CREATE_TOPICS, &request, CREATE_TOPICS_VERSION,
+                   &arena, &template);
     const uint8_t *body;
     size_t size = bench_call(pool, &template, &body);
     struct create_topics_response response;
@@ -155,8 +144,8 @@ void bench_create_topic(struct bench_pool *pool, const struct bench_options *opt
     arena_deinit(&arena);
 }
 
-static struct view make_batch(struct arena *arena, const struct bench_options *options,
-                              struct random_stream *random)
+uint8_t *bench_batch_make(struct arena *arena, const struct bench_options *options,
+                          struct random_stream *random, size_t *size)
 {
     struct batch_options batch_options = BATCH_OPTIONS_DEFAULT;
     struct batch_builder builder;
@@ -177,9 +166,24 @@ static struct view make_batch(struct arena *arena, const struct bench_options *o
     }
     struct view batch;
     batch_builder_finish(&builder, &batch);
-    batch = arena_copy(arena, batch);
+    uint8_t *bytes = arena_get(arena, batch.size);
+    memcpy(bytes, batch.data, batch.size);
+    *size = batch.size;
     batch_builder_deinit(&builder);
-    return batch;
+    return bytes;
+}
+
+void bench_batch_stamp(uint8_t *batch, size_t size, const struct bench_stamp *stamp)
+{
+    uint16_t attributes = batch_attributes(batch) & (uint16_t)~BATCH_ATTRIBUTE_TRANSACTIONAL;
+    if (stamp->transactional)
+        attributes |= BATCH_ATTRIBUTE_TRANSACTIONAL;
+    store_u16(BATCH_FIELD(batch, attributes), attributes);
+    store_u64(BATCH_FIELD(batch, producer_id), (uint64_t)stamp->producer_id);
+    store_u16(BATCH_FIELD(batch, producer_epoch), (uint16_t)stamp->producer_epoch);
+    store_u32(BATCH_FIELD(batch, base_sequence), (uint32_t)stamp->base_sequence);
+    uint32_t sum = crc32c(0, batch + BATCH_CRC_START, size - BATCH_CRC_START);
+    store_u32(BATCH_FIELD(batch, crc), sum);
 }
 
 void bench_produce_template(struct arena *arena, const struct bench_options *options,
@@ -195,15 +199,17 @@ void bench_produce_template(struct arena *arena, const struct bench_options *opt
     topic.partition_data_count = count;
     uint64_t payload = 0;
     for (unsigned i = 0; i < count; i++) {
-        struct view batch = make_batch(arena, options, random);
+        size_t size;
+        const uint8_t *bytes = bench_batch_make(arena, options, random, &size);
+        struct view batch = view_of(bytes, size);
         topic.partition_data[i].index = (first_partition + (int32_t)i) % options->partitions;
         topic.partition_data[i].records = (struct records_field){.memory = batch};
         payload += batch.size;
     }
     request.topic_data = &topic;
     request.topic_data_count = 1;
-    MAKE_TEMPLATE(produce_request, API_KEY_PRODUCE, &request, BENCH_PRODUCE_VERSION, arena,
-                  template);
+    BENCH_TEMPLATE(produce_request, API_KEY_PRODUCE, &request, BENCH_PRODUCE_VERSION, arena,
+                   template);
     template->payload = payload;
 }
 
@@ -243,7 +249,7 @@ void bench_fetch_template(struct arena *arena, const struct bench_options *optio
     }
     request.topics = &topic;
     request.topics_count = 1;
-    MAKE_TEMPLATE(fetch_request, API_KEY_FETCH, &request, BENCH_FETCH_VERSION, arena, template);
+    BENCH_TEMPLATE(fetch_request, API_KEY_FETCH, &request, BENCH_FETCH_VERSION, arena, template);
 }
 
 static int64_t *offset_of(struct bench_assignment *assignment, int32_t partition)

@@ -12,6 +12,8 @@
 
 enum { BENCH_PRODUCE_VERSION = 8, BENCH_FETCH_VERSION = 11 };
 
+/* Opens the connections that the options ask for. */
+void bench_open(struct bench_pool *pool, const struct bench_options *options);
 /* Creates the topic when it is not there, and waits until every partition has a leader. */
 void bench_create_topic(struct bench_pool *pool, const struct bench_options *options);
 
@@ -19,6 +21,18 @@ void bench_create_topic(struct bench_pool *pool, const struct bench_options *opt
 void bench_produce_template(struct arena *arena, const struct bench_options *options,
                             struct random_stream *random, int32_t first_partition, unsigned count,
                             struct request_template *template);
+
+/* One batch of the options' size with random keys and values. Mutable memory of the arena. */
+uint8_t *bench_batch_make(struct arena *arena, const struct bench_options *options,
+                          struct random_stream *random, size_t *size);
+/* Writes a producer into a batch and mends the checksum. */
+struct bench_stamp {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    bool transactional;
+};
+void bench_batch_stamp(uint8_t *batch, size_t size, const struct bench_stamp *stamp);
 
 /* Stops the program when any partition of a Produce answer has an error. */
 void bench_check_produce(struct arena *arena, const uint8_t *body, size_t size);
