@@ -29,6 +29,7 @@ struct group {
     struct consumer_group *consumer;
     struct group_offsets offsets;
     struct view id; /* in this block */
+    uint8_t id_bytes[];
 };
 
 #endif
