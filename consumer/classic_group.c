@@ -84,7 +84,8 @@ void classic_group_free(struct group *group)
 
 void classic_group_unload(struct classic_group *classic, enum kafka_error error)
 {
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         struct coordinator_call *join = classic_member_take_join(member);
         struct coordinator_call *sync = classic_member_take_sync(member);
@@ -128,7 +129,8 @@ void classic_group_check(const struct classic_group *classic)
 {
     uint32_t joins = 0, syncs = 0, members = 0;
     bool has_leader = false;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         members++;
         joins += member->join != NULL;
@@ -490,7 +492,8 @@ struct view classic_group_vote(const struct classic_group *classic)
 {
     struct map votes;
     map_init(&votes, classic_groups(classic)->heap, MEMORY_SCRATCH, classic->known.seed);
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         for (size_t i = 0; i < member->protocol_count; i++) {
             const struct protocol_count *known =
@@ -505,7 +508,8 @@ struct view classic_group_vote(const struct classic_group *classic)
     }
     struct view winner = VIEW_NULL;
     uint64_t most = 0;
-    map_for_each(entry, &votes) {
+    map_for_each(entry, &votes)
+    {
         if (entry->number > most) {
             most = entry->number;
             winner = map_entry_key(entry);
@@ -529,7 +533,8 @@ void classic_group_set_protocol_type(struct classic_group *classic, struct view 
 int32_t classic_group_rebalance_timeout_ms(const struct classic_group *classic)
 {
     int32_t longest = 0;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         if (member->rebalance_timeout_ms > longest)
             longest = member->rebalance_timeout_ms;

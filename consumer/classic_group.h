@@ -86,11 +86,11 @@ struct classic_group {
     struct owned protocol_type; /* null: nobody ever joined */
     struct owned protocol;      /* null: none chosen */
     struct classic_member *leader;
-    struct list members;     /* in the order in which they came */
-    struct map by_id;        /* struct classic_member */
-    struct map by_instance;  /* static members */
-    struct map known;        /* struct protocol_count by name: how many members list it */
-    struct map pending;      /* struct pending_member by id */
+    struct list members;    /* in the order in which they came */
+    struct map by_id;       /* struct classic_member */
+    struct map by_instance; /* static members */
+    struct map known;       /* struct protocol_count by name: how many members list it */
+    struct map pending;     /* struct pending_member by id */
     uint32_t awaiting_join;
     uint32_t awaiting_sync;
     bool member_came; /* since the initial delay was last prolonged */

@@ -51,13 +51,14 @@ static void list_members(const struct classic_group *classic, struct coordinator
     response->members_count = classic_group_size(classic);
     response->members = call_get(call, response->members_count, sizeof(*response->members));
     struct join_group_response_member *out = response->members;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         join_group_response_member_init(out);
         out->member_id = call_copy(call, classic_member_id(member));
         out->group_instance_id = call_copy(call, owned_view(member->instance_id));
-        out->metadata = call_copy(
-            call, classic_member_metadata(member, owned_view(classic->protocol)));
+        out->metadata =
+            call_copy(call, classic_member_metadata(member, owned_view(classic->protocol)));
         out++;
     }
 }
@@ -88,7 +89,8 @@ void classic_answer_sync(struct classic_member *member, struct coordinator_call 
 
 void classic_answer_syncs(struct classic_group *classic)
 {
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         struct coordinator_call *call = classic_member_take_sync(member);
         if (!call)
@@ -103,7 +105,8 @@ void classic_answer_syncs(struct classic_group *classic)
 /* Whoever waits for an assignment of this generation will not get one. */
 static void reset_assignments(struct classic_group *classic)
 {
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         classic_member_assign(member, VIEW_LITERAL(""));
         struct coordinator_call *call = classic_member_take_sync(member);
@@ -133,9 +136,8 @@ static void prepare(struct classic_group *classic)
         int32_t timeout_ms = classic_group_rebalance_timeout_ms(classic);
         classic->initial_delay_ms =
             groups_settings(classic_groups(classic))->group_initial_rebalance_delay_ms;
-        classic->initial_left_ms = timeout_ms > classic->initial_delay_ms
-                                       ? timeout_ms - classic->initial_delay_ms
-                                       : 0;
+        classic->initial_left_ms =
+            timeout_ms > classic->initial_delay_ms ? timeout_ms - classic->initial_delay_ms : 0;
         classic->member_came = false;
         set_timer_ms(classic, &classic->join_timer, classic->initial_delay_ms);
     } else if (have_all_joined(classic)) {
@@ -164,7 +166,8 @@ void classic_prepare_or_complete(struct classic_group *classic)
 
 static void drop_absent(struct classic_group *classic)
 {
-    list_for_each_safe(link, after, &classic->members) {
+    list_for_each_safe(link, after, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         if (!member->join && !member->instance_id.data)
             classic_member_remove(member);
@@ -176,7 +179,8 @@ static bool elect_leader(struct classic_group *classic)
 {
     if (classic->leader && classic->leader->join)
         return true;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         if (member->join) {
             classic->leader = member;
@@ -214,7 +218,8 @@ static void complete_join(struct classic_group *classic)
     classic->generation++;
     classic_group_set_protocol(classic, classic_group_vote(classic));
     classic_group_move(classic, CLASSIC_COMPLETING);
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         struct coordinator_call *call = classic_member_take_join(member);
         member->is_new = false;
@@ -262,7 +267,8 @@ void classic_sync_timer_fired(struct timer *timer)
     klamm_assert(classic->state == CLASSIC_COMPLETING || classic->state == CLASSIC_STABLE);
     if (classic->awaiting_sync == 0)
         return;
-    list_for_each_safe(link, after, &classic->members) {
+    list_for_each_safe(link, after, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         if (member->awaits_sync)
             classic_member_remove(member);

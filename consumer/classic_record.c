@@ -10,7 +10,7 @@
 #include "protocol/messages/group_metadata_key.h"
 #include "protocol/messages/group_metadata_value.h"
 
-COORDINATOR_RECORD(group_metadata, GROUP_METADATA);
+COORDINATOR_RECORD(group_metadata, GROUP_METADATA)
 
 /* The highest version without tagged fields, as Kafka writes it. */
 enum { VALUE_VERSION = 3 };
@@ -20,7 +20,8 @@ enum { VALUE_VERSION = 3 };
 static void fill_members(struct group_metadata_value *value, const struct classic_group *classic)
 {
     struct group_metadata_value_member_metadata *out = value->members;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         group_metadata_value_member_metadata_init(out);
         out->member_id = classic_member_id(member);
@@ -111,7 +112,8 @@ static void remove_absent(struct classic_group *classic, const struct group_meta
         bool is_put = map_put(&ids, value->members[i].member_id, NULL);
         klamm_assert(is_put);
     }
-    list_for_each_safe(link, after, &classic->members) {
+    list_for_each_safe(link, after, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         if (!is_in(value, &ids, member))
             classic_member_remove(member);
@@ -139,9 +141,8 @@ static void replay_member(struct classic_group *classic, const struct group_meta
         .protocol_count = 1,
     };
     struct classic_member *member = classic_member_find(classic, from->member_id);
-    bool is_instance_free =
-        view_is_null(from->group_instance_id) ||
-        !classic_member_by_instance(classic, from->group_instance_id);
+    bool is_instance_free = view_is_null(from->group_instance_id) ||
+                            !classic_member_by_instance(classic, from->group_instance_id);
     if (!member && !is_instance_free)
         joiner.instance_id = VIEW_NULL; /* a damaged record lists an instance twice */
     if (!member)
@@ -160,8 +161,8 @@ static void replay_value(struct classic_group *classic, const struct group_metad
     classic_group_set_protocol(classic, value->protocol);
     if (value->members_count > 0 && view_is_null(value->protocol))
         classic_group_set_protocol(classic, VIEW_LITERAL(""));
-    classic_group_set_protocol_type(
-        classic, value->protocol_type.size > 0 ? value->protocol_type : VIEW_NULL);
+    classic_group_set_protocol_type(classic, value->protocol_type.size > 0 ? value->protocol_type
+                                                                           : VIEW_NULL);
     struct classic_member *leader =
         view_is_null(value->leader) ? NULL : classic_member_find(classic, value->leader);
     if (leader)

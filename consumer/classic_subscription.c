@@ -40,7 +40,8 @@ void classic_subscription_init(struct classic_subscription *subscription,
     subscription->is_known = classic_group_has_consumers(classic);
     if (classic_group_size(classic) > 0 && !classic->protocol.data)
         subscription->is_known = false;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         if (!subscription->is_known)
             return;

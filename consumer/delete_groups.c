@@ -1,6 +1,7 @@
 /* DeleteGroups, for one group: only a group without members can go; its offsets go first. */
 #include "protocol/messages/delete_groups.h"
 
+#include "base/assert.h"
 #include "consumer/classic_group.h"
 #include "consumer/classic_record.h"
 #include "consumer/consumer_classic.h"

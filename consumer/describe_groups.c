@@ -1,6 +1,7 @@
 /*
  * DescribeGroups, for one group of the classic protocol. What is not there is "Dead"; since version
- * 6 that is an error too (KIP-1043). What members subscribe to and own is shown while it is settled.
+ * 6 that is an error too (KIP-1043). What members subscribe to and own is shown while it is
+ * settled.
  */
 #include "protocol/messages/describe_groups.h"
 
@@ -33,7 +34,8 @@ static void describe_members(const struct classic_group *classic, struct coordin
     response->members_count = classic_group_size(classic);
     response->members = call_get(call, response->members_count, sizeof(*response->members));
     struct describe_groups_response_described_group_member *out = response->members;
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         const struct classic_member *member = container_of(link, struct classic_member, link);
         describe_groups_response_described_group_member_init(out);
         out->member_id = call_copy(call, classic_member_id(member));
@@ -41,8 +43,8 @@ static void describe_members(const struct classic_group *classic, struct coordin
         out->client_id = call_copy(call, owned_view(member->client_id));
         out->client_host = call_copy(call, owned_view(member->client_host));
         if (classic->state == CLASSIC_STABLE) {
-            out->member_metadata = call_copy(
-                call, classic_member_metadata(member, owned_view(classic->protocol)));
+            out->member_metadata =
+                call_copy(call, classic_member_metadata(member, owned_view(classic->protocol)));
             out->member_assignment = call_copy(call, owned_view(member->assignment));
         }
         out++;

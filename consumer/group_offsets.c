@@ -13,7 +13,7 @@
 #include "protocol/messages/offset_commit_key.h"
 #include "protocol/messages/offset_commit_value.h"
 
-COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT);
+COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT)
 
 static_assert(sizeof(struct committed_offset) == 40, "millions of them are held");
 
@@ -133,10 +133,10 @@ static void make_room(struct groups *groups, struct topic_offsets *topic)
         return;
     uint32_t capacity = topic->capacity + topic->capacity / 4 + 1;
     size_t size = capacity * sizeof(*topic->list);
-    struct committed_offset *list =
-        topic->list ? heap_resize(groups->heap, MEMORY_STATE, topic->list,
-                                  topic->capacity * sizeof(*topic->list), size)
-                    : heap_get(groups->heap, MEMORY_STATE, size);
+    struct committed_offset *list = topic->list
+                                        ? heap_resize(groups->heap, MEMORY_STATE, topic->list,
+                                                      topic->capacity * sizeof(*topic->list), size)
+                                        : heap_get(groups->heap, MEMORY_STATE, size);
     klamm_assert(list);
     topic->list = list;
     topic->capacity = capacity;
@@ -238,9 +238,8 @@ static struct offset_transaction *transaction_get(struct groups *groups, int64_t
     return transaction;
 }
 
-static struct pending_partition *pending_partition_get(struct group *group,
-                                                       const struct topic_offsets *topic,
-                                                       int32_t partition)
+static struct pending_partition *
+pending_partition_get(struct group *group, const struct topic_offsets *topic, int32_t partition)
 {
     uint64_t key = pending_key(topic, partition);
     struct pending_partition *pending = map_get_number(&group->offsets.pending, key);
@@ -258,7 +257,8 @@ static void pend(struct group *group, struct topic_offsets *topic, int64_t produ
                  struct committed_offset value, struct uuid topic_id)
 {
     struct pending_partition *partition = pending_partition_get(group, topic, value.partition);
-    list_for_each(link, &partition->offsets) {
+    list_for_each(link, &partition->offsets)
+    {
         struct pending_offset *pending = container_of(link, struct pending_offset, of_partition);
         if (pending->producer_id == producer_id) {
             note_free(group->groups, pending->value.note);
@@ -433,7 +433,8 @@ static bool put_pending_tombstones(struct coordinator_records *records, const st
 {
     if (topic->pending == 0)
         return true;
-    map_for_each(entry, &group->offsets.pending) {
+    map_for_each(entry, &group->offsets.pending)
+    {
         const struct pending_partition *partition = entry->value;
         const struct pending_offset *pending =
             container_of(partition->offsets.next, struct pending_offset, of_partition);
@@ -464,7 +465,8 @@ bool topic_offsets_put_tombstones(struct coordinator_records *records, const str
 
 bool group_offsets_put_tombstones(struct coordinator_records *records, const struct group *group)
 {
-    map_for_each(entry, &group->offsets.topics) {
+    map_for_each(entry, &group->offsets.topics)
+    {
         if (!topic_offsets_put_tombstones(records, group, entry->value, UUID_ZERO))
             return false;
     }

@@ -19,8 +19,8 @@ void sync_group(struct groups *groups, struct coordinator_call *call);
 /* struct heartbeat_request, _response. */
 void heartbeat(struct groups *groups, struct coordinator_call *call);
 /*
- * struct leave_group_request with `members` (of older versions the one member), leave_group_response
- * with one answer for each.
+ * struct leave_group_request with `members` (of older versions the one member),
+ * leave_group_response with one answer for each.
  */
 void leave_group(struct groups *groups, struct coordinator_call *call);
 

@@ -7,6 +7,7 @@
  */
 #include "consumer/groups.h"
 
+#include "base/assert.h"
 #include "consumer/classic_rebalance.h"
 #include "consumer/classic_record.h"
 #include "consumer/consumer_classic.h"
@@ -119,7 +120,8 @@ static void groups_replay_marker(void *state, const struct coordinator_marker *m
 static void groups_loaded(void *state)
 {
     struct groups *groups = state;
-    map_for_each(entry, &groups->by_id) {
+    map_for_each(entry, &groups->by_id)
+    {
         struct group *group = entry->value;
         if (group->type == GROUP_CLASSIC)
             classic_group_loaded(group->classic);
@@ -132,7 +134,8 @@ static void groups_loaded(void *state)
 static void groups_unload(void *state, enum kafka_error error)
 {
     struct groups *groups = state;
-    map_for_each(entry, &groups->by_id) {
+    map_for_each(entry, &groups->by_id)
+    {
         struct group *group = entry->value;
         if (group->type == GROUP_CLASSIC)
             classic_group_unload(group->classic, error);
@@ -147,7 +150,8 @@ static void groups_metadata(void *state, const struct image_delta *delta)
     for (uint32_t i = 0; i < delta->topic_count; i++)
         if (!delta->topics[i].after)
             offset_expiry_topic_deleted(groups, delta->topics[i].before);
-    map_for_each(entry, &groups->by_id) {
+    map_for_each(entry, &groups->by_id)
+    {
         struct group *group = entry->value;
         if (group->type == GROUP_CONSUMER)
             consumer_classic_metadata(group, delta);

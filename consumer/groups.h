@@ -22,7 +22,7 @@
 struct groups {
     struct coordinator *coordinator;
     struct heap *heap;
-    struct map by_id; /* struct group by group.id */
+    struct map by_id;  /* struct group by group.id */
     struct map topics; /* struct offset_topic by name */
     uint32_t topic_number_next;
     struct map transactions; /* struct offset_transaction by producer id */

@@ -8,8 +8,8 @@
 static enum kafka_error beat(struct classic_group *classic, const struct heartbeat_request *message)
 {
     struct classic_member *member;
-    enum kafka_error error = classic_member_validate(classic, message->member_id,
-                                                     message->group_instance_id, &member);
+    enum kafka_error error =
+        classic_member_validate(classic, message->member_id, message->group_instance_id, &member);
     if (error != KAFKA_ERROR_NONE)
         return error;
     if (message->generation_id != classic->generation)

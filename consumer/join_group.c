@@ -208,8 +208,7 @@ static void join_with_id(struct join *join)
 static bool is_accepted(const struct join *join)
 {
     const struct classic_group *classic = join->classic;
-    const struct classic_member *member =
-        classic_member_find(classic, join->message->member_id);
+    const struct classic_member *member = classic_member_find(classic, join->message->member_id);
     uint32_t size_max = (uint32_t)groups_settings(join->groups)->group_max_size;
     switch (classic->state) {
     case CLASSIC_EMPTY:

@@ -42,7 +42,8 @@ void list_groups(struct groups *groups, struct coordinator_call *call)
     const struct list_groups_request *message = call->request;
     struct list_groups_response *response = call->response;
     response->groups = call_get(call, map_count(&groups->by_id), sizeof(*response->groups));
-    map_for_each(entry, &groups->by_id) {
+    map_for_each(entry, &groups->by_id)
+    {
         struct list_groups_response_listed_group *out = &response->groups[response->groups_count];
         describe(entry->value, out);
         if (!passes(message->states_filter, message->states_filter_count, out->group_state) ||

@@ -13,7 +13,7 @@
 #include "protocol/messages/offset_commit_key.h"
 #include "protocol/messages/offset_commit_value.h"
 
-COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT);
+COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT)
 
 enum {
     NOT_FOUND_SINCE_VERSION = 9,
@@ -29,11 +29,11 @@ static enum kafka_error validate_classic(struct classic_group *classic,
     if (claim->generation < 0 && is_empty)
         return KAFKA_ERROR_NONE;
     struct classic_member *member = NULL;
-    bool has_member = claim->generation >= 0 || claim->member_id.size > 0 ||
-                      !view_is_null(claim->instance_id);
+    bool has_member =
+        claim->generation >= 0 || claim->member_id.size > 0 || !view_is_null(claim->instance_id);
     if (has_member) {
-        enum kafka_error error = classic_member_validate(classic, claim->member_id,
-                                                         claim->instance_id, &member);
+        enum kafka_error error =
+            classic_member_validate(classic, claim->member_id, claim->instance_id, &member);
         if (error != KAFKA_ERROR_NONE)
             return error;
         if (claim->generation != classic->generation)

@@ -68,8 +68,8 @@ void offset_delete(struct groups *groups, struct coordinator_call *call)
     const struct offset_delete_request *message = call->request;
     struct offset_delete_response *response = call->response;
     struct deletion deletion = {.group = groups_find(groups, message->group_id)};
-    enum kafka_error error = message->group_id.size == 0 ? KAFKA_ERROR_INVALID_GROUP_ID
-                                                         : check(deletion.group);
+    enum kafka_error error =
+        message->group_id.size == 0 ? KAFKA_ERROR_INVALID_GROUP_ID : check(deletion.group);
     if (error == KAFKA_ERROR_NONE) {
         const struct group *group = deletion.group;
         deletion.has_subscription =

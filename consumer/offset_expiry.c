@@ -6,6 +6,7 @@
  */
 #include "consumer/offset_expiry.h"
 
+#include "base/assert.h"
 #include "consumer/classic_record.h"
 #include "consumer/classic_subscription.h"
 #include "consumer/consumer_classic.h"
@@ -83,7 +84,8 @@ enum swept { SWEPT_SOME_STAY, SWEPT_ALL, SWEPT_BATCH_FULL };
 static enum swept sweep_offsets(const struct aging *aging, struct coordinator_records *records)
 {
     enum swept result = SWEPT_ALL;
-    map_for_each(entry, &aging->group->offsets.topics) {
+    map_for_each(entry, &aging->group->offsets.topics)
+    {
         const struct topic_offsets *topic = entry->value;
         bool keeps = topic->pending > 0 || is_read(aging, topic->topic->name);
         if (keeps)
@@ -187,7 +189,8 @@ void offset_expiry_topic_deleted(struct groups *groups, const struct image_topic
     struct coordinator_records records;
     coordinator_records_begin(&records, groups->coordinator);
     bool goes_on = true;
-    map_for_each(entry, &groups->by_id) {
+    map_for_each(entry, &groups->by_id)
+    {
         const struct group *group = entry->value;
         const struct topic_offsets *offsets = group_offsets_topic(group, topic->name);
         while (goes_on && offsets && !topic_offsets_put_tombstones(&records, group, offsets, but)) {

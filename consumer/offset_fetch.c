@@ -16,7 +16,8 @@ static void answer_partition(const struct group *group, const struct topic_offse
     const struct offset_question *question = call->request;
     out->committed_offset = -1;
     out->metadata = VIEW_LITERAL("");
-    if (question->require_stable && topic_offsets_are_pending(group, offsets, out->partition_index)) {
+    if (question->require_stable &&
+        topic_offsets_are_pending(group, offsets, out->partition_index)) {
         out->error_code = KAFKA_ERROR_UNSTABLE_OFFSET_COMMIT;
         return;
     }
@@ -68,13 +69,14 @@ static void answer_all(const struct group *group, struct coordinator_call *call)
     response->topics = call_get(call, topic_count, sizeof(*response->topics));
     if (!group)
         return;
-    map_for_each(entry, &group->offsets.topics) {
+    map_for_each(entry, &group->offsets.topics)
+    {
         const struct topic_offsets *offsets = entry->value;
         if (offsets->count == 0)
             continue;
         struct view name = call_copy(call, offsets->topic->name);
-        struct offset_fetch_response_partitions *out = begin_topic(
-            call, &response->topics[response->topics_count++], name, offsets->count);
+        struct offset_fetch_response_partitions *out =
+            begin_topic(call, &response->topics[response->topics_count++], name, offsets->count);
         for (uint32_t i = 0; i < offsets->count; i++) {
             offset_fetch_response_partitions_init(&out[i]);
             out[i].partition_index = offsets->list[i].partition;

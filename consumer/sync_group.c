@@ -24,8 +24,8 @@ static enum kafka_error check(const struct classic_group *classic,
                               const struct sync_group_request *message,
                               struct classic_member **member)
 {
-    enum kafka_error error = classic_member_validate(classic, message->member_id,
-                                                     message->group_instance_id, member);
+    enum kafka_error error =
+        classic_member_validate(classic, message->member_id, message->group_instance_id, member);
     if (error != KAFKA_ERROR_NONE)
         return error;
     if (message->generation_id != classic->generation)
@@ -53,7 +53,8 @@ static void assign(struct classic_group *classic, const struct sync_group_reques
 
 static void fail_parked(struct classic_group *classic, enum kafka_error error)
 {
-    list_for_each(link, &classic->members) {
+    list_for_each(link, &classic->members)
+    {
         struct classic_member *member = container_of(link, struct classic_member, link);
         classic_member_assign(member, VIEW_LITERAL(""));
         struct coordinator_call *call = classic_member_take_sync(member);
