@@ -33,6 +33,7 @@ void classic_answer_join_error(struct classic_group *classic, struct coordinator
 {
     struct join_group_response *response = call->response;
     response->error_code = (int16_t)error;
+    response->protocol_name = VIEW_NULL;
     response->member_id = call_copy(call, member_id);
     coordinator_answer(classic_groups(classic)->coordinator, call);
 }

@@ -1,7 +1,6 @@
 /*
  * DescribeGroups, for one group of the classic protocol. What is not there is "Dead"; since version
- * 6 that is an error too (KIP-1043). What members subscribe to and own is shown while it is
- * settled.
+ * 6 that is an error too (KIP-1043). What members subscribe to is shown while it is settled.
  */
 #include "protocol/messages/describe_groups.h"
 
@@ -42,11 +41,10 @@ static void describe_members(const struct classic_group *classic, struct coordin
         out->group_instance_id = call_copy(call, owned_view(member->instance_id));
         out->client_id = call_copy(call, owned_view(member->client_id));
         out->client_host = call_copy(call, owned_view(member->client_host));
-        if (classic->state == CLASSIC_STABLE) {
+        out->member_assignment = call_copy(call, owned_view(member->assignment));
+        if (classic->state == CLASSIC_STABLE)
             out->member_metadata =
                 call_copy(call, classic_member_metadata(member, owned_view(classic->protocol)));
-            out->member_assignment = call_copy(call, owned_view(member->assignment));
-        }
         out++;
     }
 }

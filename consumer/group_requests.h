@@ -24,10 +24,10 @@ void heartbeat(struct groups *groups, struct coordinator_call *call);
  */
 void leave_group(struct groups *groups, struct coordinator_call *call);
 
-/* One topic of a request about offsets, by the name and the id that the metadata has for it. */
+/* One topic of a request about offsets. */
 struct offset_question_topic {
     struct view name;
-    struct uuid id; /* zero: not known */
+    struct uuid id; /* zero: it was named without one */
     const int32_t *partitions;
     size_t partition_count;
 };
@@ -46,7 +46,7 @@ struct offset_question {
 /* struct offset_question, struct offset_fetch_response_group. Topics are answered in order, by
  * name. */
 void offset_fetch(struct groups *groups, struct coordinator_call *call);
-/* struct offset_commit_request (by name), _response. Fails with the error of the group. */
+/* struct offset_commit_request (with names), _response. Fails with the error of the group. */
 void offset_commit(struct groups *groups, struct coordinator_call *call);
 /* struct offset_delete_request, _response. */
 void offset_delete(struct groups *groups, struct coordinator_call *call);

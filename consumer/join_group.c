@@ -37,6 +37,7 @@ static void answer_error(const struct join *join, struct view member_id, enum ka
 {
     struct join_group_response *response = join->call->response;
     response->error_code = (int16_t)error;
+    response->protocol_name = VIEW_NULL;
     response->member_id = call_copy(join->call, member_id);
     coordinator_answer(join->groups->coordinator, join->call);
 }
@@ -121,13 +122,11 @@ static void replace_static(struct join *join, struct classic_member *member, str
     struct view old_id = call_copy(join->call, classic_member_id(member));
     struct view old_leader_id = call_copy(join->call, classic_member_id(classic->leader));
     struct view protocol = owned_view(classic->protocol);
-    struct view before = call_copy(join->call, classic_member_metadata(member, protocol));
     classic_member_rename(member, new_id);
     classic_member_update(member, &join->joiner);
     classic_member_touch(member);
-    bool is_same = classic->state == CLASSIC_STABLE &&
-                   view_equal(classic_group_vote(classic), protocol) &&
-                   view_equal(classic_member_metadata(member, protocol), before);
+    bool is_same =
+        classic->state == CLASSIC_STABLE && view_equal(classic_group_vote(classic), protocol);
     if (is_same) {
         replace_quietly(join, member, old_id, old_leader_id);
         return;
@@ -199,8 +198,6 @@ static void join_with_id(struct join *join)
         rejoin(join, member);
         return;
     }
-    struct join_group_response *response = join->call->response;
-    response->protocol_name = VIEW_NULL;
     answer_error(join, message->member_id, error);
 }
 

@@ -15,12 +15,7 @@
 
 COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT)
 
-enum {
-    NOT_FOUND_SINCE_VERSION = 9,
-    VALUE_VERSION = 3,
-    VALUE_VERSION_WITH_EXPIRY = 1,
-    VALUE_VERSION_WITH_TOPIC_ID = 4
-};
+enum { NOT_FOUND_SINCE_VERSION = 9, VALUE_VERSION = 4, VALUE_VERSION_WITH_EXPIRY = 1 };
 
 static enum kafka_error validate_classic(struct classic_group *classic,
                                          const struct commit_claim *claim)
@@ -95,11 +90,7 @@ enum kafka_error commit_put(struct coordinator_records *records, const struct gr
     value.commit_timestamp = coordinator_loop(groups->coordinator)->wall_ms;
     value.expire_timestamp = expire_ms;
     value.topic_id = entry->topic_id;
-    int16_t version = VALUE_VERSION;
-    if (expire_ms >= 0)
-        version = VALUE_VERSION_WITH_EXPIRY;
-    else if (!uuid_is_zero(entry->topic_id))
-        version = VALUE_VERSION_WITH_TOPIC_ID;
+    int16_t version = expire_ms >= 0 ? VALUE_VERSION_WITH_EXPIRY : VALUE_VERSION;
     put_offset_commit(records, &key, &value, version);
     return KAFKA_ERROR_NONE;
 }

@@ -14,12 +14,10 @@ static void fill(struct groups *groups, struct coordinator_call *call,
 {
     const struct txn_offset_commit_request *message = call->request;
     struct txn_offset_commit_response *response = call->response;
-    const struct image *image = coordinator_image(groups->coordinator);
     response->topics_count = message->topics_count;
     response->topics = call_get(call, message->topics_count, sizeof(*response->topics));
     for (size_t i = 0; i < message->topics_count; i++) {
         const struct txn_offset_commit_request_topic *topic = &message->topics[i];
-        const struct image_topic *known = image_topic_by_name(image, topic->name);
         struct txn_offset_commit_response_topic *out = &response->topics[i];
         txn_offset_commit_response_topic_init(out);
         out->name = topic->name;
@@ -28,7 +26,6 @@ static void fill(struct groups *groups, struct coordinator_call *call,
         for (size_t j = 0; j < topic->partitions_count; j++) {
             const struct txn_offset_commit_request_partition *partition = &topic->partitions[j];
             struct commit_entry entry = {.topic = topic->name,
-                                         .topic_id = known ? known->id : UUID_ZERO,
                                          .partition = partition->partition_index,
                                          .offset = partition->committed_offset,
                                          .leader_epoch = partition->committed_leader_epoch,

@@ -31,6 +31,7 @@ static void join_group_join(struct request *request)
     enum kafka_error error = coordinator_asked(request);
     struct join_group_response response;
     join_group_response_init(&response);
+    response.protocol_name = VIEW_NULL;
     if (error == KAFKA_ERROR_NONE)
         response = *(const struct join_group_response *)coordinator_asked_response(request);
     else

@@ -41,7 +41,6 @@ static void ask_topic(struct request *request, struct offset_commit_request *ask
         /* The image may go while the coordinator is asked. */
         if (out->partitions_count == 0)
             out->name = arena_copy(&request->arena, found->name);
-        out->topic_id = found->id;
         out->partitions[out->partitions_count++] = topic->partitions[i];
     }
     if (out->partitions_count > 0)

@@ -69,46 +69,57 @@ static void offset_delete_part(struct part *part, struct loop *at)
     coordinator_part_run(part, at, offset_delete_at);
 }
 
-/* The coordinator's answers are in the order in which it was asked; what it was not asked about
- * does not exist. */
-struct answer_cursor {
-    const struct offset_delete_response *answer;
-    size_t topic;
-    size_t partition;
-};
-
-static int16_t next_error(struct answer_cursor *cursor)
+/* The topic of the answer for one of the request, added when it is not there yet. */
+static struct offset_delete_response_topic *
+topic_of(struct request *request, struct offset_delete_response *response,
+         struct offset_delete_response_topic **known,
+         const struct offset_delete_request_topic *topic)
 {
-    const struct offset_delete_response_topic *topic = &cursor->answer->topics[cursor->topic];
-    int16_t error = topic->partitions[cursor->partition++].error_code;
-    if (cursor->partition == topic->partitions_count) {
-        cursor->partition = 0;
-        cursor->topic++;
-    }
-    return error;
+    if (*known)
+        return *known;
+    *known = &response->topics[response->topics_count++];
+    offset_delete_response_topic_init(*known);
+    (*known)->name = topic->name;
+    (*known)->partitions =
+        request_get(request, topic->partitions_count, sizeof(*(*known)->partitions));
+    return *known;
 }
 
+static void add_partition(struct offset_delete_response_topic *topic, int32_t partition,
+                          int16_t error)
+{
+    struct offset_delete_response_partition *out = &topic->partitions[topic->partitions_count++];
+    offset_delete_response_partition_init(out);
+    out->partition_index = partition;
+    out->error_code = error;
+}
+
+/* What does not exist comes first, as in Kafka, then what the coordinator was asked about. */
 static void fill(struct request *request, const struct delete_context *context,
                  struct offset_delete_response *response)
 {
     const struct offset_delete_request *message = REQUEST_MESSAGE(offset_delete, request);
-    const bool *is_asked = context->is_asked;
-    struct answer_cursor cursor = {.answer = &context->answer};
-    response->topics_count = message->topics_count;
+    struct offset_delete_response_topic **known =
+        request_get(request, message->topics_count, sizeof(struct offset_delete_response_topic *));
     response->topics = request_get(request, message->topics_count, sizeof(*response->topics));
+    const bool *is_asked = context->is_asked;
+    for (size_t i = 0; i < message->topics_count; i++)
+        for (size_t j = 0; j < message->topics[i].partitions_count; j++)
+            if (!*is_asked++)
+                add_partition(topic_of(request, response, &known[i], &message->topics[i]),
+                              message->topics[i].partitions[j].partition_index,
+                              KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    size_t asked = 0, place = 0;
+    is_asked = context->is_asked;
     for (size_t i = 0; i < message->topics_count; i++) {
-        const struct offset_delete_request_topic *topic = &message->topics[i];
-        struct offset_delete_response_topic *out = &response->topics[i];
-        offset_delete_response_topic_init(out);
-        out->name = topic->name;
-        out->partitions_count = topic->partitions_count;
-        out->partitions = request_get(request, topic->partitions_count, sizeof(*out->partitions));
-        for (size_t j = 0; j < topic->partitions_count; j++) {
-            offset_delete_response_partition_init(&out->partitions[j]);
-            out->partitions[j].partition_index = topic->partitions[j].partition_index;
-            out->partitions[j].error_code =
-                *is_asked++ ? next_error(&cursor) : (int16_t)KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-        }
+        for (size_t j = 0; j < message->topics[i].partitions_count; j++)
+            if (*is_asked++)
+                add_partition(topic_of(request, response, &known[i], &message->topics[i]),
+                              message->topics[i].partitions[j].partition_index,
+                              context->answer.topics[asked].partitions[place++].error_code);
+        if (place > 0)
+            asked++;
+        place = 0;
     }
 }
 

@@ -39,13 +39,12 @@ static bool is_by_id(const struct request *request)
 static bool ask_topic(struct request *request, struct offset_question_topic *out,
                       const struct offset_fetch_request_topics *topic)
 {
-    const struct image *image = request->shard->image;
-    const struct image_topic *found = is_by_id(request) ? image_topic_by_id(image, topic->topic_id)
-                                                        : image_topic_by_name(image, topic->name);
+    const struct image_topic *found =
+        is_by_id(request) ? image_topic_by_id(request->shard->image, topic->topic_id) : NULL;
     if (!found && is_by_id(request))
         return false;
     /* The image may go while the coordinator is asked. */
-    out->name = is_by_id(request) ? arena_copy(&request->arena, found->name) : topic->name;
+    out->name = found ? arena_copy(&request->arena, found->name) : topic->name;
     out->id = found ? found->id : UUID_ZERO;
     out->partitions = topic->partition_indexes;
     out->partition_count = topic->partition_indexes_count;
