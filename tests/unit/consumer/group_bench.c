@@ -56,6 +56,14 @@ void bench_run(void)
 
 void bench_advance(int64_t ms)
 {
+    enum { STEP_MS = 10 };
+    for (; ms > STEP_MS; ms -= STEP_MS)
+        coordinator_fixture_advance(&fixture, STEP_MS);
+    coordinator_fixture_advance(&fixture, ms);
+}
+
+void bench_stall(int64_t ms)
+{
     coordinator_fixture_advance(&fixture, ms);
 }
 

@@ -97,7 +97,10 @@ struct groups *bench_groups(void);
 struct group *bench_group(const char *id);
 struct classic_group *bench_classic(const char *id);
 void bench_run(void);
+/* Time passes in small steps, so that timers fire when they are due. */
 void bench_advance(int64_t ms);
+/* Time passes at once: the node stood still. */
+void bench_stall(int64_t ms);
 bool asked_is_told(const struct asked *asked);
 /* It was told without an error for the whole call. */
 void assert_answered(struct asked *asked);
