@@ -150,6 +150,9 @@ static void replay_member(struct classic_group *classic, const struct group_meta
     else if (!classic_member_gives(member, &protocol))
         classic_member_update(member, &joiner);
     classic_member_assign(member, from->assignment);
+    /* In the record's order, as the members stood when it was written. */
+    list_remove(&member->link);
+    list_push_back(&classic->members, &member->link);
 }
 
 static void replay_value(struct classic_group *classic, const struct group_metadata_value *value)
