@@ -2,9 +2,10 @@
 #include "broker/coordinator_kinds.h"
 
 #include "broker/broker.h"
+#include "consumer/groups.h"
 
 static const struct coordinator_kind *const served[COORDINATOR_SLOTS] = {
-    [COORDINATOR_GROUPS] = NULL,
+    [COORDINATOR_GROUPS] = &groups_kind,
     [COORDINATOR_TRANSACTIONS] = NULL,
     [COORDINATOR_SHARES] = NULL,
 };

@@ -13,14 +13,30 @@
 
 /* ---- Building ---- */
 
-enum { RECORD_OVERHEAD_MAX = 32 }; /* lengths and deltas of a record, attributes, no headers */
+enum {
+    RECORD_OVERHEAD_MAX = 32, /* lengths and deltas of a record, attributes, no headers */
+    /*
+     * One record may need more than max.message.bytes, which is for clients: a classic group of ten
+     * thousand members is one record of some megabytes.
+     */
+    BATCH_SIZE_MAX = 16 * 1024 * 1024
+};
 
+/* What a batch may take at most. */
 static size_t batch_size_max(const struct coordinator *coordinator)
 {
     const struct topic_config *config = &coordinator->replica->config;
-    int32_t limit = config->max_message_bytes < config->segment_bytes ? config->max_message_bytes
-                                                                      : config->segment_bytes;
-    return (size_t)limit;
+    int32_t limit =
+        config->max_message_bytes > BATCH_SIZE_MAX ? config->max_message_bytes : BATCH_SIZE_MAX;
+    return (size_t)(limit < config->segment_bytes ? limit : config->segment_bytes);
+}
+
+/* Where whoever can cut its records in pieces does. */
+static size_t batch_size_cut(const struct coordinator *coordinator)
+{
+    size_t limit = (size_t)coordinator->replica->config.max_message_bytes;
+    size_t most = batch_size_max(coordinator);
+    return limit < most ? limit : most;
 }
 
 static struct coordinator_batch *batch_create(struct coordinator *coordinator)
@@ -86,7 +102,7 @@ void coordinator_records_add(struct coordinator_records *records, struct view ke
 
 size_t coordinator_records_room(const struct coordinator_records *records)
 {
-    size_t limit = batch_size_max(records->coordinator);
+    size_t limit = batch_size_cut(records->coordinator);
     size_t used = records->batch ? batch_builder_size(&records->batch->builder) : BATCH_HEADER_SIZE;
     return used + RECORD_OVERHEAD_MAX < limit ? limit - used - RECORD_OVERHEAD_MAX : 0;
 }

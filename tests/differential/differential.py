@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import processes  # noqa: E402
+import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
 from target import Target  # noqa: E402
 
@@ -46,6 +47,7 @@ def differences(ours, theirs, path=""):
 
 def run_scenario(scenario, target):
     target.notes = []
+    target.random_ids = {}
     target.disconnect()
     try:
         scenario(target, scenario.__name__.replace("_", "-"))
@@ -90,8 +92,11 @@ def main():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
-    chosen = [s for s in scenarios.SCENARIOS if options.only in (None, s.__name__)]
-    first = processes.Kafka() if options.against_itself else processes.Klamm(options.klammd)
+    chosen = [s for s in scenarios.SCENARIOS + group_scenarios.SCENARIOS
+              if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
+    settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it
+    first = (processes.Kafka() if options.against_itself
+             else processes.Klamm(options.klammd, settings))
     with first, processes.Kafka() as second:
         first.start()
         second.start()
