@@ -25,6 +25,7 @@ static const struct {
     {"log", log_scenario_run},
     {"node", node_scenario_run},
     {"group", group_scenario_run},
+    {"transaction", transaction_scenario_run},
 };
 
 struct command {
