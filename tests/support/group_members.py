@@ -8,6 +8,7 @@ VerifiableConsumer). The history holds them against what a group promises:
  - committed offsets never go back.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -67,6 +68,7 @@ class Member:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors)
         self.is_stopped = False
+        atexit.register(self.process.kill)  # no member outlives a test that failed
         history.members.append(self)
         threading.Thread(target=self._read, daemon=True).start()
 
