@@ -5,7 +5,7 @@ fourth joins and leaves, one is killed, one is stopped for longer than its sessi
 the end everything must have been delivered and committed; no partition had two owners at a time and
 no committed offset went back.
 
-usage: test_groups.py KLAMMD|kafka FOLDER [KIND ...]
+usage: test_group_life.py KLAMMD|kafka FOLDER [KIND ...]
 
 FOLDER keeps the newest confluent-kafka, which speaks the consumer protocol (KIP-848). Without kinds:
 one of each code base, and all of them with KLAMM_NIGHTLY. Given "kafka", Apache Kafka is asked to
