@@ -34,6 +34,17 @@ enum {
     NAME_THREADS = 4
 };
 
+/*
+ * mimalloc gives freed memory back after 25 ms, and large frames would take their pages anew each
+ * time: a third of the cost of receiving them. Kept for five seconds they are used again.
+ */
+enum { KEEP_FREED_MS = 5000 };
+#if MI_MALLOC_VERSION < 210
+enum { OPTION_KEEP_FREED = mi_option_decommit_delay };
+#else
+enum { OPTION_KEEP_FREED = mi_option_purge_delay };
+#endif
+
 /* The signal handler's only memory: there is one handler per process. */
 static struct {
     volatile sig_atomic_t count;
@@ -432,6 +443,7 @@ int node_run(const struct node_options *options)
     klamm_assert(options->shards >= 1);
     struct node node = {.options = options, .count = options->shards + 1};
     klamm_assert(node.count <= LOOP_COUNT_MAX);
+    mi_option_set_default((mi_option_t)OPTION_KEEP_FREED, KEEP_FREED_MS);
     raise_descriptor_limit();
     pools_open(&node);
     size_t loops_size = node.count * sizeof(struct posix_loop);
