@@ -438,6 +438,23 @@ static void pools_close(struct node *node)
     pthread_mutex_destroy(&node->devices_lock);
 }
 
+/* How long the loops kept what came meanwhile waiting; for who looks at one run. */
+static void say_turns(const struct node *node)
+{
+    for (unsigned i = 0; i < node->count; i++) {
+        const struct node_loop_counters *counters = &node->loops[i].counters;
+        const struct histogram *turns = &counters->turn_us;
+        log_info(node->options->diagnostics,
+                 "turns: loop=%u turns=%llu p99_us=%llu longest_us=%llu above_2_ms=%llu "
+                 "warmed_ranges=%llu",
+                 i, (unsigned long long)turns->count,
+                 (unsigned long long)histogram_percentile(turns, 0.99),
+                 (unsigned long long)turns->maximum,
+                 (unsigned long long)(turns->count - histogram_count_up_to(turns, 2000)),
+                 (unsigned long long)counters->warmed_ranges);
+    }
+}
+
 int node_run(const struct node_options *options)
 {
     klamm_assert(options->shards >= 1);
@@ -463,6 +480,7 @@ int node_run(const struct node_options *options)
         pthread_join(node.loops[i].thread, NULL);
     watchdog_stop(&watchdog);
     pools_close(&node);
+    say_turns(&node);
     if (!options->keep_signals)
         signals.wake_fd = -1;
     for (unsigned i = 0; i < node.count; i++)

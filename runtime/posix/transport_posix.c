@@ -99,6 +99,7 @@ void posix_stream_bury(struct posix_stream *stream, bool reset)
     klamm_assert(!stream->buried);
     stream->buried = true;
     timer_clear(&stream->linger);
+    posix_stream_forget_warm(stream);
     list_remove(&stream->ready.link);
     list_remove(&stream->unsent_link);
     list_remove(&stream->all_link);
