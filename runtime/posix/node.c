@@ -480,7 +480,8 @@ int node_run(const struct node_options *options)
         pthread_join(node.loops[i].thread, NULL);
     watchdog_stop(&watchdog);
     pools_close(&node);
-    say_turns(&node);
+    if (atomic_load(&node.status) == 0) /* else the reason is the last thing said */
+        say_turns(&node);
     if (!options->keep_signals)
         signals.wake_fd = -1;
     for (unsigned i = 0; i < node.count; i++)
