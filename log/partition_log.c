@@ -155,7 +155,8 @@ static void log_deferred(struct deferred *deferred)
 {
     struct partition_log *log = container_of(deferred, struct partition_log, deferred);
     partition_log_pump(log);
-    partition_log_job_begin(log); /* callbacks may ask for the end of the log */
+    list_remove(&log->deferred.link); /* what the pump ended is told here, not a turn later */
+    partition_log_job_begin(log);     /* callbacks may ask for the end of the log */
     for (struct list *link; (link = list_pop_front(&log->finished)) != NULL;) {
         struct log_append *append = container_of(link, struct log_append, link);
         if (append->done)
