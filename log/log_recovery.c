@@ -291,8 +291,12 @@ static bool is_behind_recovery_point(const struct log_load *load, uint32_t place
     /* A segment without a file was added here: creation was cut short before its first file. */
     if (load->clean || load->segments[place].is_directory_unsynced)
         return false;
+    /*
+     * A recovery point right at the end of a segment may be from the time before its seal, when
+     * the segment was the active one: it says nothing about indexes and epochs.
+     */
     return place + 1 == load->segment_count ||
-           load->segments[place + 1].base_offset > load->recovery_point;
+           load->segments[place + 1].base_offset >= load->recovery_point;
 }
 
 static void end_indexes(struct log_load *load)
@@ -713,13 +717,31 @@ static bool restart_empty(struct log_load *load)
     return true;
 }
 
+/* The first file tells the next start where the log is: no checkpoint does when it is empty. */
+static bool make_first_file(struct log_load *load)
+{
+    struct segment *first = &load->segments[0];
+    if (!first->is_directory_unsynced)
+        return true;
+    enum storage_status status =
+        partition_log_make_file(load->storage, load->directory, first->base_offset);
+    if (status == STORAGE_OK)
+        status = storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL);
+    first->is_directory_unsynced = false;
+    return log_load_check(load, status, "making the first file");
+}
+
 static void step_ending(struct log_load *load)
 {
-    int64_t first = load->segments[0].base_offset;
     if (load->log_end < load->log_start && !restart_empty(load))
         return;
-    if (load->log_start < first)
-        load->log_start = first;
+    if (load->log_start < load->segments[0].base_offset)
+        load->log_start = load->segments[0].base_offset;
+    if (!make_first_file(load))
+        return;
+    /* Epochs that the scan of a sealed segment found are nowhere else: its seal is over. */
+    if (load->epochs.is_dirty && load->scan_place < load->segment_count)
+        load->segments[load->scan_place].needs_side_files = true;
     for (uint32_t i = 0; i < load->segment_count; i++) {
         struct segment *segment = &load->segments[i];
         segment->is_sealed = i + 1 < load->segment_count;

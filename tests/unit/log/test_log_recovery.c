@@ -316,6 +316,116 @@ static void a_log_that_ends_below_its_start_begins_empty_there(void **state)
     assert_int_equal(fixture_scan(fixture, 1000), 26);
 }
 
+static void a_log_that_began_empty_again_is_found_there_after_a_crash(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture_write(fixture, 10, 50);
+    fixture_close(fixture);
+    fixture->log_start = 25;
+    fixture_open(fixture);
+    /* The checkpoint does not name a log start where a segment begins. */
+    fixture_drop(fixture);
+    memory_node_crash(&fixture->node);
+    fixture->log_start = 0;
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_start_offset(fixture->log), 25);
+    assert_int_equal(partition_log_end_offset(fixture->log), 25);
+}
+
+static void write_in_epoch(struct log_fixture *fixture, int32_t leader_epoch)
+{
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 2, 50, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    append.append.leader_epoch = leader_epoch;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+}
+
+static void assert_epoch_of(struct log_fixture *fixture, int64_t offset, int32_t leader_epoch)
+{
+    const struct leader_epoch *found =
+        leader_epochs_of_offset(partition_log_leader_epochs(fixture->log), offset);
+    assert_non_null(found);
+    assert_int_equal(found->epoch, leader_epoch);
+}
+
+/* Time for the regular step, and what it starts. */
+static void maintain(struct log_fixture *fixture)
+{
+    memory_node_advance(&fixture->node, UINT64_C(2000000000));
+    partition_log_maintain(fixture->log, false);
+    memory_node_run(&fixture->node);
+}
+
+static void epochs_found_in_sealed_segments_survive_a_second_crash(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t epoch = 1; epoch <= 4; epoch++) {
+        partition_log_roll(fixture->log);
+        write_in_epoch(fixture, epoch);
+    }
+    struct job_context context = memory_node_context(&fixture->node);
+    storage_run_path(context.storage, STORAGE_UNLINK,
+                     FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME, NULL);
+    fixture_drop(fixture);
+    fixture->recovery_point = 0;
+    fixture_open(fixture);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t epoch = 1; epoch <= 4; epoch++)
+            assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+        fixture_crash(fixture);
+    }
+    maintain(fixture);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 8);
+    fixture_crash(fixture);
+    for (int32_t epoch = 1; epoch <= 4; epoch++)
+        assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+}
+
+static void a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int i = 0; i < 3; i++)
+        write_in_epoch(fixture, 7);
+    /* The cut makes the index; the checkpoint is written when the segment is still active. */
+    assert_int_equal(fixture_truncate(fixture, 4), STORAGE_OK);
+    int64_t recovery_point = partition_log_recovery_point(fixture->log);
+    assert_int_equal(recovery_point, 4);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 7);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    assert_true(view_is_null(
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME)));
+    fixture_drop(fixture);
+    memory_node_crash(&fixture->node);
+    fixture->recovery_point = recovery_point;
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 6);
+    assert_epoch_of(fixture, 0, 7);
+}
+
+static void a_cut_keeps_the_recovery_point_before_a_segment_without_side_files(void **state)
+{
+    struct log_fixture *fixture = *state;
+    write_in_epoch(fixture, 1);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 2);
+    write_in_epoch(fixture, 2);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 1);
+    assert_int_equal(fixture_truncate(fixture, 4), STORAGE_OK);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 1);
+    fixture_crash(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 4);
+    assert_epoch_of(fixture, 0, 1);
+    assert_epoch_of(fixture, 2, 2);
+}
+
 /* Writes a batch of producer `id`; transactional when `transactional`. */
 static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
                            bool transactional)
@@ -543,6 +653,10 @@ int main(void)
         CLAIM(recovery_is_the_same_a_second_time),
         CLAIM(half_finished_replacements_are_resolved),
         CLAIM(a_log_that_ends_below_its_start_begins_empty_there),
+        CLAIM(a_log_that_began_empty_again_is_found_there_after_a_crash),
+        CLAIM(epochs_found_in_sealed_segments_survive_a_second_crash),
+        CLAIM(a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal),
+        CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
         cmocka_unit_test(damaged_files_never_stop_the_process),
     };
