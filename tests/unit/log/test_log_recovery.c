@@ -369,8 +369,8 @@ static void epochs_found_in_sealed_segments_survive_a_second_crash(void **state)
         write_in_epoch(fixture, epoch);
     }
     struct job_context context = memory_node_context(&fixture->node);
-    storage_run_path(context.storage, STORAGE_UNLINK,
-                     FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME, NULL);
+    storage_run_path(context.storage, STORAGE_UNLINK, FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME,
+                     NULL);
     fixture_drop(fixture);
     fixture->recovery_point = 0;
     fixture_open(fixture);
