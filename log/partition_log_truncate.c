@@ -174,13 +174,21 @@ static enum storage_status sync_busy(struct log_truncation *truncation, struct s
     return status;
 }
 
-/* Removes what lies behind the cut, the newest first, so that a crash leaves no hole. */
+/*
+ * Removes what lies behind the cut, the newest first, so that a crash leaves no hole: a recovery
+ * point behind the cut would have it trusted. Names may reach the disk in any order, so each has to
+ * be gone before the next may go, and the last one before the file is cut.
+ */
 static enum storage_status remove_behind(struct log_truncation *truncation,
                                          const struct job_context *context, uint32_t kept)
 {
     enum storage_status status = unlink_snapshots(truncation, context);
-    for (uint32_t i = truncation->base_count; i > kept && status == STORAGE_OK; i--)
+    for (uint32_t i = truncation->base_count; i > kept && status == STORAGE_OK; i--) {
         status = unlink_segment(truncation, context->storage, truncation->bases[i - 1]);
+        if (status == STORAGE_OK)
+            status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
+                                      truncation->log->directory, NULL);
+    }
     return status;
 }
 

@@ -312,6 +312,51 @@ static void truncation_cuts_whole_batches_and_goes_on(void **state)
     }
 }
 
+/* Every offset can be read, in batches of two records. */
+static void assert_no_hole(struct log_fixture *fixture)
+{
+    int64_t end = partition_log_end_offset(fixture->log);
+    for (int64_t offset = 0; offset < end; offset += 2) {
+        struct log_read read = {
+            .offset = offset, .max_bytes = 1, .min_one = true, .bound = LOG_READ_LOG_END};
+        struct log_slice slice;
+        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+        assert_int_equal(slice.next_offset, offset + 2);
+        log_slice_release(&slice);
+    }
+}
+
+static void a_truncation_that_a_power_cut_ends_leaves_no_hole(void **state)
+{
+    (void)state;
+    bool was_cut = false;
+    for (int after = 0; !was_cut; after++) {
+        struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+        fixture_init(fixture);
+        fixture_create(fixture);
+        for (int i = 0; i < 9; i++) {
+            if (i % 3 == 0)
+                partition_log_roll(fixture->log);
+            fixture_write(fixture, 2, 50);
+        }
+        int64_t recovery_point = partition_log_recovery_point(fixture->log);
+        assert_int_equal(recovery_point, 18);
+        memory_node_fail(&fixture->node, STORAGE_SYNC_DIRECTORY, after, STORAGE_IO);
+        was_cut = fixture_truncate(fixture, 2) == STORAGE_OK;
+        fixture->node.failure[STORAGE_SYNC_DIRECTORY].status = STORAGE_OK;
+        /* The checkpoint does not know of the cut yet. */
+        fixture_drop(fixture);
+        memory_node_crash(&fixture->node);
+        fixture->recovery_point = recovery_point;
+        fixture_open(fixture);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_no_hole(fixture);
+        assert_true(!was_cut || partition_log_end_offset(fixture->log) == 2);
+        fixture_deinit(fixture);
+        free(fixture);
+    }
+}
+
 static void truncation_below_the_watermark_leaves_leased_bytes_alone(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -662,6 +707,7 @@ int main(void)
         CLAIM(a_full_truncation_may_go_up_and_survives_a_crash),
         CLAIM(a_crash_loses_only_what_was_not_durable),
         CLAIM(truncation_cuts_whole_batches_and_goes_on),
+        cmocka_unit_test(a_truncation_that_a_power_cut_ends_leaves_no_hole),
         CLAIM(truncation_below_the_watermark_leaves_leased_bytes_alone),
         CLAIM(a_full_truncation_starts_anew),
         CLAIM(no_space_rolls_everything_back_and_recovers),
