@@ -1,7 +1,11 @@
 /*
- * A truncation waits until nothing is written and no job refers to the log, cuts the files in a
- * job, loads the directory again like a clean one, and takes over what the load found: producers,
- * epochs and indexes need no second way of falling back.
+ * A truncation waits until nothing is written and no job refers to the log, has the recovery point
+ * of the checkpoint lowered below what it will cut, cuts the files in a job, loads the directory
+ * again like a clean one, and takes over what the load found: producers, epochs and indexes need no
+ * second way of falling back.
+ *
+ * The checkpoint comes first because a recovery point behind the cut would have the next start
+ * trust what is appended there afterwards, durable or not.
  *
  * Below the high watermark a range may be on its way to a consumer, so nothing there is changed in
  * place: the kept part is written into a new file, which replaces the old one by rename.
@@ -15,6 +19,8 @@ struct log_truncation {
     struct job job;
     struct partition_log *log;
     struct log_change *change;
+    struct commit_checkpoint_wait checkpoint_wait;
+    enum { CHECKPOINT_OLD, CHECKPOINT_WAITED_FOR, CHECKPOINT_LOWERED } checkpoint;
     int64_t offset;
     int64_t log_start;
     bool is_full;            /* everything goes; the log starts again at `offset` */
@@ -318,6 +324,8 @@ static void truncation_done(struct job *job)
         adopt_load(log, truncation);
     if (log->state == PARTITION_LOG_FAILED)
         change->status = log->failure;
+    log->cut_limit = INT64_MAX;
+    partition_log_update_recovery_limit(log);
     if (truncation->load) {
         struct heap *load_heap = truncation->load->heap;
         log_load_deinit(truncation->load);
@@ -341,10 +349,57 @@ static void drop_epochs(struct deferred *deferred)
     change->done(change);
 }
 
+/* Nothing was changed: the checkpoints cannot be written. */
+static void give_up(struct partition_log *log, struct log_truncation *truncation)
+{
+    struct log_change *change = truncation->change;
+    log->truncation = NULL;
+    log->cut_limit = INT64_MAX;
+    partition_log_update_recovery_limit(log);
+    change->status = log->state == PARTITION_LOG_FAILED ? log->failure : STORAGE_NO_SPACE;
+    heap_put(log->shard->heap, MEMORY_SCRATCH, truncation, sizeof(*truncation));
+    if (log->state == PARTITION_LOG_CUTTING)
+        log->state = PARTITION_LOG_RUNNING;
+    change->done(change);
+}
+
+static void checkpoint_written(struct commit_checkpoint_wait *wait, bool ok)
+{
+    struct log_truncation *truncation = container_of(wait, struct log_truncation, checkpoint_wait);
+    struct partition_log *log = truncation->log;
+    truncation->checkpoint = CHECKPOINT_LOWERED;
+    partition_log_job_begin(log); /* the callback may ask for the end of the log */
+    if (!ok)
+        give_up(log, truncation);
+    partition_log_job_end(log);
+}
+
+/* The base of the segment that will be cut is as low as the end of the log can get. */
+static void lower_checkpoint(struct partition_log *log, struct log_truncation *truncation)
+{
+    struct committer *committer = log->has_committer ? log->commit.committer : NULL;
+    uint32_t place = truncation->is_full ? 0 : partition_log_segment_at(log, truncation->offset);
+    log->cut_limit = log->segments[place]->base_offset;
+    if (truncation->offset < log->cut_limit)
+        log->cut_limit = truncation->offset;
+    partition_log_update_recovery_limit(log);
+    truncation->checkpoint = CHECKPOINT_LOWERED;
+    if (!committer || !committer->write_checkpoints)
+        return;
+    truncation->checkpoint = CHECKPOINT_WAITED_FOR;
+    truncation->checkpoint_wait.written = checkpoint_written;
+    committer->write_checkpoints(committer, &truncation->checkpoint_wait,
+                                 committer->failed_context);
+}
+
 void partition_log_begin_truncation(struct partition_log *log)
 {
     struct log_truncation *truncation = log->truncation;
     struct heap *heap = log->shard->heap;
+    if (truncation->checkpoint == CHECKPOINT_OLD)
+        lower_checkpoint(log, truncation);
+    if (truncation->checkpoint == CHECKPOINT_WAITED_FOR)
+        return;
     log->truncation = NULL;
     truncation->log_start = log->log_start;
     if (truncation->is_full || truncation->log_start > truncation->offset)

@@ -31,7 +31,8 @@ enum {
     READS_MAX = 4 /* under way at a time */
 };
 
-static const uint64_t open_limit_ns = UINT64_C(120) * 1000000000;
+/* A device that is slow and often cold takes its time for a search. */
+static const uint64_t open_limit_ns = UINT64_C(600) * 1000000000;
 static const uint64_t stop_limit_ns = UINT64_C(120) * 1000000000;
 
 /* ---- State outside of the node ---- */
@@ -51,9 +52,8 @@ struct scenario {
     bool verified;                /* this life has compared its log */
     bool failed_device;           /* this life saw a device error */
     bool stop_wanted;
-    bool stopped;          /* this life ended by a clean stop */
-    bool clean;            /* everything was closed when the marker began to be written */
-    int64_t truncating_to; /* asked for and not done when the node died; -1: none */
+    bool stopped; /* this life ended by a clean stop */
+    bool clean;   /* everything was closed when the marker began to be written */
     struct log_config config;
     int32_t epoch;  /* the newest leader epoch of all lives */
     bool truncates; /* this run cuts the log now and then */
@@ -104,10 +104,9 @@ struct life {
     struct timer tick;
     struct scan scans[READS_MAX];
     struct log_change change;
-    struct directory_flush_wait flush_wait;
     struct directory_flush_wait checkpoint_wait;
     bool checkpointing;
-    bool changing; /* until the checkpoints know of the cut */
+    bool changing; /* a truncation is under way */
     int64_t changing_to;
     struct log_close close;
     struct directory_stop stop;
@@ -514,8 +513,6 @@ static void operate_append(struct life *life)
     struct scenario *scenario = life->scenario;
     struct log_model *model = &scenario->model;
     struct batch_options options = BATCH_OPTIONS_DEFAULT;
-    if (life->changing && scenario->truncating_to < 0)
-        return;
     if (random_chance(&scenario->random, 2, 3)) {
         options.producer_id = 1 + (int64_t)random_below(&scenario->random, PRODUCERS);
         options.producer_epoch = 0;
@@ -601,23 +598,14 @@ static void operate_lookup(struct life *life)
     partition_log_lookup(life->log, &pending->lookup);
 }
 
-static void checkpoints_flushed(struct directory_flush_wait *wait, bool ok)
-{
-    struct life *life = container_of(wait, struct life, flush_wait);
-    life->changing = false;
-    if (!ok)
-        device_failed(life);
-}
-
 static void change_done(struct log_change *change)
 {
     struct life *life = container_of(change, struct life, change);
     struct log_model *model = &life->scenario->model;
-    life->scenario->truncating_to = -1;
+    life->changing = false;
     life->version++;
     TRACE(life, "truncated: %s", storage_status_text(change->status));
     if (change->status != STORAGE_OK) {
-        life->changing = false;
         device_failed(life);
         return;
     }
@@ -629,10 +617,6 @@ static void change_done(struct log_change *change)
             (long long)partition_log_end_offset(life->log), (long long)log_model_end(model));
     check_producers(life);
     check_epochs(life, model->start_ever);
-    /* Until the checkpoint knows of the cut, recovery would trust what is appended now too early.
-     */
-    life->flush_wait.done = checkpoints_flushed;
-    directory_owner_flush(&life->owner, &life->flush_wait);
 }
 
 static void operate_truncate(struct life *life)
@@ -652,7 +636,6 @@ static void operate_truncate(struct life *life)
     life->changing = true;
     life->cuts++;
     life->changing_to = offset;
-    scenario->truncating_to = offset;
     int64_t boundary = log_model_boundary(model, offset);
     if (model->durable_end > boundary)
         model->durable_end = boundary;
@@ -1098,7 +1081,7 @@ static void live(struct scenario *scenario, bool last)
 
 void log_scenario_run(struct sim *sim, const struct scenario_options *options)
 {
-    struct scenario scenario = {.sim = sim, .options = options, .truncating_to = -1};
+    struct scenario scenario = {.sim = sim, .options = options};
     random_init(&scenario.random, sim_seed(sim), 1000);
     log_model_init(&scenario.model, sim);
     log_model_init(&scenario.failed, sim);
