@@ -639,6 +639,23 @@ static bool is_lost_before(const struct log_load *load, const struct segment *se
            (is_contiguous(load) && load->place > 0 && segment->base_offset != load->log_end);
 }
 
+/*
+ * The producers at the segment's base, so that the segments before it may be deleted one day. The
+ * seal that should have written them may have been cut short. On a full device there is none.
+ */
+static bool store_snapshot(struct log_load *load, struct segment *segment)
+{
+    size_t size = producer_snapshot_size(&load->producers);
+    uint8_t *data = heap_must_get(load->heap, MEMORY_SCRATCH, size);
+    producer_snapshot_encode(&load->producers, data);
+    enum storage_status status = producer_snapshot_write(load->storage, load->directory,
+                                                         segment->base_offset, view_of(data, size));
+    heap_put(load->heap, MEMORY_SCRATCH, data, size);
+    segment->has_snapshot = status == STORAGE_OK;
+    return status == STORAGE_NO_SPACE ||
+           log_load_check(load, status, "writing a producer snapshot");
+}
+
 static bool begin_segment(struct log_load *load, struct segment *segment)
 {
     if (load->scan.file)
@@ -652,6 +669,8 @@ static bool begin_segment(struct log_load *load, struct segment *segment)
     }
     if (segment->base_offset > load->log_end)
         load->log_end = segment->base_offset;
+    if (load->place > load->scan_place && !store_snapshot(load, segment))
+        return false;
     if (!open_scan(load, segment))
         return false;
     reset_segment(load, segment);
@@ -751,7 +770,7 @@ static void step_ending(struct log_load *load)
     leader_epochs_truncate_start(&load->epochs, load->log_start);
     /* Names that a dead process made may be in memory only; what is trusted from here on must stay.
      */
-    if (!load->clean && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
+    if ((!load->clean || load->was_scanned) && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
         !log_load_check(
             load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
             "syncing the directory"))

@@ -107,6 +107,15 @@ static void take_back(struct side_job *side, struct heap *heap)
     heap_put(heap, MEMORY_SCRATCH, side, sizeof(*side));
 }
 
+/* The segment that begins where the snapshot was taken has what is below it in a file now. */
+static void mark_snapshot(struct partition_log *log, int64_t offset)
+{
+    for (uint32_t i = log->segment_count; i > 0; i--) {
+        if (log->segments[i - 1]->base_offset == offset)
+            log->segments[i - 1]->has_snapshot = true;
+    }
+}
+
 static void side_done(struct job *job)
 {
     struct side_job *side = container_of(job, struct side_job, job);
@@ -123,6 +132,8 @@ static void side_done(struct job *job)
             segment_file_forget_index(segment->file);
         if (side->options.is_seal)
             segment->needs_side_files = false;
+        if (side->options.with_snapshot)
+            mark_snapshot(log, side->snapshot_offset);
     } else {
         log->epochs.is_dirty = true;
     }

@@ -443,6 +443,65 @@ static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequ
     fixture_append_free(fixture, &append);
 }
 
+static void expect_producer(struct log_fixture *fixture, int64_t id, int32_t sequence)
+{
+    struct producer_info info;
+    assert_true(producer_state_find(partition_log_producers(fixture->log), id, &info));
+    assert_int_equal(info.last_sequence, sequence);
+}
+
+static void deleted_segments_leave_a_snapshot_of_their_producers(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++) {
+        partition_log_roll(fixture->log);
+        /* The seal of the first segment finds no space, and is made up for without a snapshot. */
+        if (i == 1)
+            memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+        write_producer(fixture, 5 + i, 0, false);
+        maintain(fixture);
+    }
+    partition_log_set_high_watermark(fixture->log, 3);
+    partition_log_advance_start(fixture->log, 1);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    fixture_crash(fixture);
+    expect_producer(fixture, 5, 0);
+    partition_log_set_high_watermark(fixture->log, 3);
+    partition_log_advance_start(fixture->log, 2);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    fixture_crash(fixture);
+    expect_producer(fixture, 5, 0);
+    expect_producer(fixture, 6, 0);
+}
+
+static void recovery_makes_the_snapshots_of_segments_that_it_scans(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++) {
+        partition_log_roll(fixture->log);
+        write_producer(fixture, 5, i, false);
+    }
+    struct bytes snapshot = copy_of(fixture, FIXTURE_DIRECTORY "/00000000000000000002.snapshot");
+    assert_true(snapshot.size > 10);
+    struct job_context context = memory_node_context(&fixture->node);
+    storage_run_path(context.storage, STORAGE_UNLINK,
+                     FIXTURE_DIRECTORY "/00000000000000000001.snapshot", NULL);
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000002.snapshot",
+                         VIEW_LITERAL("torn"));
+    fixture_drop(fixture);
+    fixture->recovery_point = 0;
+    fixture_open(fixture);
+    assert_true(
+        memory_node_exists(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000001.snapshot"));
+    struct view again = memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY
+                                                 "/00000000000000000002.snapshot");
+    assert_int_equal(again.size, snapshot.size);
+    assert_memory_equal(again.data, snapshot.data, snapshot.size);
+    free(snapshot.data);
+}
+
 static void write_marker(struct log_fixture *fixture, int64_t id, bool commit)
 {
     struct control_marker marker = {.commit = commit,
@@ -658,6 +717,8 @@ int main(void)
         CLAIM(a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal),
         CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
+        CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
+        CLAIM(recovery_makes_the_snapshots_of_segments_that_it_scans),
         cmocka_unit_test(damaged_files_never_stop_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
