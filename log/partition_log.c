@@ -211,29 +211,13 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* The base of the first sealed segment whose side files are not written; INT64_MAX: none. */
-static int64_t first_incomplete_base(const struct partition_log *log)
-{
-    for (uint32_t i = 0; i < log->segment_count; i++) {
-        if (log->segments[i]->is_sealed && log->segments[i]->needs_side_files)
-            return log->segments[i]->base_offset;
-    }
-    return INT64_MAX;
-}
-
 void partition_log_adopt(struct partition_log *log, const struct log_load *load)
 {
-    /* A load finds indexes that are missing, but not epochs: those may be in memory only. */
-    int64_t incomplete_base = first_incomplete_base(log);
     for (uint32_t i = 0; i < log->segment_count; i++)
         partition_log_free_segment(log, log->segments[i]);
     log->segment_count = 0;
-    for (uint32_t i = 0; i < load->segment_count; i++) {
+    for (uint32_t i = 0; i < load->segment_count; i++)
         copy_segment(log, &load->segments[i]);
-        struct segment *segment = partition_log_active(log);
-        if (segment->is_sealed && segment->base_offset == incomplete_base)
-            segment->needs_side_files = true;
-    }
     leader_epochs_deinit(&log->epochs, log->shard->heap);
     leader_epochs_init(&log->epochs);
     leader_epochs_copy(&log->epochs, log->shard->heap, &load->epochs);

@@ -23,6 +23,7 @@ struct log_truncation {
     enum { CHECKPOINT_OLD, CHECKPOINT_WAITED_FOR, CHECKPOINT_LOWERED } checkpoint;
     int64_t offset;
     int64_t log_start;
+    int64_t incomplete_base; /* of the first sealed segment without side files; INT64_MAX: none */
     bool is_full;            /* everything goes; the log starts again at `offset` */
     int64_t old_written_end; /* to fall back to */
     int64_t old_high_watermark;
@@ -214,7 +215,8 @@ static enum storage_status start_anew(struct log_truncation *truncation,
 
 /*
  * Cuts the files; the index of the cut segment goes, so that the load makes all its side files
- * again. What needs space comes first: when there is none, nothing was changed.
+ * again, and that of a segment whose entries are in memory only. What needs space comes first: when
+ * there is none, nothing was changed.
  */
 static enum storage_status cut_files(struct log_truncation *truncation,
                                      const struct job_context *context)
@@ -238,6 +240,9 @@ static enum storage_status cut_files(struct log_truncation *truncation,
         storage_run_close(storage, cut.file);
     if (status == STORAGE_OK)
         status = unlink_file(truncation, storage, base_offset, SEGMENT_INDEX_SUFFIX);
+    if (status == STORAGE_OK && truncation->incomplete_base < base_offset)
+        status =
+            unlink_file(truncation, storage, truncation->incomplete_base, SEGMENT_INDEX_SUFFIX);
     if (status == STORAGE_OK)
         status =
             storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
@@ -412,9 +417,14 @@ void partition_log_begin_truncation(struct partition_log *log)
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(*truncation->bases));
     truncation->busy =
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(struct segment_file *));
+    truncation->incomplete_base = INT64_MAX;
     for (uint32_t i = 0; i < log->segment_count; i++) {
-        struct segment_file *file = log->segments[i]->file;
-        truncation->bases[i] = log->segments[i]->base_offset;
+        const struct segment *segment = log->segments[i];
+        struct segment_file *file = segment->file;
+        truncation->bases[i] = segment->base_offset;
+        if (segment->is_sealed && segment->needs_side_files &&
+            segment->base_offset < truncation->incomplete_base)
+            truncation->incomplete_base = segment->base_offset;
         if (!file || !file->log || !commit_file_is_busy(&file->commit))
             continue;
         segment_file_acquire(file);

@@ -426,6 +426,30 @@ static void a_cut_keeps_the_recovery_point_before_a_segment_without_side_files(v
     assert_epoch_of(fixture, 2, 2);
 }
 
+static void a_cut_makes_index_entries_again_that_found_no_space(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.index_interval_bytes = 1;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int64_t i = 0; i < 9; i++) {
+        if (i > 0 && i % 3 == 0)
+            partition_log_roll(fixture->log);
+        /* Of the second segment the offset index is written, the time index not. */
+        if (i == 6)
+            memory_node_fail(&fixture->node, STORAGE_WRITE, 1, STORAGE_NO_SPACE);
+        fixture_write_at(fixture, 1, 50, 1000 + i);
+    }
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    assert_int_equal(fixture_truncate(fixture, 8), STORAGE_OK);
+    const struct segment *second = fixture->log->segments[1];
+    assert_int_equal(second->base_offset, 3);
+    assert_int_equal(second->max_timestamp, 1005);
+    assert_int_equal(time_index_count(&second->times), 2);
+    assert_int_equal(
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000003.timeindex").size,
+        2 * TIME_INDEX_ENTRY_SIZE);
+}
+
 /* Writes a batch of producer `id`; transactional when `transactional`. */
 static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
                            bool transactional)
@@ -716,6 +740,7 @@ int main(void)
         CLAIM(epochs_found_in_sealed_segments_survive_a_second_crash),
         CLAIM(a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal),
         CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
+        CLAIM(a_cut_makes_index_entries_again_that_found_no_space),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
         CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
         CLAIM(recovery_makes_the_snapshots_of_segments_that_it_scans),
