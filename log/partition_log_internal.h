@@ -52,6 +52,7 @@ struct partition_log {
     int64_t log_end;
     uint64_t generation; /* of remembered places */
     struct leader_epochs epochs;
+    bool is_writing_epochs; /* a job has their text: no second one may replace the file */
     struct producer_state producers;
 
     bool has_committer;

@@ -426,6 +426,47 @@ static void a_cut_keeps_the_recovery_point_before_a_segment_without_side_files(v
     assert_epoch_of(fixture, 2, 2);
 }
 
+/* The two jobs that wait change places. */
+static void swap_jobs(struct memory_node *node)
+{
+    struct job *first = node->first_job;
+    struct job *second = first->next;
+    assert_non_null(second);
+    assert_null(second->next);
+    node->first_job = second;
+    second->next = first;
+    first->next = NULL;
+    node->last_job = &first->next;
+}
+
+static void an_older_text_of_epochs_never_replaces_a_newer_one(void **state)
+{
+    struct log_fixture *fixture = *state;
+    write_in_epoch(fixture, 1);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 2);
+    /* A seal with the epochs 1 and 2, then, once 3 has come, that of the first segment again. */
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 2, 50, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    append.append.leader_epoch = 3;
+    partition_log_roll(fixture->log);
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    partition_log_maintain(fixture->log, false);
+    swap_jobs(&fixture->node);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+    partition_log_roll(fixture->log);
+    write_in_epoch(fixture, 3);
+    maintain(fixture);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 8);
+    fixture_crash(fixture);
+    for (int32_t epoch = 1; epoch <= 3; epoch++)
+        assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+}
+
 static void a_cut_makes_index_entries_again_that_found_no_space(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -740,6 +781,7 @@ int main(void)
         CLAIM(epochs_found_in_sealed_segments_survive_a_second_crash),
         CLAIM(a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal),
         CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
+        CLAIM(an_older_text_of_epochs_never_replaces_a_newer_one),
         CLAIM(a_cut_makes_index_entries_again_that_found_no_space),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
         CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
