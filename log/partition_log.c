@@ -261,6 +261,7 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     leader_epochs_init(&log->epochs);
     producer_state_init(&log->producers, heap, options->producers);
     log->high_watermark = options->high_watermark;
+    log->cut_limit = INT64_MAX;
     partition_log_adopt(log, load);
     join_committer(log, options->committer);
     return log;

@@ -109,7 +109,8 @@ enum log_open_status {
 struct log_open_job {
     struct partition_log_options options; /* what it points to must live until `opened` */
     bool create; /* make directory, partition.metadata and first segment, durable before `opened` */
-    bool lacks_topic_id; /* there is a directory, cut short before its partition.metadata: write it */
+    bool lacks_topic_id; /* there is a directory, cut short before its partition.metadata: write it
+                          */
     /* Ends the job. With LOG_OPEN_OK `log` is ready and belongs to the receiver. */
     void (*opened)(struct log_open_job *job);
     enum log_open_status status;
@@ -355,9 +356,8 @@ struct log_change {
 /*
  * Removes the batches that hold `offset` and everything behind it. Queued appends are written
  * first; then the log end is at most `offset`, and reads below it go on. With STORAGE_NO_SPACE the
- * log is as it was before.
- * The owner writes the checkpoints (directory_owner_flush) before it appends again: with a recovery
- * point behind the cut, recovery would trust what is appended there before it is durable.
+ * log is as it was before: the device is full, or the directory's checkpoints cannot be written yet
+ * because its partitions are still being loaded.
  */
 void partition_log_truncate(struct partition_log *log, int64_t offset, struct log_change *change);
 /* Drops everything; the log is empty and starts (and ends) at `offset`. */

@@ -105,8 +105,8 @@ enum storage_status producer_snapshot_write(struct storage storage, const char *
     enum storage_status closed = storage_run_close(storage, file);
     if (status == STORAGE_OK)
         status = closed;
-    if (status == STORAGE_OK)
-        status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, directory, NULL);
+    if (status != STORAGE_OK)
+        storage_run_path(storage, STORAGE_UNLINK, path.text, NULL);
     return status;
 }
 

@@ -35,7 +35,10 @@ void producer_snapshot_file_encode(const struct producer_state *state, uint8_t *
  */
 bool producer_snapshot_file_decode(struct view bytes, struct producer_state *state, int64_t now_ms);
 
-/* Writes `bytes` as `<offset>.snapshot` of the partition directory, durably. Only inside a job. */
+/*
+ * Writes `bytes` as `<offset>.snapshot` of the partition directory and syncs the file; the caller
+ * syncs the directory. A failure leaves no file. Only inside a job.
+ */
 enum storage_status producer_snapshot_write(struct storage storage, const char *directory,
                                             int64_t offset, struct view bytes);
 /*

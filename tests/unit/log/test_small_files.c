@@ -573,6 +573,7 @@ static void loading_falls_back_to_the_next_older_snapshot(void **state)
     assert_int_equal(producer_snapshot_load(storage, "/p", 9, 0, &heap, &back, &offset),
                      STORAGE_OK);
     assert_int_equal(offset, -1);
+    assert_int_equal(storage_run_path(storage, STORAGE_SYNC_DIRECTORY, "/p", NULL), STORAGE_OK);
     memory_node_crash(&node);
     assert_true(memory_node_exists(&node, "/p/00000000000000000030.snapshot"));
     producer_state_deinit(&back);
