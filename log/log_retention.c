@@ -177,6 +177,7 @@ static int64_t segment_age_base_ms(const struct segment *segment)
 struct retention {
     uint32_t count;
     bool needs_timestamps; /* stopped at a segment whose largest timestamp was not read yet */
+    bool needs_sync;       /* stopped at a segment with bytes that are not synced yet */
 };
 
 static bool is_expired(const struct partition_log *log, const struct segment *segment)
@@ -208,6 +209,11 @@ static struct retention survey(const struct partition_log *log, bool pause_age)
         }
         if (!by_start && !by_size && !(by_age && is_expired(log, segment)))
             break;
+        /* A power cut may bring it back, and its torn end would take what follows along. */
+        if (segment->file && commit_file_is_busy(&segment->file->commit)) {
+            retention.needs_sync = true;
+            break;
+        }
         excess = excess > segment->size ? excess - segment->size : 0;
         retention.count++;
     }
@@ -300,6 +306,10 @@ static void retain(struct partition_log *log, bool pause_age)
 {
     struct retention retention = survey(log, pause_age);
     uint32_t count = retention.count;
+    if (retention.needs_sync) {
+        partition_log_flush(log);
+        log->next_retention_ns = 0;
+    }
     if (count == log->segment_count) {
         /* Everything goes: the log needs an empty segment to go on with. */
         if (!list_is_empty(&log->queue) || log->write_count > 0 || log->is_rolling_back)

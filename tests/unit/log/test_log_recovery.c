@@ -541,6 +541,25 @@ static void deleted_segments_leave_a_snapshot_of_their_producers(void **state)
     expect_producer(fixture, 6, 0);
 }
 
+static void a_segment_is_synced_before_it_is_deleted(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.durability = TOPIC_DURABILITY_CACHE;
+    partition_log_set_config(fixture->log, &fixture->config);
+    fixture_write(fixture, 2, 50);
+    partition_log_roll(fixture->log);
+    fixture_write(fixture, 2, 50);
+    partition_log_set_high_watermark(fixture->log, 4);
+    assert_true(partition_log_advance_start(fixture->log, 3));
+    assert_int_equal(partition_log_durable_end(fixture->log), 0);
+    partition_log_maintain(fixture->log, false);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    memory_node_run(&fixture->node);
+    assert_int_equal(partition_log_durable_end(fixture->log), 4);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+}
+
 static void recovery_makes_the_snapshots_of_segments_that_it_scans(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -785,6 +804,7 @@ int main(void)
         CLAIM(a_cut_makes_index_entries_again_that_found_no_space),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
         CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
+        CLAIM(a_segment_is_synced_before_it_is_deleted),
         CLAIM(recovery_makes_the_snapshots_of_segments_that_it_scans),
         cmocka_unit_test(damaged_files_never_stop_the_process),
     };
