@@ -13,6 +13,7 @@
 #include "consumer/classic_record.h"
 #include "consumer/groups.h"
 #include "protocol/messages/sync_group.h"
+#include "runtime/test_point.h"
 
 enum { STALL_MS = 1000 };
 
@@ -144,7 +145,9 @@ static void prepare(struct classic_group *classic)
     } else if (have_all_joined(classic)) {
         complete_join(classic);
     } else {
-        set_timer_ms(classic, &classic->join_timer, classic_group_rebalance_timeout_ms(classic));
+        bool is_impatient = test_point(loop_of(classic), BUG_GROUP_IMPATIENT);
+        set_timer_ms(classic, &classic->join_timer,
+                     is_impatient ? 1 : classic_group_rebalance_timeout_ms(classic));
     }
 }
 
@@ -289,6 +292,8 @@ void classic_session_fired(struct classic_member *member)
     }
     /* Whoever waits for us is alive; a new one is kept for a while only, it may have given up. */
     if (!member->is_new && (member->join || member->sync))
+        return;
+    if (test_point(loop, BUG_GROUP_NO_SESSIONS))
         return;
     /* This node stood still; what the member has sent meanwhile is not read yet. */
     uint64_t late_ns = loop->now_ns - member->deadline_ns;

@@ -7,6 +7,7 @@
 #include "consumer/consumer_group_target.h"
 #include "consumer/consumer_group_timers.h"
 #include "consumer/topic_regex.h"
+#include "runtime/test_point.h"
 
 /* One update on its way. */
 struct updating {
@@ -189,8 +190,10 @@ static bool is_subscribed(const void *context, struct uuid id)
 static bool is_free(const void *context, struct uuid topic, int32_t partition)
 {
     const struct updating *updating = context;
+    const struct groups *groups = updating->consumer->groups;
     return consumer_group_partition_epoch(updating->consumer, topic, partition) ==
-           PARTITION_EPOCH_FREE;
+               PARTITION_EPOCH_FREE ||
+           test_point(coordinator_loop(groups->coordinator), BUG_CONSUMER_IGNORE_OWNERS);
 }
 
 /* Step 4. */

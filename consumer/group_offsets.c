@@ -12,6 +12,7 @@
 #include "consumer/groups.h"
 #include "protocol/messages/offset_commit_key.h"
 #include "protocol/messages/offset_commit_value.h"
+#include "runtime/test_point.h"
 
 COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT)
 
@@ -360,7 +361,11 @@ enum coordinator_replay group_offsets_replay(struct groups *groups,
         .partition = key.partition,
         .leader_epoch = value.leader_epoch,
     };
-    if (record->producer_id == BATCH_NO_PRODUCER_ID)
+    const struct loop *loop = coordinator_loop(groups->coordinator);
+    if (coordinator_state(groups->coordinator) == COORDINATOR_LOADING &&
+        topic_offsets_find(topic, key.partition) && test_point(loop, BUG_GROUP_OLD_OFFSET_WINS))
+        return COORDINATOR_REPLAY_OK;
+    if (record->producer_id == BATCH_NO_PRODUCER_ID || test_point(loop, BUG_TXN_OFFSETS_EARLY))
         commit(group, topic, committed, value.topic_id);
     else
         pend(group, topic, record->producer_id, committed, value.topic_id);

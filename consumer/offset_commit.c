@@ -12,6 +12,7 @@
 #include "protocol/messages/offset_commit.h"
 #include "protocol/messages/offset_commit_key.h"
 #include "protocol/messages/offset_commit_value.h"
+#include "runtime/test_point.h"
 
 COORDINATOR_RECORD(offset_commit, OFFSET_COMMIT)
 
@@ -52,6 +53,10 @@ enum kafka_error commit_validate(struct groups *groups, const struct commit_clai
         return claim->version >= NOT_FOUND_SINCE_VERSION && !claim->is_transactional
                    ? KAFKA_ERROR_GROUP_ID_NOT_FOUND
                    : KAFKA_ERROR_ILLEGAL_GENERATION;
+    struct loop *loop = coordinator_loop(groups->coordinator);
+    if (test_point(loop, group->type == GROUP_CONSUMER ? BUG_CONSUMER_COMMIT_UNCHECKED
+                                                       : BUG_GROUP_COMMIT_UNCHECKED))
+        return KAFKA_ERROR_NONE;
     switch (group->type) {
     case GROUP_CLASSIC:
         return validate_classic(group->classic, claim);

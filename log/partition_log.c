@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "log/log_recovery.h"
+#include "runtime/test_point.h"
 
 void log_config_of_topic(struct log_config *config, const struct topic_config *topic)
 {
@@ -383,7 +384,8 @@ int64_t partition_log_high_watermark(const struct partition_log *log)
 int64_t partition_log_last_stable_offset(const struct partition_log *log)
 {
     int64_t unstable = producer_state_first_unstable_offset(&log->producers);
-    if (unstable < 0 || unstable > log->high_watermark)
+    if (unstable < 0 || unstable > log->high_watermark ||
+        test_point(log->shard->loop, BUG_TXN_READ_UNSTABLE))
         return log->high_watermark;
     return unstable > log->log_start ? unstable : log->log_start;
 }

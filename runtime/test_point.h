@@ -29,6 +29,24 @@ enum test_point {
     BUG_LOG_KEEP_FAILED_PRODUCERS, /* producer state of failed appends stays */
     BUG_LOG_SEQUENCE_NOT_CHECKED,  /* a retried batch is appended again */
     BUG_LOG_READ_ABOVE_WATERMARK,  /* consumers read up to the written end */
+    BUG_COORDINATOR_ANSWER_EARLY,  /* answers leave before their records are committed */
+    BUG_COORDINATOR_LOAD_SHORT,    /* a load leaves out the last batch */
+    BUG_GROUP_COMMIT_UNCHECKED,    /* commits of members that were removed count */
+    BUG_GROUP_IMPATIENT,           /* a rebalance does not wait for members to rejoin */
+    BUG_GROUP_NO_SESSIONS,         /* classic members that are silent stay */
+    BUG_GROUP_OLD_OFFSET_WINS,     /* of two commits the first one stays, after a load */
+    BUG_CONSUMER_IGNORE_OWNERS,    /* partitions are given before their owner gave them up */
+    BUG_CONSUMER_NO_SESSIONS,      /* members of the consumer protocol that are silent stay */
+    BUG_CONSUMER_COMMIT_UNCHECKED, /* commits of epochs that are over count */
+    BUG_TXN_MARKERS_EARLY,         /* markers are written before the decision is committed */
+    BUG_TXN_EPOCH_UNCHECKED,       /* EndTxn takes any epoch */
+    BUG_TXN_ABORT_COMMITS,         /* markers of aborted transactions say commit */
+    BUG_TXN_FORGET_MARKER,         /* the last topic gets no markers */
+    BUG_TXN_NO_RESUME,             /* decisions found at a load are not carried out */
+    BUG_TXN_KEEP_EPOCH,            /* InitProducerId gives the epoch out again */
+    BUG_TXN_READ_UNSTABLE,         /* read_committed reads up to the high watermark */
+    BUG_TXN_HIDE_ABORTED,          /* aborted transactions are not listed for readers */
+    BUG_TXN_OFFSETS_EARLY,         /* offsets of a transaction count before it ends */
     BUG_COUNT
 };
 

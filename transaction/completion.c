@@ -3,14 +3,16 @@
  *
  *   transaction_decide: PREPARE appended --committed--> markers written --> COMPLETE appended
  *
- * The client is answered after the first step. A node that stops anywhere on the way begins again at
- * `transaction_go_on` when it has loaded the PREPARE record; markers that are written twice do no
- * harm. Where a newer coordinator has taken over, nothing more is done: this one is about to end.
+ * The client is answered after the first step. A node that stops anywhere on the way begins again
+ * at `transaction_go_on` when it has loaded the PREPARE record; markers that are written twice do
+ * no harm. Where a newer coordinator has taken over, nothing more is done: this one is about to
+ * end.
  */
 #include "transaction/transactions.h"
 
 #include "base/assert.h"
 #include "runtime/diagnostics.h"
+#include "runtime/test_point.h"
 
 #define RETRY_DELAY_NS UINT64_C(100000000)
 
@@ -82,14 +84,18 @@ static void write_markers(struct transaction *transaction)
     marker_work_init(work);
     work->producer_id = transaction->producer_id;
     work->producer_epoch = transaction->producer_epoch;
-    work->commit = transaction->status == TRANSACTION_PREPARE_COMMIT;
+    work->commit = transaction->status == TRANSACTION_PREPARE_COMMIT ||
+                   test_point(transactions->loop, BUG_TXN_ABORT_COMMITS);
     work->coordinator_epoch = coordinator_epoch(transactions->coordinator);
     /* Nobody writes under the last epoch; a fence from it could not raise it any more. */
     bool is_raised = transaction->producer_epoch < INT16_MAX ||
                      transaction->next_producer_id != TRANSACTION_NO_PRODUCER_ID;
     work->transaction_version = is_raised ? (int8_t)transaction->client_version : 0;
     work->done = markers_done;
-    for (uint32_t i = 0; i < transaction->topic_count; i++) {
+    uint32_t topic_count = transaction->topic_count;
+    if (topic_count > 0 && test_point(transactions->loop, BUG_TXN_FORGET_MARKER))
+        topic_count--;
+    for (uint32_t i = 0; i < topic_count; i++) {
         const struct transaction_topic *topic = &transaction->topics[i];
         marker_work_add(transactions->markers, work, topic->name, topic->partitions, topic->count);
     }
@@ -110,6 +116,10 @@ void transaction_go_on(struct transaction *transaction)
     klamm_assert(!transaction->is_awaiting);
     transaction->is_awaiting = true;
     transaction->prepared.done = prepared;
+    if (test_point(transaction->owner->loop, BUG_TXN_MARKERS_EARLY)) {
+        prepared(&transaction->prepared, KAFKA_ERROR_NONE);
+        return;
+    }
     coordinator_await(transaction->owner->coordinator, &transaction->prepared);
 }
 

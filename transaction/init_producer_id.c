@@ -9,6 +9,7 @@
 #include "transaction/transactions.h"
 
 #include "base/assert.h"
+#include "runtime/test_point.h"
 
 enum { FENCED_SINCE_VERSION = 4 };
 
@@ -106,7 +107,8 @@ static void begin_epoch(struct transactions *transactions, struct coordinator_ca
     int16_t epoch = transaction->producer_epoch;
     int16_t last_epoch = TRANSACTION_NO_EPOCH;
     if (!names_producer(request)) {
-        epoch++;
+        if (!test_point(transactions->loop, BUG_TXN_KEEP_EPOCH))
+            epoch++;
     } else if (request->producer_epoch == epoch) {
         last_epoch = epoch;
         epoch++;

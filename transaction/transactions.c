@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "protocol/messages/transaction_log_key.h"
+#include "runtime/test_point.h"
 
 COORDINATOR_RECORD(transaction_log, TRANSACTION_LOG)
 
@@ -54,7 +55,10 @@ void transactions_loaded(void *state)
     struct transactions *transactions = state;
     transactions->is_loaded = true;
     list_for_each_safe(link, after, &transactions->prepared)
-        transaction_go_on(container_of(link, struct transaction, link));
+    {
+        if (!test_point(transactions->loop, BUG_TXN_NO_RESUME))
+            transaction_go_on(container_of(link, struct transaction, link));
+    }
     list_for_each(link, &transactions->ongoing)
         transaction_start_timeout(container_of(link, struct transaction, link));
     transactions_arm(transactions);

@@ -25,7 +25,7 @@ static void join(struct group_member *member)
     uint8_t memory[512];
     struct writer body = writer_of(memory, sizeof(memory));
     group_member_release(member);
-    member->must_join = false;
+    member->is_joined = member->must_join = false;
     member->role->rebalances++;
     kafka_write_string(&body, group_name(member->role->group));
     write_i32(&body, (int32_t)(member->role->session_ns / 1000000));

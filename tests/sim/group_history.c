@@ -24,7 +24,21 @@ void group_history_deinit(struct group_history *history)
 
 /* ---- G2 ---- */
 
-int64_t group_history_commit(struct group_history *history, unsigned group, int32_t partition)
+/* Whether somebody began to own the partition after this member did. */
+static bool is_fenced(const struct group_history *history, unsigned group, unsigned member,
+                      int32_t partition)
+{
+    const struct group_ownership *mine = &history->members[group][member];
+    for (unsigned i = 0; i < GROUP_MEMBERS; i++) {
+        const struct group_ownership *other = &history->members[group][i];
+        if (other->owns[partition] && other->since_ns[partition] > mine->since_ns[partition])
+            return true;
+    }
+    return false;
+}
+
+int64_t group_history_commit(struct group_history *history, unsigned group, unsigned member,
+                             int32_t partition)
 {
     struct group_register *own = &history->registers[group][partition];
     if (own->count == own->capacity) {
@@ -38,7 +52,10 @@ int64_t group_history_commit(struct group_history *history, unsigned group, int3
         own->capacity = capacity;
     }
     own->commits[own->count++] =
-        (struct group_commit){COMMIT_OPEN, sim_now_ns(history->sim), UINT64_MAX};
+        (struct group_commit){.outcome = COMMIT_OPEN,
+                              .is_fenced = is_fenced(history, group, member, partition),
+                              .invoked_ns = sim_now_ns(history->sim),
+                              .completed_ns = UINT64_MAX};
     return own->count;
 }
 
@@ -48,6 +65,9 @@ void group_history_committed(struct group_history *history, unsigned group, int3
     struct group_commit *commit = &history->registers[group][partition].commits[offset - 1];
     commit->outcome = outcome;
     if (outcome == COMMIT_DONE) {
+        sim_require(history->sim, !commit->is_fenced,
+                    "G2: group %u, partition %d: offset %lld of a fenced member is taken", group,
+                    partition, (long long)offset);
         commit->completed_ns = sim_now_ns(history->sim);
         history->commits++;
     }
@@ -112,6 +132,8 @@ void group_history_own(struct group_history *history, unsigned group, unsigned m
     for (int32_t i = 0; i < GROUP_PARTITIONS; i++) {
         bool begins = owns[i] && !mine->owns[i];
         mine->owns[i] = owns[i];
+        if (begins)
+            mine->since_ns[i] = sim_now_ns(history->sim);
         if (begins)
             check_single_owner(history, group, member, i);
     }

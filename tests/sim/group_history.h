@@ -25,6 +25,7 @@ enum commit_outcome { COMMIT_OPEN, COMMIT_DONE, COMMIT_REFUSED, COMMIT_UNKNOWN }
 /* A commit; its value is its number in the register, from 1. */
 struct group_commit {
     enum commit_outcome outcome;
+    bool is_fenced; /* somebody else had begun to own the partition, so it must be refused */
     uint64_t invoked_ns;
     uint64_t completed_ns; /* UINT64_MAX: it may still take effect */
 };
@@ -38,6 +39,7 @@ struct group_register {
 /* What one member believes; it is silent when it has no contact. */
 struct group_ownership {
     bool owns[GROUP_PARTITIONS];
+    uint64_t since_ns[GROUP_PARTITIONS];
     int32_t generation;          /* of a classic member; -1 else */
     uint64_t contact_ns;         /* when the last request was sent that was answered well */
     uint64_t silence_allowed_ns; /* it cannot have been fenced before this has passed */
@@ -55,8 +57,9 @@ struct group_history {
 void group_history_init(struct group_history *history, struct sim *sim);
 void group_history_deinit(struct group_history *history);
 
-/* A commit is sent: the offset to commit. */
-int64_t group_history_commit(struct group_history *history, unsigned group, int32_t partition);
+/* A commit is sent by an owner: the offset to commit. */
+int64_t group_history_commit(struct group_history *history, unsigned group, unsigned member,
+                             int32_t partition);
 void group_history_committed(struct group_history *history, unsigned group, int32_t partition,
                              int64_t offset, enum commit_outcome outcome);
 /* An offset was read (-1: none), by a request sent at `invoked_ns`. */

@@ -135,8 +135,8 @@ static bool begin_commit(struct group_member *member)
     if (!member->owns[partition])
         return false;
     member->commit_partition = partition;
-    member->commit_offset =
-        group_history_commit(member->role->history, member->role->group, partition);
+    member->commit_offset = group_history_commit(member->role->history, member->role->group,
+                                                 member->role->member, partition);
     member->protocol->commit(member);
     return true;
 }

@@ -25,7 +25,9 @@ struct group_role {
     unsigned group;
     unsigned member; /* number in the group */
     bool is_consumer_protocol;
-    bool behaves; /* no more leaving, crashing or silence */
+    unsigned node; /* of the simulator */
+    bool is_gone;  /* its node has crashed for good */
+    bool behaves;  /* no more leaving, crashing or silence */
     uint64_t session_ns;
     uint64_t rebalance_ns;
     /* Told by the member. */

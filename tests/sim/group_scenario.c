@@ -40,6 +40,7 @@ static void add_member(struct group_scenario *scenario, unsigned group, bool is_
     unsigned node = sim_add_node(
         scenario->sim,
         &(struct sim_node_spec){.loops = 1, .boot = group_member_boot, .argument = role});
+    role->node = node;
     sim_start(scenario->sim, node);
 }
 
@@ -87,7 +88,7 @@ static bool is_settled(void *context)
         uint64_t last_commit_ns = 0;
         for (unsigned i = 0; i < scenario->member_count[group]; i++) {
             const struct group_role *role = &scenario->roles[group][i];
-            if (!role->is_stable)
+            if (!role->is_stable && !role->is_gone)
                 return false;
             if (role->last_commit_ns > last_commit_ns)
                 last_commit_ns = role->last_commit_ns;
@@ -98,16 +99,37 @@ static bool is_settled(void *context)
     return scenario->broker.is_ready;
 }
 
+static void await_settled(struct group_scenario *scenario, const char *when)
+{
+    struct sim *sim = scenario->sim;
+    bool settled = sim_run_to(sim, is_settled, scenario, sim_now_ns(sim) + 120 * second_ns);
+    sim_require(sim, settled, "G5: the groups do not settle %s", when);
+}
+
 static void settle(struct group_scenario *scenario, const char *when)
 {
     struct sim *sim = scenario->sim;
     sim_broker_heal(&scenario->broker);
     scenario->healed_ns = sim_now_ns(sim);
-    bool settled = sim_run_to(sim, is_settled, scenario, sim_now_ns(sim) + 120 * second_ns);
-    sim_require(sim, settled, "G5: the groups do not settle %s", when);
+    await_settled(scenario, when);
+    /* What crashed members left behind ends with their sessions and moves partitions once more. */
+    sim_run_until(sim, sim_now_ns(sim) + 10 * second_ns);
+    await_settled(scenario, when);
     /* Nothing moves any more, and what is read is held against what was committed. */
     sim_run_until(sim, sim_now_ns(sim) + 5 * second_ns);
     sim_require(sim, is_settled(scenario), "G5: the groups do not stay settled %s", when);
+}
+
+/* One of several members dies without a word: the others must get what it had. */
+static void lose_a_member(struct group_scenario *scenario, unsigned group)
+{
+    unsigned count = scenario->member_count[group];
+    if (count == 1 || random_chance(&scenario->random, 1, 2))
+        return;
+    struct group_role *role = &scenario->roles[group][random_below(&scenario->random, count)];
+    role->is_gone = true;
+    sim_crash(scenario->sim, role->node);
+    group_history_release(&scenario->history, group, role->member);
 }
 
 static void heal(struct group_scenario *scenario)
@@ -116,6 +138,9 @@ static void heal(struct group_scenario *scenario)
         for (unsigned i = 0; i < scenario->member_count[group]; i++)
             scenario->roles[group][i].behaves = true;
     settle(scenario, "after all faults have ended");
+    for (unsigned group = 0; group < scenario->group_count; group++)
+        lose_a_member(scenario, group);
+    settle(scenario, "after members have died");
     sim_power_cut(scenario->sim, scenario->broker.node);
     settle(scenario, "after a last power cut");
 }
