@@ -39,9 +39,5 @@ enum coordinator_replay consumer_classic_replay(struct groups *groups,
                                                 const struct coordinator_record *record);
 /* The log says that the group is a classic one now: frees the consumer part, type SIMPLE. */
 void consumer_classic_displace(struct group *group);
-/* As in struct coordinator_kind. */
-void consumer_classic_loaded(struct group *group);
-void consumer_classic_unload(struct group *group, enum kafka_error error);
-void consumer_classic_metadata(struct group *group, const struct image_delta *delta);
 
 #endif

@@ -73,6 +73,7 @@ static void *groups_create(struct coordinator *coordinator)
     map_init(&groups->transactions, heap, MEMORY_STATE, seed);
     arena_init(&groups->scratch, heap, MEMORY_SCRATCH, 0);
     list_link_init(&groups->expiry.link);
+    consumer_groups_init(&groups->consumer);
     return groups;
 }
 
@@ -125,9 +126,8 @@ static void groups_loaded(void *state)
         struct group *group = entry->value;
         if (group->type == GROUP_CLASSIC)
             classic_group_loaded(group->classic);
-        else if (group->type == GROUP_CONSUMER)
-            consumer_classic_loaded(group);
     }
+    consumer_groups_loaded(groups);
     offset_expiry_start(groups);
 }
 
@@ -139,8 +139,6 @@ static void groups_unload(void *state, enum kafka_error error)
         struct group *group = entry->value;
         if (group->type == GROUP_CLASSIC)
             classic_group_unload(group->classic, error);
-        else if (group->type == GROUP_CONSUMER)
-            consumer_classic_unload(group, error);
     }
 }
 
@@ -150,12 +148,7 @@ static void groups_metadata(void *state, const struct image_delta *delta)
     for (uint32_t i = 0; i < delta->topic_count; i++)
         if (!delta->topics[i].after)
             offset_expiry_topic_deleted(groups, delta->topics[i].before);
-    map_for_each(entry, &groups->by_id)
-    {
-        struct group *group = entry->value;
-        if (group->type == GROUP_CONSUMER)
-            consumer_classic_metadata(group, delta);
-    }
+    consumer_groups_metadata(groups, delta);
 }
 
 const struct coordinator_kind groups_kind = {

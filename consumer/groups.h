@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "consumer/consumer_groups.h"
 #include "consumer/group.h"
 #include "coordinator/coordinator.h"
 
@@ -28,6 +29,7 @@ struct groups {
     struct map transactions; /* struct offset_transaction by producer id */
     struct arena scratch;    /* within one replayed record or one sweep */
     struct timer expiry;     /* offsets.retention.check.interval.ms */
+    struct consumer_groups consumer;
     uint32_t sweep_place;    /* of by_id, where the sweep under way goes on */
 };
 
