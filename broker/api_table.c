@@ -11,6 +11,8 @@
 #define ROWS(row) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_CONSUMER_GROUP_DESCRIBE, consumer_group_describe) \
+    row(API_KEY_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat) \
     row(API_KEY_CREATE_PARTITIONS, create_partitions) \
     row(API_KEY_CREATE_TOPICS, create_topics) \
     row(API_KEY_DELETE_GROUPS, delete_groups) \

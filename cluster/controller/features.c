@@ -11,7 +11,7 @@
 
 static const struct controller_feature features[CONTROLLER_FEATURE_COUNT] = {
     {NAME("eligible.leader.replicas.version"), 0, 0, 1, 0},
-    {NAME("group.version"), 0, 0, 1, 0},
+    {NAME("group.version"), 0, 1, 1, 1},
     {NAME("kraft.version"), 0, 1, 1, 0},
     {NAME("metadata.version"), METADATA_VERSION_MINIMUM, METADATA_VERSION_MAXIMUM,
      METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM},
