@@ -10,6 +10,9 @@ typedef struct consumer_group_member_metadata_value_classic_protocol classic_pro
 void member_metadata_default(member_metadata *metadata)
 {
     consumer_group_member_metadata_value_init(metadata);
+    metadata->instance_id = VIEW_NULL;
+    metadata->rack_id = VIEW_NULL;
+    metadata->server_assignor = VIEW_NULL;
     metadata->client_id = VIEW_LITERAL("");
     metadata->client_host = VIEW_LITERAL("");
     metadata->subscribed_topic_regex = VIEW_LITERAL("");
