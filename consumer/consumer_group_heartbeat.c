@@ -103,7 +103,10 @@ static enum kafka_error find_group(struct heartbeat *heartbeat)
         return refuse(heartbeat, KAFKA_ERROR_GROUP_ID_NOT_FOUND, "There is no such group.");
     if (!group)
         return KAFKA_ERROR_NONE;
-    return consumer_group_upgrade(group, &heartbeat->message);
+    enum kafka_error error = consumer_group_upgrade(group, &heartbeat->message);
+    /* Another one, or none, now. */
+    heartbeat->group = groups_find(heartbeat->groups, request->group_id);
+    return error;
 }
 
 static struct consumer_group *consumer_of(const struct heartbeat *heartbeat)

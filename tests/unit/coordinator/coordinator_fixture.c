@@ -224,6 +224,7 @@ static void show(struct coordinator_fixture *fixture, struct image_draft *draft)
 {
     struct image_delta *delta;
     const struct image *before = fixture->image;
+    draft_set_position(draft, before->offset + 1, 1, fixture->log.node.wall_ms);
     fixture->image = draft_finish(draft, &delta);
     if (fixture->coordinator)
         coordinator_set_image(fixture->coordinator, fixture->image, delta);
