@@ -12,10 +12,13 @@ import pathlib
 import re
 import sys
 
-# Read by config/ itself, which makes listeners, directories, identity and quorum of them.
+# Read by config/ itself, which makes listeners, directories, identity and quorum of them, and
+# bounds for the settings of groups.
 BUILT_IN = {
     'advertised.listeners', 'broker.id', 'controller.listener.names',
     'controller.quorum.bootstrap.servers', 'controller.quorum.voters',
+    'group.consumer.max.heartbeat.interval.ms', 'group.consumer.max.session.timeout.ms',
+    'group.consumer.min.heartbeat.interval.ms', 'group.consumer.min.session.timeout.ms',
     'inter.broker.listener.name', 'listener.security.protocol.map', 'listeners', 'log.dir',
     'log.dirs', 'metadata.log.dir', 'node.id', 'process.roles', 'security.inter.broker.protocol',
 }
