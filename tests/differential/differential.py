@@ -1,6 +1,6 @@
 """Sends the same request sequences to Apache Kafka and to Klamm and compares every answer.
 
-usage: differential.py KLAMMD [--self] [--only SCENARIO] [--show N]
+usage: differential.py KLAMMD [--self] [--only SCENARIO_PATTERN] [--show N]
 
 Kafka's released jars are taken from KLAMM_KAFKA_LIBS; without them the run is skipped (status 77).
 --self compares Kafka with a second Kafka, to see that a scenario does not depend on chance.
@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import processes  # noqa: E402
+import consumer_group_scenarios  # noqa: E402
 import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
 from target import Target  # noqa: E402
@@ -92,7 +93,8 @@ def main():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
-    chosen = [s for s in scenarios.SCENARIOS + group_scenarios.SCENARIOS
+    every = scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS
+    chosen = [s for s in every
               if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
     settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it
     first = (processes.Kafka() if options.against_itself
