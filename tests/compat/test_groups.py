@@ -141,7 +141,7 @@ def committed(node, group, topic, partitions):
 
 def assert_commits_hold(node, group, topic, partitions, everybody):
     """What was acknowledged is there, or something later."""
-    highest = [-1] * partitions
+    highest = [-1001] * partitions  # how the client says that there is none
     for member in everybody:
         for place, offset in list(member.commits):
             highest[place] = max(highest[place], offset)
