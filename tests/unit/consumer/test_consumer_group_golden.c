@@ -102,10 +102,9 @@ static void put_all(struct consumer_records *batch)
     classic.server_assignor = VIEW_LITERAL("range");
     classic.classic_member_metadata = &classic_part;
     assert_true(member_metadata_set_names(&classic, names + 1, 1, batch->arena));
-    struct member_progress progress = {
-        3, 2, MEMBER_UNREVOKED_PARTITIONS,
-        set_of(batch->arena, t, (const int32_t[]){0, 1, 2}, 3),
-        set_of(batch->arena, u, (const int32_t[]){7}, 1)};
+    struct member_progress progress = {3, 2, MEMBER_UNREVOKED_PARTITIONS,
+                                       set_of(batch->arena, t, (const int32_t[]){0, 1, 2}, 3),
+                                       set_of(batch->arena, u, (const int32_t[]){7}, 1)};
     struct member_progress empty = {4, 4, MEMBER_STABLE, &partition_set_empty,
                                     &partition_set_empty};
     struct view found = VIEW_LITERAL("xa");
@@ -151,8 +150,13 @@ static void records_are_those_of_kafka(void **state)
 
 static const char *rack_of(int32_t broker)
 {
-    static const char *const racks[] = {NULL, "rack1", "r\xc3\xa4" "ck\xf0\x9f\x98\x80", "rack3",
-                                        NULL, "rack5"};
+    static const char *const racks[] = {NULL,
+                                        "rack1",
+                                        "r\xc3\xa4"
+                                        "ck\xf0\x9f\x98\x80",
+                                        "rack3",
+                                        NULL,
+                                        "rack5"};
     return racks[broker];
 }
 

@@ -32,8 +32,7 @@ static struct view metadata_of(struct classic *classic)
     consumer_protocol_subscription_init(&subscription);
     subscription.topics = &topic;
     subscription.topics_count = 1;
-    struct message_writer writer =
-        message_writer_of(classic->metadata, sizeof(classic->metadata));
+    struct message_writer writer = message_writer_of(classic->metadata, sizeof(classic->metadata));
     write_i16(&writer.bytes, 1);
     consumer_protocol_subscription_encode(&subscription, &writer, 1);
     assert_false(message_writer_failed(&writer));
@@ -429,8 +428,7 @@ static void offsets_are_fenced_by_member_epoch(void **state)
     assert_int_equal(may_fetch(&bench, "a", a.epoch + 1), KAFKA_ERROR_STALE_MEMBER_EPOCH);
     assert_int_equal(may_fetch(&bench, "x", 1), KAFKA_ERROR_UNKNOWN_MEMBER_ID);
     assert_int_equal(may_fetch(&bench, NULL, 1), KAFKA_ERROR_UNKNOWN_MEMBER_ID);
-    assert_int_equal(may_fetch(&bench, old.id, old.generation + 1),
-                     KAFKA_ERROR_ILLEGAL_GENERATION);
+    assert_int_equal(may_fetch(&bench, old.id, old.generation + 1), KAFKA_ERROR_ILLEGAL_GENERATION);
     consumer_bench_deinit(&bench);
 }
 

@@ -177,9 +177,9 @@ static void damage_fails_the_load(void **state)
         uint8_t value[24];
         size_t size;
     } rows[] = {
-        {{0, 0, 0, 0}, 4},                    /* cut */
-        {{0, 9, 0, 0, 0, 1, 0}, 7},           /* a version nobody knows */
-        {{0}, 1},                             /* no version */
+        {{0, 0, 0, 0}, 4},          /* cut */
+        {{0, 9, 0, 0, 0, 1, 0}, 7}, /* a version nobody knows */
+        {{0}, 1},                   /* no version */
     };
     static const uint8_t key[] = {0, 3, 0, 1, 'g'};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -242,8 +242,7 @@ static void describe_tells_members_assignments_and_targets(void **state)
     assert_int_equal(first->member_type, 1);
     assert_int_equal(first->assignment.topic_partitions[0].partitions_count, 4);
     assert_int_equal(first->target_assignment.topic_partitions[0].partitions_count, 2);
-    assert_true(
-        view_equal(first->assignment.topic_partitions[0].topic_name, VIEW_LITERAL("t")));
+    assert_true(view_equal(first->assignment.topic_partitions[0].topic_name, VIEW_LITERAL("t")));
     assert_true(view_equal(second->instance_id, VIEW_LITERAL("i")));
     assert_true(view_equal(second->subscribed_topic_regex, VIEW_LITERAL("t.*")));
     assert_true(view_equal(second->subscribed_topic_names[0], VIEW_LITERAL("t")));
