@@ -9,7 +9,6 @@
 #define KLAMM_BROKER_SHARD_H
 
 #include "broker/broker.h"
-#include "broker/producer_ids.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
 #include "coordinator/coordinators.h"
@@ -19,6 +18,7 @@
 #include "replication/fetch_session.h"
 #include "replication/replica_table.h"
 #include "runtime/loop.h"
+#include "transaction/producer_ids.h"
 
 struct request;
 struct shard_stop;
@@ -26,6 +26,7 @@ struct shard_stop;
 /* Counters of the broker's own work; plain values, summed on scrape. */
 struct shard_counters {
     uint64_t requests[128];        /* by API key */
+    uint64_t local_requests;       /* of this node to itself */
     uint64_t refused_requests;     /* unknown API or version, malformed */
     uint64_t trailing_requests;    /* had bytes left behind the body */
     uint64_t fetched_size;         /* bytes of records answered to Fetch */
