@@ -315,7 +315,8 @@ void transaction_assert_follows(const struct transaction *transaction,
                      value->producer_epoch == transaction->producer_epoch + 1);
     } else {
         klamm_assert(value->producer_epoch == 0);
-        klamm_assert(value->previous_producer_id == transaction->producer_id);
+        klamm_assert(value->previous_producer_id == transaction->producer_id ||
+                     value->previous_producer_id == TRANSACTION_NO_PRODUCER_ID);
     }
     if (transaction->status == TRANSACTION_ONGOING)
         klamm_assert(value->transaction_start_timestamp_ms == transaction->started_ms);
