@@ -2,11 +2,12 @@
 #include "broker/coordinator_kinds.h"
 
 #include "broker/broker.h"
+#include "broker/transaction_coordinator.h"
 #include "consumer/groups.h"
 
 static const struct coordinator_kind *const served[COORDINATOR_SLOTS] = {
     [COORDINATOR_GROUPS] = &groups_kind,
-    [COORDINATOR_TRANSACTIONS] = NULL,
+    [COORDINATOR_TRANSACTIONS] = &transactions_kind,
     [COORDINATOR_SHARES] = NULL,
 };
 

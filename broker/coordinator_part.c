@@ -223,6 +223,7 @@ static void begin_item(struct coordinator_item *item, const struct coordinators 
     item->call.arena = &item->part->part.arena;
     item->call.done = call_done;
     item->call.error = coordinators_find(coordinators, item->slot, item->partition, &coordinator);
+    item->coordinator = coordinator;
     if (coordinator)
         item->part->handle(coordinator_kind_state(coordinator), &item->call);
     else

@@ -37,6 +37,7 @@ struct coordinator_item {
     struct coordinator_item *next; /* of the same part */
     enum coordinator_slot slot;
     int32_t partition; /* of the slot's topic */
+    struct coordinator *coordinator; /* on the owner, inside the handler */
     struct coordinator_call call;
 };
 

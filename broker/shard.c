@@ -6,6 +6,7 @@
 #include "broker/dispatch.h"
 #include "broker/producer_id_source.h"
 #include "broker/request.h"
+#include "broker/transaction_coordinator.h"
 
 enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 5000 };
 
@@ -54,6 +55,8 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     fetch_sessions_init(&shard->sessions, loop->heap,
                         (slots + broker->shard_count - 1) / broker->shard_count, loop->seed);
     producer_id_source_init(shard);
+    transaction_coordinator_init(shard);
+    verifications_init(&shard->verifications, shard);
     list_init(&shard->updates);
     timer_init(&shard->maintenance, maintain);
     loop_set_timer(loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));

@@ -9,6 +9,7 @@
 #define KLAMM_BROKER_SHARD_H
 
 #include "broker/broker.h"
+#include "broker/verifications.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
 #include "coordinator/coordinators.h"
@@ -18,6 +19,7 @@
 #include "replication/fetch_session.h"
 #include "replication/replica_table.h"
 #include "runtime/loop.h"
+#include "transaction/marker_writer.h"
 #include "transaction/producer_ids.h"
 
 struct request;
@@ -44,6 +46,8 @@ struct shard {
     struct coordinators coordinators;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
+    struct marker_writer markers;       /* of the transaction coordinators */
+    struct verifications verifications; /* of partitions that ask them */
     const struct image *image; /* NULL before the first version */
     struct list updates;       /* images to be applied, the first one being worked on */
     unsigned opening;          /* logs being opened */

@@ -17,7 +17,7 @@ static const struct controller_feature features[CONTROLLER_FEATURE_COUNT] = {
      METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM},
     {NAME("share.version"), 0, 0, 1, 0},
     {NAME("streams.version"), 0, 0, 1, 0},
-    {NAME("transaction.version"), 0, 0, 2, 0},
+    {NAME("transaction.version"), 0, 2, 2, 2},
 };
 
 const struct controller_feature *controller_feature_at(size_t index)
