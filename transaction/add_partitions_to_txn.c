@@ -74,15 +74,10 @@ void transactions_add_partitions(struct transactions *transactions, struct coord
     struct transaction *transaction;
     bool is_from_broker = call->version >= BROKER_SINCE_VERSION;
     enum kafka_error error = joining_check(transactions, &joiner, &transaction);
-    bool is_early = error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS && is_from_broker &&
-                    !request->verify_only && !call->parked;
-    if (is_early) {
-        /* The next transaction of a quick producer: the last one is about to be complete. */
-        const struct server_config *config = coordinator_config(transactions->coordinator);
-        transaction_wait(transaction, call,
-                         config->settings.add_partitions_to_txn_retry_backoff_max_ms,
-                         transactions_add_partitions);
-    } else if (error != KAFKA_ERROR_NONE) {
+    if (error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS && !request->verify_only &&
+        transaction_wait(transaction, call, transactions_add_partitions))
+        return;
+    if (error != KAFKA_ERROR_NONE) {
         answer_error(transactions, call, error);
     } else if (request->verify_only) {
         answer(transactions, call, KAFKA_ERROR_NONE, transaction);

@@ -163,6 +163,7 @@ enum kafka_error transaction_decide(struct transaction *transaction,
 /* In the call's arena. */
 struct waiting_call {
     struct timer timer;
+    struct transactions *transactions;
     struct coordinator_call *call;
     void (*again)(struct transactions *transactions, struct coordinator_call *call);
 };
@@ -171,23 +172,28 @@ static void give_up(struct timer *timer)
 {
     struct waiting_call *waiting = container_of(timer, struct waiting_call, timer);
     list_remove(&waiting->call->link);
-    coordinator_fail(waiting->call, KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+    waiting->again(waiting->transactions, waiting->call);
 }
 
-void transaction_wait(struct transaction *transaction, struct coordinator_call *call,
-                      int32_t delay_ms,
+bool transaction_wait(struct transaction *transaction, struct coordinator_call *call,
                       void (*again)(struct transactions *transactions,
                                     struct coordinator_call *call))
 {
+    struct transactions *transactions = transaction->owner;
+    int32_t delay_ms = coordinator_config(transactions->coordinator)
+                           ->settings.add_partitions_to_txn_retry_backoff_max_ms;
+    if (call->parked || delay_ms == 0)
+        return false;
     struct waiting_call *waiting = arena_get_array(call->arena, 1, sizeof(*waiting));
     klamm_assert(waiting != NULL);
     waiting->call = call;
+    waiting->transactions = transactions;
     waiting->again = again;
     call->parked = waiting;
     list_push_back(&transaction->waiting, &call->link);
     timer_init(&waiting->timer, give_up);
-    loop_set_timer(transaction->owner->loop, &waiting->timer,
-                   (uint64_t)delay_ms * UINT64_C(1000000));
+    loop_set_timer(transactions->loop, &waiting->timer, (uint64_t)delay_ms * UINT64_C(1000000));
+    return true;
 }
 
 static struct coordinator_call *pop_waiting(struct transaction *transaction)

@@ -3,7 +3,7 @@
  * epoch, so that whoever had it before is fenced (KIP-98, KIP-360).
  *
  * A running transaction of the predecessor is aborted first, under an epoch that nobody is ever
- * given; the client is told to ask again and gets the epoch behind that one. When the epochs of a
+ * given; the producer gets the epoch behind that one, when the abort is complete. When the epochs of a
  * producer id are used up the transactional id gets a fresh producer id.
  */
 #include "transaction/transactions.h"
@@ -142,10 +142,20 @@ static bool needs_new_producer_id(const struct transaction *transaction,
            (!names_producer(request) || request->producer_epoch == transaction->producer_epoch);
 }
 
+/* A transaction is ending: its end, or the client's next attempt, brings the next epoch. */
+static void await_end(struct transaction *transaction, struct coordinator_call *call)
+{
+    if (!transaction_wait(transaction, call, transactions_init_producer_id))
+        fail(call, KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+}
+
 static void fence(struct transaction *transaction, struct coordinator_call *call)
 {
     enum kafka_error error = transaction_fence(transaction);
-    fail(call, error == KAFKA_ERROR_NONE ? KAFKA_ERROR_CONCURRENT_TRANSACTIONS : error);
+    if (error == KAFKA_ERROR_NONE)
+        await_end(transaction, call);
+    else
+        fail(call, error);
 }
 
 void transactions_init_producer_id(struct transactions *transactions,
@@ -156,7 +166,7 @@ void transactions_init_producer_id(struct transactions *transactions,
     if (!transaction)
         begin_anew(transactions, call, NULL);
     else if (transaction_is_prepared(transaction))
-        fail(call, KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+        await_end(transaction, call);
     else if (!may_continue(transaction, request))
         fail(call, KAFKA_ERROR_PRODUCER_FENCED);
     else if (transaction->status == TRANSACTION_ONGOING)

@@ -117,10 +117,11 @@ void transaction_go_on(struct transaction *transaction);
 void transactions_retry(struct timer *timer);
 /*
  * The call goes on with `again` when the transaction, which is in a PREPARE state, is COMPLETE, or
- * fails with CONCURRENT_TRANSACTIONS after `delay_ms`.
+ * after add.partitions.to.txn.retry.backoff.max.ms. False, and nothing done: it has waited before,
+ * the answer is CONCURRENT_TRANSACTIONS. Kafka's coordinator gives that answer at once, and clients
+ * ask again after 20 to 500 ms; mostly the end is a few milliseconds away.
  */
-void transaction_wait(struct transaction *transaction, struct coordinator_call *call,
-                      int32_t delay_ms,
+bool transaction_wait(struct transaction *transaction, struct coordinator_call *call,
                       void (*again)(struct transactions *transactions,
                                     struct coordinator_call *call));
 /* Ends all who wait. */

@@ -140,8 +140,10 @@ static void a_fenced_predecessor_is_followed_by_a_higher_epoch(void **state)
             transaction_fixture_begin_version(level);
             load_state(TRANSACTION_ONGOING, rows[i].epoch);
             struct producer got;
+            fixture.holds_markers = true;
             assert_int_equal(init_producer("t", 5, NOBODY, &got),
                              KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+            transaction_fixture_answer_markers(KAFKA_ERROR_NONE);
             assert_int_equal(status_now(), TRANSACTION_COMPLETE_ABORT);
             got = new_producer("t");
             assert_int_equal(got.id, rows[i].got.id);
@@ -354,11 +356,48 @@ static void the_next_transaction_of_a_quick_producer_waits(void **state)
     assert_int_equal(status_now(), TRANSACTION_PREPARE_COMMIT);
     /* Markers that take too long: the partition's leader hears of it. */
     assert_int_equal(add_partition("t", 5, next, "data", 1), KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
-    /* The client's own form does not wait. */
     assert_int_equal(add_partition("t", 3, next, "data", 1), KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(add_offsets("t", 3, next, "g"), KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+    /* The question whether a partition is in the transaction never waits. */
+    assert_int_equal(verify_partition("t", next, "data", 1), KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
     fixture.holds_markers = false;
     assert_int_equal(add_partition("t", 5, next, "data", 1), KAFKA_ERROR_NONE);
     assert_int_equal(status_now(), TRANSACTION_ONGOING);
+    transaction_fixture_end();
+}
+
+static void a_successor_waits_for_the_end_of_its_predecessor(void **state)
+{
+    (void)state;
+    transaction_fixture_begin();
+    load_state(TRANSACTION_ONGOING, 3);
+    struct producer got = new_producer("t");
+    assert_int_equal(got.epoch, 5);
+    assert_int_equal(status_now(), TRANSACTION_EMPTY);
+    transaction_fixture_end();
+}
+
+static void who_waits_for_an_end_is_told_of_a_failover(void **state)
+{
+    (void)state;
+    transaction_fixture_begin();
+    fixture.holds_markers = true;
+    load_state(TRANSACTION_ONGOING, 3);
+    struct init_producer_id_request request;
+    init_producer_id_request_init(&request);
+    request.transactional_id = VIEW_LITERAL("t");
+    request.transaction_timeout_ms = 1000;
+    struct init_producer_id_response response;
+    init_producer_id_response_init(&response);
+    struct fixture_call call;
+    fixture_call_init(&fixture.base, &call, 5, &request, &response);
+    transactions_init_producer_id(transactions(), &call.call);
+    transaction_fixture_run();
+    assert_int_equal(call.told, 0);
+    transaction_fixture_reload();
+    assert_int_equal(call.told, 1);
+    assert_int_equal(call.call.error, KAFKA_ERROR_NOT_COORDINATOR);
+    fixture_call_deinit(&call);
     transaction_fixture_end();
 }
 
@@ -509,7 +548,9 @@ static void nobody_gets_the_epoch_that_is_for_fences_only(void **state)
     transaction_fixture_begin();
     load_state(TRANSACTION_ONGOING, 32766);
     struct producer got;
+    fixture.holds_markers = true;
     assert_int_equal(init_producer("t", 5, NOBODY, &got), KAFKA_ERROR_CONCURRENT_TRANSACTIONS);
+    transaction_fixture_answer_markers(KAFKA_ERROR_NONE);
     assert_int_equal(transaction_named("t")->producer_epoch, 32767);
     assert_int_equal(end_transaction("t", 5, loaded(32766), false, &got),
                      KAFKA_ERROR_PRODUCER_FENCED);
@@ -566,6 +607,8 @@ int main(void)
         cmocka_unit_test(unknown_ids_have_no_transaction),
         cmocka_unit_test(a_partition_that_is_in_already_is_not_written_again),
         cmocka_unit_test(the_next_transaction_of_a_quick_producer_waits),
+        cmocka_unit_test(a_successor_waits_for_the_end_of_its_predecessor),
+        cmocka_unit_test(who_waits_for_an_end_is_told_of_a_failover),
         cmocka_unit_test(end_in_every_state),
         cmocka_unit_test(old_versions_hear_of_the_epoch),
         cmocka_unit_test(the_last_epoch_gives_way_to_a_new_producer_id),

@@ -155,9 +155,19 @@ struct transaction *transaction_named(const char *id)
 
 /* ---- Requests ---- */
 
-static enum kafka_error finish(struct fixture_call *call, int16_t error_code)
+/* Runs until the call is told; it may wait for the end of the transaction before. */
+static void run_until_told(struct fixture_call *call)
 {
     transaction_fixture_run();
+    if (call->told == 0) {
+        coordinator_fixture_advance(&fixture.base, 200);
+        transaction_fixture_run();
+    }
+}
+
+static enum kafka_error finish(struct fixture_call *call, int16_t error_code)
+{
+    run_until_told(call);
     assert_int_equal(call->told, 1);
     enum kafka_error error = call->call.error;
     fixture_call_deinit(call);
@@ -209,12 +219,7 @@ static enum kafka_error ask_partition(const char *id, int16_t version, struct pr
     struct fixture_call call;
     fixture_call_init(&fixture.base, &call, version, &request, &response);
     transactions_add_partitions(transactions(), &call.call);
-    transaction_fixture_run();
-    if (call.told == 0) {
-        /* It waits for the end of the transaction before. */
-        coordinator_fixture_advance(&fixture.base, 200);
-        transaction_fixture_run();
-    }
+    run_until_told(&call);
     assert_int_equal(call.told, 1);
     enum kafka_error error = call.call.error;
     if (error == KAFKA_ERROR_NONE) {
@@ -256,7 +261,7 @@ enum kafka_error add_offsets(const char *id, int16_t version, struct producer pr
     struct fixture_call call;
     fixture_call_init(&fixture.base, &call, version, &request, &response);
     transactions_add_offsets(transactions(), &call.call);
-    transaction_fixture_run();
+    run_until_told(&call);
     return finish(&call, response.error_code);
 }
 
