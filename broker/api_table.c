@@ -48,6 +48,7 @@
     row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
     row(API_KEY_PRODUCE, produce) \
     row(API_KEY_SYNC_GROUP, sync_group) \
+    row(API_KEY_TXN_OFFSET_COMMIT, txn_offset_commit) \
     row(API_KEY_UPDATE_FEATURES, update_features) \
     row(API_KEY_WRITE_TXN_MARKERS, write_txn_markers)
 /* clang-format on */
