@@ -96,8 +96,9 @@ static bool is_expired(const struct transactions *transactions,
 {
     if (transaction->status == TRANSACTION_ONGOING || transaction_is_prepared(transaction))
         return false;
-    int64_t expiration_ms = settings_of(transactions)->transactional_id_expiration_ms;
-    return transaction->updated_ms <= transactions->loop->wall_ms - expiration_ms;
+    const struct broker_settings *settings = settings_of(transactions);
+    int64_t latest_ms = transactions->loop->wall_ms - settings->transactional_id_expiration_ms;
+    return transaction->updated_ms <= latest_ms;
 }
 
 /* Tombstones of one batch; true: there may be more. */
