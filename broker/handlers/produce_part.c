@@ -262,6 +262,16 @@ static void begin_append(struct produce_item *item, struct replica *replica, str
         append_item(item, replica);
 }
 
+/* As Kafka, such an answer does not name the log's start. */
+static void refuse_unverified(struct produce_item *item)
+{
+    if (item->error == KAFKA_ERROR_INVALID_TXN_STATE)
+        item->message = "the partition is not part of the transaction";
+    if (item->error == KAFKA_ERROR_NOT_ENOUGH_REPLICAS)
+        item->message = "the transaction could not be verified";
+    finish_item(item);
+}
+
 static void verified(struct verification_wait *wait, enum kafka_error error)
 {
     struct produce_item *item = container_of(wait, struct produce_item, verification);
@@ -277,7 +287,7 @@ static void verified(struct verification_wait *wait, enum kafka_error error)
     if (item->error == KAFKA_ERROR_NONE)
         begin_append(item, replica, at);
     else
-        refuse_item(item, replica);
+        refuse_unverified(item);
 }
 
 /* Asks the coordinator, when that is necessary; true: the item goes on in `verified`. */

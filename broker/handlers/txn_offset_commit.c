@@ -129,6 +129,10 @@ static void commit(void *groups, struct coordinator_call *call)
         coordinator_fail(call, KAFKA_ERROR_NOT_COORDINATOR);
         return;
     }
+    if (message->group_id.size == 0) {
+        coordinator_fail(call, KAFKA_ERROR_INVALID_GROUP_ID);
+        return;
+    }
     context->shard = shard;
     context->guard = 0;
     enum verification_form form = form_of(call->version);

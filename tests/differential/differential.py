@@ -19,6 +19,7 @@ import processes  # noqa: E402
 import consumer_group_scenarios  # noqa: E402
 import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
+import transaction_scenarios  # noqa: E402
 from target import Target  # noqa: E402
 
 
@@ -95,6 +96,8 @@ def main():
     patterns, used, same, answers = known_differences(), set(), 0, 0
     every = scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS
     chosen = [s for s in every
+    chosen = [s for s in (scenarios.SCENARIOS + group_scenarios.SCENARIOS +
+                             transaction_scenarios.SCENARIOS)
               if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
     settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it
     first = (processes.Kafka() if options.against_itself
