@@ -6,12 +6,28 @@
 
 #include "broker/coordinator_part.h"
 #include "broker/shard.h"
+#include "consumer/topic_regex.h"
 #include "transaction/transactions.h"
 
 API_CODEC(list_transactions);
 
+/* request->context is the compiled pattern from split to join, or NULL. */
 static void list_transactions_split(struct request *request)
 {
+    const struct list_transactions_request *message = REQUEST_MESSAGE(list_transactions, request);
+    struct view pattern = message->transactional_id_pattern;
+    if (pattern.size > 0) {
+        const char *fault;
+        request->context =
+            topic_regex_compile(request_loop(request)->heap, pattern, &fault);
+        if (!request->context) {
+            struct list_transactions_response response;
+            list_transactions_response_init(&response);
+            response.error_code = KAFKA_ERROR_INVALID_REGULAR_EXPRESSION;
+            request_respond(request, &response);
+            return;
+        }
+    }
     coordinator_ask_every(request, COORDINATOR_TRANSACTIONS,
                           sizeof(struct list_transactions_response));
 }
@@ -43,6 +59,7 @@ static void fill_unknown_states(struct request *request,
 static enum kafka_error collect(struct request *request,
                                 struct list_transactions_response *response)
 {
+    const struct topic_regex *pattern = request->context;
     size_t count = 0;
     const struct coordinator_item *item = NULL;
     while ((item = coordinator_every_next(request, item))) {
@@ -56,10 +73,14 @@ static enum kafka_error collect(struct request *request,
         request_get(request, count, sizeof(*response->transaction_states));
     while ((item = coordinator_every_next(request, item))) {
         const struct list_transactions_response *some = item->call.response;
-        for (size_t i = 0;
-             item->call.error == KAFKA_ERROR_NONE && i < some->transaction_states_count; i++)
-            response->transaction_states[response->transaction_states_count++] =
-                some->transaction_states[i];
+        if (item->call.error != KAFKA_ERROR_NONE)
+            continue;
+        for (size_t i = 0; i < some->transaction_states_count; i++) {
+            const struct list_transactions_response_transaction_state *one =
+                &some->transaction_states[i];
+            if (!pattern || topic_regex_matches(pattern, one->transactional_id))
+                response->transaction_states[response->transaction_states_count++] = *one;
+        }
     }
     return KAFKA_ERROR_NONE;
 }
@@ -74,6 +95,9 @@ static void list_transactions_join(struct request *request)
         list_transactions_response_init(&response);
         response.error_code = (int16_t)error;
     }
+    if (request->context)
+        topic_regex_free(request->context);
+    request->context = NULL;
     request_respond(request, &response);
 }
 

@@ -94,10 +94,9 @@ def main():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
-    every = scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS
+    every = (scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS +
+             transaction_scenarios.SCENARIOS)
     chosen = [s for s in every
-    chosen = [s for s in (scenarios.SCENARIOS + group_scenarios.SCENARIOS +
-                             transaction_scenarios.SCENARIOS)
               if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
     settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it
     first = (processes.Kafka() if options.against_itself
