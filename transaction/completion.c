@@ -3,9 +3,10 @@
  *
  *   transaction_decide: PREPARE appended --committed--> markers written --> COMPLETE appended
  *
- * The client is answered after the first step. A node that stops anywhere on the way begins again at
- * `transaction_go_on` when it has loaded the PREPARE record; markers that are written twice do no
- * harm. Where a newer coordinator has taken over, nothing more is done: this one is about to end.
+ * The client is answered after the first step. A node that stops anywhere on the way begins again
+ * at `transaction_go_on` when it has loaded the PREPARE record; markers that are written twice do
+ * no harm. Where a newer coordinator has taken over, nothing more is done: this one is about to
+ * end.
  */
 #include "transaction/transactions.h"
 

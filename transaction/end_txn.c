@@ -1,6 +1,6 @@
 /*
- * EndTxn: the producer decides. The answer comes when the decision is committed; the markers and the
- * end of the transaction follow behind (completion.c).
+ * EndTxn: the producer decides. The answer comes when the decision is committed; the markers and
+ * the end of the transaction follow behind (completion.c).
  *
  * Under transaction version 2 (KIP-890, request version 5) every end raises the epoch, so that no
  * late request of this transaction can touch the next one, and the answer carries what to use next.
@@ -120,8 +120,8 @@ static int16_t look_up_version_2(const struct transaction *transaction,
     bool is_retry = is_retry_of_last_epoch(transaction, request);
     if (!is_retry && request->producer_id != transaction->producer_id) {
         /* The next transaction, ended before this one is: the client has the next id already. */
-        bool is_early = request->producer_id >= 0 &&
-                        request->producer_id == transaction->next_producer_id;
+        bool is_early =
+            request->producer_id >= 0 && request->producer_id == transaction->next_producer_id;
         return is_early ? KAFKA_ERROR_CONCURRENT_TRANSACTIONS
                         : KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING;
     }

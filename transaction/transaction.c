@@ -44,8 +44,7 @@ bool transaction_status_is_known(struct view name)
    is the epoch bump of transaction version 2. */
 static const unsigned predecessors[] = {
     [TRANSACTION_EMPTY] = BIT(EMPTY) | BIT(COMPLETE_COMMIT) | BIT(COMPLETE_ABORT),
-    [TRANSACTION_ONGOING] =
-        BIT(ONGOING) | BIT(EMPTY) | BIT(COMPLETE_COMMIT) | BIT(COMPLETE_ABORT),
+    [TRANSACTION_ONGOING] = BIT(ONGOING) | BIT(EMPTY) | BIT(COMPLETE_COMMIT) | BIT(COMPLETE_ABORT),
     [TRANSACTION_PREPARE_COMMIT] = BIT(ONGOING),
     [TRANSACTION_PREPARE_ABORT] =
         BIT(ONGOING) | BIT(EMPTY) | BIT(COMPLETE_COMMIT) | BIT(COMPLETE_ABORT),
@@ -124,8 +123,7 @@ static uint32_t place_of(const int32_t *partitions, uint32_t count, int32_t part
     return low;
 }
 
-static struct transaction_topic *find_topic(const struct transaction *transaction,
-                                            struct view name)
+static struct transaction_topic *find_topic(const struct transaction *transaction, struct view name)
 {
     for (uint32_t i = 0; i < transaction->topic_count; i++) {
         if (view_equal(transaction->topics[i].name, name))

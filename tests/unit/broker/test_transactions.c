@@ -116,9 +116,8 @@ static void add_two(const char *id, const struct producer *producer, int32_t fir
     assert_int_equal(response.results_by_topic_v3_and_below_count, 1);
     assert_int_equal(response.results_by_topic_v3_and_below[0].results_by_partition_count, 2);
     for (int i = 0; i < 2; i++)
-        errors[i] = response.results_by_topic_v3_and_below[0]
-                        .results_by_partition[i]
-                        .partition_error_code;
+        errors[i] =
+            response.results_by_topic_v3_and_below[0].results_by_partition[i].partition_error_code;
 }
 
 static void add(const char *id, const struct producer *producer, int32_t first)
@@ -170,9 +169,8 @@ static int16_t produce_once(const char *id, struct producer *producer, int32_t p
 
 static void produce(const char *id, struct producer *producer, int32_t partition, int16_t version)
 {
-    assert_int_equal(
-        produce_once(id, producer, partition, version, producer->sequence[partition]),
-        KAFKA_ERROR_NONE);
+    assert_int_equal(produce_once(id, producer, partition, version, producer->sequence[partition]),
+                     KAFKA_ERROR_NONE);
     producer->sequence[partition] += 3;
 }
 
@@ -418,8 +416,7 @@ static void nothing_is_written_outside_a_transaction(void **state)
     assert_int_equal(produce_once("t", &producer, 2, 11, 0), KAFKA_ERROR_TRANSACTION_ABORTABLE);
     /* Another id or epoch than the transaction's. */
     struct producer other = {producer.id + 1, 0, {0}};
-    assert_int_equal(produce_once("t", &other, 0, 11, 0),
-                     KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING);
+    assert_int_equal(produce_once("t", &other, 0, 11, 0), KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING);
     other = (struct producer){producer.id, 7, {0}};
     assert_int_equal(produce_once("t", &other, 0, 11, 0), KAFKA_ERROR_INVALID_PRODUCER_EPOCH);
     assert_int_equal(produce_once("unknown", &producer, 0, NEW, 0),
@@ -620,9 +617,9 @@ static void a_hanging_transaction_can_be_aborted(void **state)
     produce("nobody", &producer, 0, OLD);
     assert_int_equal(fetch(0, true).last_stable_offset, 0);
     int32_t partition = 0;
-    struct describe_producers_request_topic_request topic = {
-        .name = VIEW_LITERAL("data"), .partition_indexes = &partition,
-        .partition_indexes_count = 1};
+    struct describe_producers_request_topic_request topic = {.name = VIEW_LITERAL("data"),
+                                                             .partition_indexes = &partition,
+                                                             .partition_indexes_count = 1};
     struct describe_producers_request request = {.topics = &topic, .topics_count = 1};
     struct describe_producers_response response;
     call_describe_producers(&fixture, 0, &request, &response);
