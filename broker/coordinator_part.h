@@ -36,7 +36,7 @@ struct coordinator_item {
     struct coordinator_part *part; /* NULL: refused at home, see call.error */
     struct coordinator_item *next; /* of the same part */
     enum coordinator_slot slot;
-    int32_t partition; /* of the slot's topic */
+    int32_t partition;               /* of the slot's topic */
     struct coordinator *coordinator; /* on the owner, inside the handler */
     struct coordinator_call call;
 };

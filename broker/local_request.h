@@ -1,10 +1,12 @@
 /*
  * A request of this node to itself: the channel to oneself, without socket or encoding (DESIGN
- * section 1). It runs through the same row as a client's request; the answer is the response struct.
+ * section 1). It runs through the same row as a client's request; the answer is the response
+ * struct.
  *
  * Invariants:
  *  1. `answered` is called once, with the response, or with NULL where a client would have lost its
- *     connection; then `ended` once, when no part is out any more. Both on the loop that started it.
+ *     connection; then `ended` once, when no part is out any more. Both on the loop that started
+ * it.
  *  2. The memory of the request struct belongs to whoever starts it, until `ended`.
  */
 #ifndef KLAMM_BROKER_LOCAL_REQUEST_H

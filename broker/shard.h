@@ -48,9 +48,9 @@ struct shard {
     struct producer_ids producer_ids;
     struct marker_writer markers;       /* of the transaction coordinators */
     struct verifications verifications; /* of partitions that ask them */
-    const struct image *image; /* NULL before the first version */
-    struct list updates;       /* images to be applied, the first one being worked on */
-    unsigned opening;          /* logs being opened */
+    const struct image *image;          /* NULL before the first version */
+    struct list updates;                /* images to be applied, the first one being worked on */
+    unsigned opening;                   /* logs being opened */
     struct timer maintenance;
     struct shard_counters counters;
     struct shard_stop *stop; /* the orderly stop under way, or NULL */

@@ -25,7 +25,7 @@ const struct coordinator_kind transactions_kind = {TRANSACTIONS_KIND, .create = 
 
 struct marker_request {
     struct local_request local;
-    struct marker_send *send; /* NULL: answered */
+    struct marker_send *send;
     struct shard *shard;
 };
 

@@ -1,6 +1,6 @@
 /*
- * What a shard's transaction coordinators have from their broker: producer ids (producer_id_source.h)
- * and the way of markers to the leaders of partitions.
+ * What a shard's transaction coordinators have from their broker: producer ids
+ * (producer_id_source.h) and the way of markers to the leaders of partitions.
  */
 #ifndef KLAMM_BROKER_TRANSACTION_COORDINATOR_H
 #define KLAMM_BROKER_TRANSACTION_COORDINATOR_H

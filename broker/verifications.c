@@ -23,7 +23,7 @@ struct verification {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t partition;
-    enum kafka_error error; /* the answer */
+    enum kafka_error error;       /* the answer */
     struct view transactional_id; /* in this block, as the topic */
     struct view topic;
     size_t held_size;
@@ -62,19 +62,17 @@ enum kafka_error verification_error(enum kafka_error error, enum verification_fo
 
 enum kafka_error verification_error_of_produce(enum kafka_error error)
 {
-    bool is_transient = error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS ||
-                        error == KAFKA_ERROR_NETWORK_EXCEPTION ||
-                        error == KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS ||
-                        error == KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE ||
-                        error == KAFKA_ERROR_NOT_COORDINATOR;
+    bool is_transient =
+        error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS || error == KAFKA_ERROR_NETWORK_EXCEPTION ||
+        error == KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS ||
+        error == KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE || error == KAFKA_ERROR_NOT_COORDINATOR;
     return is_transient ? KAFKA_ERROR_NOT_ENOUGH_REPLICAS : error;
 }
 
 /* ---- Questions ---- */
 
 static struct verification *create(struct verifications *verifications,
-                                   const struct verification_question *question,
-                                   const uint8_t *key)
+                                   const struct verification_question *question, const uint8_t *key)
 {
     struct heap *heap = verifications->shard->loop->heap;
     size_t id_size = question->transactional_id.size;
@@ -106,20 +104,18 @@ static void make_key(const struct verification_question *question, uint8_t *key)
 }
 
 void verifications_ask(struct verifications *verifications,
-                       const struct verification_question *question,
-                       struct verification_wait *wait)
+                       const struct verification_question *question, struct verification_wait *wait)
 {
     uint8_t key[KEY_SIZE];
     make_key(question, key);
-    struct verification *verification =
-        map_get(&verifications->by_key, view_of(key, sizeof(key)));
+    struct verification *verification = map_get(&verifications->by_key, view_of(key, sizeof(key)));
     wait->form = question->form;
-    bool is_same = verification &&
-                   view_equal(verification->transactional_id, question->transactional_id);
+    bool is_same =
+        verification && view_equal(verification->transactional_id, question->transactional_id);
     if (!is_same) {
         verification = create(verifications, question, key);
-        bool added = map_put(&verifications->by_key, view_of(verification->key, KEY_SIZE),
-                             verification);
+        bool added =
+            map_put(&verifications->by_key, view_of(verification->key, KEY_SIZE), verification);
         klamm_assert(added);
         list_push_back(&verifications->fresh, &verification->link);
         loop_defer(verifications->shard->loop, &verifications->send);
@@ -140,8 +136,7 @@ static void finish(struct verifications *verifications, struct verification *ver
         struct verification_wait *wait = container_of(link, struct verification_wait, link);
         wait->done(wait, verification_error(verification->error, wait->form));
     }
-    heap_put(verifications->shard->loop->heap, MEMORY_STATE, verification,
-             verification->held_size);
+    heap_put(verifications->shard->loop->heap, MEMORY_STATE, verification, verification->held_size);
 }
 
 /* ---- Requests ---- */
@@ -169,8 +164,7 @@ static enum kafka_error answer_for(const struct add_partitions_to_txn_response *
 
 static void answered(struct local_request *local, const void *response)
 {
-    struct verification_request *request =
-        container_of(local, struct verification_request, local);
+    struct verification_request *request = container_of(local, struct verification_request, local);
     list_for_each(link, &request->questions)
     {
         struct verification *verification = container_of(link, struct verification, link);
@@ -183,8 +177,7 @@ static void answered(struct local_request *local, const void *response)
 
 static void ended(struct local_request *local)
 {
-    struct verification_request *request =
-        container_of(local, struct verification_request, local);
+    struct verification_request *request = container_of(local, struct verification_request, local);
     arena_deinit(&request->arena);
     heap_put(request->owner->shard->loop->heap, MEMORY_SCRATCH, request, sizeof(*request));
 }
@@ -247,9 +240,8 @@ static void fill(struct verification_request *request, size_t count)
     transaction->producer_epoch = first->producer_epoch;
     transaction->verify_only = !first->adds;
     transaction->topics = must_get(&request->arena, count, sizeof(*transaction->topics));
-    list_for_each(link, &request->questions)
-        add_partition(transaction, &request->arena, count,
-                      container_of(link, struct verification, link));
+    list_for_each(link, &request->questions) add_partition(
+        transaction, &request->arena, count, container_of(link, struct verification, link));
     add_partitions_to_txn_request_init(&request->message);
     request->message.transactions = transaction;
     request->message.transactions_count = 1;

@@ -49,10 +49,10 @@ struct verification_wait {
 
 struct verifications {
     struct shard *shard;
-    struct map by_key;  /* key bytes to struct verification */
-    struct list fresh;  /* struct verification.link: of this turn, in no request yet */
+    struct map by_key; /* key bytes to struct verification */
+    struct list fresh; /* struct verification.link: of this turn, in no request yet */
     struct deferred send;
-    uint64_t asked;     /* counters: questions, requests */
+    uint64_t asked; /* counters: questions, requests */
     uint64_t requests;
 };
 

@@ -61,6 +61,8 @@ void consumer_group_deinit(struct consumer_group *consumer)
         klamm_assert(map_count(maps[i]) == 0);
         map_deinit(maps[i]);
     }
+    heap_put(heap_of(consumer), MEMORY_STATE, consumer->sorted,
+             consumer->sorted_capacity * sizeof(*consumer->sorted));
 }
 
 struct consumer_group *consumer_group_create(struct group *group)
@@ -360,13 +362,60 @@ static void free_member(struct consumer_member *member)
     heap_put(heap_of(consumer), MEMORY_STATE, member, sizeof(*member) + member->id.size);
 }
 
+/* Where a member with this id stands, or belongs, in `sorted`. */
+static uint32_t sorted_place(const struct consumer_group *consumer, struct view id)
+{
+    uint32_t low = 0;
+    uint32_t high = consumer->member_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (view_compare(consumer->sorted[middle]->id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Makes room for one more; halves never, a group that was large may be so again. */
+static void reserve_sorted(struct consumer_group *consumer)
+{
+    if (consumer->member_count < consumer->sorted_capacity)
+        return;
+    uint32_t capacity = consumer->sorted_capacity ? consumer->sorted_capacity * 2 : 8;
+    struct consumer_member **sorted =
+        heap_must_get(heap_of(consumer), MEMORY_STATE, capacity * sizeof(*sorted));
+    if (consumer->member_count)
+        memcpy(sorted, consumer->sorted, consumer->member_count * sizeof(*sorted));
+    heap_put(heap_of(consumer), MEMORY_STATE, consumer->sorted,
+             consumer->sorted_capacity * sizeof(*sorted));
+    consumer->sorted = sorted;
+    consumer->sorted_capacity = capacity;
+}
+
 void consumer_member_list(struct consumer_member *member)
 {
+    struct consumer_group *consumer = member->group;
     if (member->listed)
         return;
+    reserve_sorted(consumer);
+    uint32_t place = sorted_place(consumer, member->id);
+    memmove(consumer->sorted + place + 1, consumer->sorted + place,
+            (consumer->member_count - place) * sizeof(*consumer->sorted));
+    consumer->sorted[place] = member;
     member->listed = true;
-    member->group->member_count++;
+    consumer->member_count++;
     count_metadata(member);
+}
+
+static void unlist_sorted(struct consumer_member *member)
+{
+    struct consumer_group *consumer = member->group;
+    uint32_t place = sorted_place(consumer, member->id);
+    klamm_assert(consumer->sorted[place] == member);
+    consumer->member_count--;
+    memmove(consumer->sorted + place, consumer->sorted + place + 1,
+            (consumer->member_count - place) * sizeof(*consumer->sorted));
 }
 
 void consumer_member_unlist(struct consumer_member *member)
@@ -375,8 +424,8 @@ void consumer_member_unlist(struct consumer_member *member)
     consumer_member_clear_timers(member);
     consumer_member_set_progress(member, &CONSUMER_PROGRESS_NEW);
     uncount_metadata(member);
+    unlist_sorted(member);
     member->listed = false;
-    member->group->member_count--;
     free_member(member);
 }
 
@@ -508,6 +557,11 @@ void consumer_group_check(const struct consumer_group *consumer)
         check_owned(consumer, member->progress.revoking, member->progress.epoch);
     }
     klamm_assert(listed == consumer->member_count);
+    for (uint32_t i = 0; i < listed; i++) {
+        klamm_assert(consumer->sorted[i]->listed);
+        klamm_assert(i == 0 ||
+                     view_compare(consumer->sorted[i - 1]->id, consumer->sorted[i]->id) < 0);
+    }
     klamm_assert(classic == consumer->classic_count);
     uint64_t counted = 0;
     map_for_each(entry, &consumer->subscribed)

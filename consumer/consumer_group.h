@@ -17,7 +17,8 @@
  *  3. A regex entry is there while it has subscribers or a resolution.
  *  4. owners has for every partition that a member holds (assigned or revoking) its member epoch,
  *     and the newest one when a compacted log shows two (KAFKA-19862).
- *  5. member epoch <= assignment epoch <= group epoch, sentinels aside.
+ *  5. sorted has the listed members, each once, rising by id: the order of assignors.
+ *  6. member epoch <= assignment epoch <= group epoch, sentinels aside.
  */
 #ifndef KLAMM_CONSUMER_CONSUMER_GROUP_H
 #define KLAMM_CONSUMER_CONSUMER_GROUP_H
@@ -119,16 +120,18 @@ struct consumer_group {
     int32_t epoch;
     int32_t assignment_epoch;
     int64_t metadata_hash;
-    bool has_partition_metadata; /* a record of type 4 waits for its tombstone */
-    struct map members;          /* struct consumer_member by id */
-    uint32_t member_count;       /* listed */
-    uint32_t classic_count;      /* listed members of the classic protocol */
-    struct map instances;        /* struct consumer_member by instance id */
-    struct map subscribed;       /* struct subscribed_topic by name */
-    struct map regexes;          /* struct consumer_regex by pattern */
-    uint32_t regex_subscribed;   /* patterns with subscribers */
-    struct map owners;           /* struct owned_topic by topic id */
-    struct map protocols;        /* of classic members: count by name */
+    bool has_partition_metadata;     /* a record of type 4 waits for its tombstone */
+    struct map members;              /* struct consumer_member by id */
+    struct consumer_member **sorted; /* [member_count]: the listed ones, rising by id */
+    uint32_t sorted_capacity;
+    uint32_t member_count;     /* listed */
+    uint32_t classic_count;    /* listed members of the classic protocol */
+    struct map instances;      /* struct consumer_member by instance id */
+    struct map subscribed;     /* struct subscribed_topic by name */
+    struct map regexes;        /* struct consumer_regex by pattern */
+    uint32_t regex_subscribed; /* patterns with subscribers */
+    struct map owners;         /* struct owned_topic by topic id */
+    struct map protocols;      /* of classic members: count by name */
     /* Soft. */
     uint64_t checked_version; /* of topics, when the metadata hash was last compared; 0: never */
     struct regex_resolution *resolution; /* under way, or NULL */

@@ -1,9 +1,6 @@
-/* Members are sorted by id for the assignor, so that the target depends on who they are and not on
- * the order in which they came. */
+/* Members go to the assignor in the order of their ids, so that the target depends on who they are
+ * and not on when they came. */
 #include "consumer/consumer_group_target.h"
-
-#include "base/assert.h"
-#include "base/sort.h"
 
 /* One member as it will be. */
 struct target_member {
@@ -58,32 +55,29 @@ enum assignor consumer_group_assignor(const struct consumer_group *consumer,
     return best;
 }
 
-static int compare_members(const void *a, const void *b, void *context)
-{
-    (void)context;
-    return view_compare(((const struct target_member *)a)->id,
-                        ((const struct target_member *)b)->id);
-}
-
+/* The members as they will be, rising by id. */
 static struct target_member *gather(const struct consumer_group *consumer,
                                     const struct subscription_change *change, struct arena *arena,
                                     uint32_t *count)
 {
     *count = 0;
-    size_t room = consumer->member_count + 1u;
-    struct target_member *members = arena_get(arena, room * sizeof(*members));
-    void *scratch = arena_get(arena, room * sizeof(*members));
-    if (!members || !scratch)
+    struct target_member *members =
+        arena_get(arena, (consumer->member_count + 1u) * sizeof(*members));
+    if (!members)
         return NULL;
-    map_for_each(entry, &consumer->members)
-    {
-        const struct consumer_member *member = entry->value;
-        if (member->listed && !is_leaving(member, change))
+    const struct target_member joining = {change->joining_id, change->joining, NULL};
+    bool is_placed = !change->joining;
+    for (uint32_t i = 0; i < consumer->member_count; i++) {
+        const struct consumer_member *member = consumer->sorted[i];
+        if (!is_placed && view_compare(joining.id, member->id) <= 0) {
+            members[(*count)++] = joining;
+            is_placed = true;
+        }
+        if (!is_leaving(member, change))
             members[(*count)++] = (struct target_member){member->id, member->metadata, member};
     }
-    if (change->joining)
-        members[(*count)++] = (struct target_member){change->joining_id, change->joining, NULL};
-    sort_stable(members, *count, sizeof(*members), scratch, compare_members, NULL);
+    if (!is_placed)
+        members[(*count)++] = joining;
     return members;
 }
 

@@ -36,8 +36,8 @@ static void answer(struct transactions *transactions, struct coordinator_call *c
                                                     sizeof(*out->results_by_partition));
         klamm_assert(out->results_by_partition != NULL);
         for (size_t j = 0; j < topic->partitions_count; j++) {
-            bool is_missing = verified && !transaction_has_partition(verified, topic->name,
-                                                                     topic->partitions[j]);
+            bool is_missing =
+                verified && !transaction_has_partition(verified, topic->name, topic->partitions[j]);
             out->results_by_partition[j].partition_index = topic->partitions[j];
             out->results_by_partition[j].partition_error_code =
                 is_missing ? KAFKA_ERROR_TRANSACTION_ABORTABLE : (int16_t)error;

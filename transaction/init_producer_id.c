@@ -3,8 +3,8 @@
  * epoch, so that whoever had it before is fenced (KIP-98, KIP-360).
  *
  * A running transaction of the predecessor is aborted first, under an epoch that nobody is ever
- * given; the producer gets the epoch behind that one, when the abort is complete. When the epochs of a
- * producer id are used up the transactional id gets a fresh producer id.
+ * given; the producer gets the epoch behind that one, when the abort is complete. When the epochs
+ * of a producer id are used up the transactional id gets a fresh producer id.
  */
 #include "transaction/transactions.h"
 
@@ -62,8 +62,7 @@ static void begin(struct transactions *transactions, struct coordinator_call *ca
                   struct transaction_log_value *value, int16_t last_epoch)
 {
     const struct init_producer_id_request *request = call->request;
-    enum kafka_error error =
-        transactions_append(transactions, request->transactional_id, value);
+    enum kafka_error error = transactions_append(transactions, request->transactional_id, value);
     if (error != KAFKA_ERROR_NONE) {
         fail(call, error);
         return;
@@ -160,8 +159,7 @@ static void fence(struct transaction *transaction, struct coordinator_call *call
         fail(call, error);
 }
 
-void transactions_init_producer_id(struct transactions *transactions,
-                                   struct coordinator_call *call)
+void transactions_init_producer_id(struct transactions *transactions, struct coordinator_call *call)
 {
     const struct init_producer_id_request *request = call->request;
     struct transaction *transaction = transactions_find(transactions, request->transactional_id);

@@ -2,8 +2,8 @@
    may already use the producer id or epoch that it will have afterwards. */
 #include "transaction/joining.h"
 
-enum kafka_error joining_check(const struct transactions *transactions,
-                               const struct joiner *joiner, struct transaction **transaction)
+enum kafka_error joining_check(const struct transactions *transactions, const struct joiner *joiner,
+                               struct transaction **transaction)
 {
     if (joiner->transactional_id.size == 0)
         return KAFKA_ERROR_INVALID_REQUEST;

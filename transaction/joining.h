@@ -17,8 +17,8 @@ struct joiner {
  * CONCURRENT_TRANSACTIONS: the one before is still ending (`*transaction` too). Else
  * INVALID_REQUEST, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED.
  */
-enum kafka_error joining_check(const struct transactions *transactions,
-                               const struct joiner *joiner, struct transaction **transaction);
+enum kafka_error joining_check(const struct transactions *transactions, const struct joiner *joiner,
+                               struct transaction **transaction);
 
 /* Partitions being added to the record; begin, add, end. */
 struct joining {

@@ -204,8 +204,7 @@ static void place(struct marker_writer *writer, const struct image *image,
             settle(batch->work, count);
             continue;
         }
-        struct marker_batch *placed =
-            batch_create(writer, batch->work, batch->topic, taken, count);
+        struct marker_batch *placed = batch_create(writer, batch->work, batch->topic, taken, count);
         list_push_back(&node_of(writer, leader)->queue, &placed->link);
     }
     if (batch->count == 0)
@@ -264,7 +263,7 @@ static enum outcome outcome_of(struct marker_writer *writer, int16_t error)
         return OUTCOME_RETRY;
     default:
         log_warn(writer->loop->diagnostics, "a transaction marker was refused: error=%s",
-                    kafka_error_name((enum kafka_error)error));
+                 kafka_error_name((enum kafka_error)error));
         return OUTCOME_RETRY;
     }
 }

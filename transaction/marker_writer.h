@@ -2,9 +2,10 @@
  * Sends transaction markers to the leaders of partitions until every one has acknowledged.
  *
  * One per loop. A coordinator hands in a work (one decided transaction); its partitions are grouped
- * by the node that leads them, as the loop's image shows it, and queue there. A node has one request
- * in flight, filled from its queue. What cannot be written now (no leader, a retriable error, a lost
- * request) is looked up anew after a while. How a request reaches a node is the host's matter.
+ * by the node that leads them, as the loop's image shows it, and queue there. A node has one
+ * request in flight, filled from its queue. What cannot be written now (no leader, a retriable
+ * error, a lost request) is looked up anew after a while. How a request reaches a node is the
+ * host's matter.
  *
  * Invariants:
  *  1. A partition of a work is in one of: a queue, a request in flight, the list of the delayed, or
@@ -28,7 +29,7 @@ struct marker_writer;
 
 /* One decided transaction; embedded. */
 struct marker_work {
-    struct list batches; /* struct marker_batch.work_link */
+    struct list batches;          /* struct marker_batch.work_link */
     struct marker_writer *writer; /* NULL: not started */
     int64_t producer_id;
     int16_t producer_epoch;
@@ -60,17 +61,17 @@ struct marker_host {
 
 struct marker_writer_counters {
     uint64_t requests;
-    uint64_t markers;    /* partitions in them */
-    uint64_t retried;    /* partitions that were looked up anew */
-    uint64_t dropped;    /* partitions that exist no more */
+    uint64_t markers; /* partitions in them */
+    uint64_t retried; /* partitions that were looked up anew */
+    uint64_t dropped; /* partitions that exist no more */
 };
 
 struct marker_writer {
     struct loop *loop;
     struct marker_host host;
-    struct map nodes;       /* node id to struct marker_node */
-    struct list delayed;    /* struct marker_batch.link: to be looked up anew */
-    struct list finished;   /* struct marker_work.done_link */
+    struct map nodes;     /* node id to struct marker_node */
+    struct list delayed;  /* struct marker_batch.link: to be looked up anew */
+    struct list finished; /* struct marker_work.done_link */
     struct timer retry;
     struct deferred pump;
     struct marker_writer_counters counters;

@@ -3,8 +3,8 @@
  * are aborted under a higher epoch, ids that nobody has used for long are forgotten (KIP-98,
  * KIP-360).
  *
- * A timeout runs on the monotonic clock, so a jump of the wall clock aborts nothing; after a load it
- * goes on with what the record's start time leaves of it. Timers are set only while there is
+ * A timeout runs on the monotonic clock, so a jump of the wall clock aborts nothing; after a load
+ * it goes on with what the record's start time leaves of it. Timers are set only while there is
  * something that they could find.
  */
 #include "transaction/transactions.h"

@@ -14,12 +14,13 @@
  *  PREPARE_COMMIT, PREPARE_ABORT: decided. When the record is committed the outcome never changes;
  *      markers go to every partition in `topics`, again and again until all have them.
  *
- * Kafka's states Dead and PrepareEpochFence are never in a log. An id dies with its tombstone, and a
- * fence is one move here (ONGOING to PREPARE_ABORT with a higher epoch).
+ * Kafka's states Dead and PrepareEpochFence are never in a log. An id dies with its tombstone, and
+ * a fence is one move here (ONGOING to PREPARE_ABORT with a higher epoch).
  *
  * Invariants (transaction_assert):
  *  1. The epoch is 0 to INT16_MAX; INT16_MAX never belongs to a client.
- *  2. `topics` is empty unless ONGOING or PREPARE; each topic once, its partitions sorted, each once.
+ *  2. `topics` is empty unless ONGOING or PREPARE; each topic once, its partitions sorted, each
+ * once.
  *  3. next_producer_id is set only in PREPARE states.
  *  4. ONGOING and PREPARE states have a start time.
  */
@@ -53,7 +54,7 @@ enum {
 
 /* The partitions of one topic that take part. */
 struct transaction_topic {
-    struct view name; /* owned */
+    struct view name;    /* owned */
     int32_t *partitions; /* rising */
     uint32_t count;
     uint32_t capacity;
@@ -79,9 +80,9 @@ struct transaction {
     uint32_t topic_count;
     uint32_t topic_capacity;
     /* Soft. */
-    int16_t last_epoch;    /* before the last bump, if its client still may ask again; else -1 */
-    uint64_t deadline_ns;  /* ONGOING: when it is aborted (monotonic) */
-    struct list link;      /* transactions.ongoing or .prepared, or none */
+    int16_t last_epoch;   /* before the last bump, if its client still may ask again; else -1 */
+    uint64_t deadline_ns; /* ONGOING: when it is aborted (monotonic) */
+    struct list link;     /* transactions.ongoing or .prepared, or none */
     struct coordinator_wait prepared; /* until the PREPARE record is committed */
     bool is_awaiting;                 /* `prepared` is in use */
     struct marker_work markers;       /* while they are written */

@@ -5,12 +5,12 @@
  * A handler looks at the transaction, computes the one record that follows, and appends it; replay
  * makes it the state. What Kafka calls a pending transition does not exist here: the state is the
  * log's end, and answers leave when it is committed. A decided transaction waits until its PREPARE
- * record is committed, then has its markers written (marker_writer.h), then gets its COMPLETE record
- * (completion.c).
+ * record is committed, then has its markers written (marker_writer.h), then gets its COMPLETE
+ * record (completion.c).
  *
  * Invariants:
- *  1. Every transaction in state ONGOING is in `ongoing`, every one in a PREPARE state in `prepared`;
- *     no other is in a list.
+ *  1. Every transaction in state ONGOING is in `ongoing`, every one in a PREPARE state in
+ * `prepared`; no other is in a list.
  *  2. Markers are sent for a transaction only after its PREPARE record is committed.
  *  3. A COMPLETE record is appended only when every partition has its marker or exists no more.
  */
@@ -24,7 +24,7 @@
 #include "transaction/producer_ids.h"
 #include "transaction/transaction.h"
 
-#define TRANSACTION_TOPIC VIEW_LITERAL("__transaction_state")
+#define TRANSACTION_TOPIC   VIEW_LITERAL("__transaction_state")
 #define TRANSACTION_FEATURE VIEW_LITERAL("transaction.version")
 
 enum { TRANSACTION_VERSION_2 = 2 };
@@ -49,8 +49,8 @@ struct transactions {
 /* The kind, but for `create`, which is the broker's: transactions_create with what its loop has. */
 #define TRANSACTIONS_KIND                                                                          \
     .name = "transaction", .topic = {(const uint8_t *)"__transaction_state", 19},                  \
-    .destroy = transactions_destroy, .replay = transactions_replay,                                \
-    .loaded = transactions_loaded, .unload = transactions_unload
+    .destroy = transactions_destroy, .replay = transactions_replay, .loaded = transactions_loaded, \
+    .unload = transactions_unload
 
 struct transactions *transactions_create(struct coordinator *coordinator,
                                          struct producer_ids *producer_ids,

@@ -1,6 +1,6 @@
 /*
- * AddPartitionsToTxn: partitions join transactions, or are asked for (KIP-98, KIP-890). Clients send
- * one transaction, up to version 3; the leaders of partitions send many.
+ * AddPartitionsToTxn: partitions join transactions, or are asked for (KIP-98, KIP-890). Clients
+ * send one transaction, up to version 3; the leaders of partitions send many.
  *
  * A transaction with partitions that do not exist is not changed at all: they are told so, and the
  * others that they were not attempted.

@@ -32,8 +32,8 @@ static void describe_transactions_split(struct request *request)
         if (id->size == 0)
             item->item.call.error = KAFKA_ERROR_INVALID_REQUEST;
         else
-            coordinator_items_place(request, &context->items, &item->item,
-                                    COORDINATOR_TRANSACTIONS, *id, id, &item->description);
+            coordinator_items_place(request, &context->items, &item->item, COORDINATOR_TRANSACTIONS,
+                                    *id, id, &item->description);
     }
     coordinator_items_post(request, &context->items);
 }

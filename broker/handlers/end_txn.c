@@ -40,6 +40,9 @@ static void end_txn_join(struct request *request)
 }
 
 const struct api_row api_row_end_txn = {
-    API_ROW(end_txn, API_KEY_END_TXN), .route = API_ROUTE_PARTITION, .split = end_txn_split,
-    .part = end_txn_part,              .join = end_txn_join,
+    API_ROW(end_txn, API_KEY_END_TXN),
+    .route = API_ROUTE_PARTITION,
+    .split = end_txn_split,
+    .part = end_txn_part,
+    .join = end_txn_join,
 };

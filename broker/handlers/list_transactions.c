@@ -18,8 +18,7 @@ static void list_transactions_split(struct request *request)
     struct view pattern = message->transactional_id_pattern;
     if (pattern.size > 0) {
         const char *fault;
-        request->context =
-            topic_regex_compile(request_loop(request)->heap, pattern, &fault);
+        request->context = topic_regex_compile(request_loop(request)->heap, pattern, &fault);
         if (!request->context) {
             struct list_transactions_response response;
             list_transactions_response_init(&response);

@@ -6,8 +6,8 @@
  * larger than JOB_WORK_MIN runs as a job, with a turn in the order of the partition's appends;
  * everything else is validated right here when it is the item's turn.
  *
- * Before the first batch of a transaction its coordinator is asked (broker/verifications.h, KIP-890);
- * the item takes its place in the order of appends when the answer is there.
+ * Before the first batch of a transaction its coordinator is asked (broker/verifications.h,
+ * KIP-890); the item takes its place in the order of appends when the answer is there.
  */
 #include "broker/handlers/produce.h"
 

@@ -199,8 +199,7 @@ static void fill(struct request *request, struct txn_offset_commit_response *res
         struct txn_offset_commit_response_topic *out = &response->topics[i];
         size_t place = 0;
         out->name = topic->name;
-        out->partitions =
-            request_get(request, topic->partitions_count, sizeof(*out->partitions));
+        out->partitions = request_get(request, topic->partitions_count, sizeof(*out->partitions));
         for (size_t j = 0; j < topic->partitions_count; j++, error++) {
             int16_t answer = *error;
             if (answer == KAFKA_ERROR_NONE)

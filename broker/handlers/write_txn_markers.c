@@ -170,8 +170,7 @@ static const struct marker_item *fill_marker(struct request *request, const requ
     out->topics_count = marker->topics_count;
     out->topics = request_get(request, out->topics_count, sizeof(*out->topics));
     for (size_t j = 0; j < out->topics_count; j++) {
-        struct write_txn_markers_response_writable_txn_marker_topic_result *topic =
-            &out->topics[j];
+        struct write_txn_markers_response_writable_txn_marker_topic_result *topic = &out->topics[j];
         topic->name = marker->topics[j].name;
         topic->partitions_count = marker->topics[j].partition_indexes_count;
         topic->partitions =

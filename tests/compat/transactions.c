@@ -83,19 +83,18 @@ static void produce(rd_kafka_t *producer, const struct options *options, const c
     for (int number = 0; number < RECORDS; number++) {
         char value[VALUE_SIZE];
         int size = snprintf(value, sizeof(value), "%s %d %d", kind, transaction, number);
-        rd_kafka_resp_err_t error = rd_kafka_producev(
-            producer, RD_KAFKA_V_TOPIC(options->topic),
-            RD_KAFKA_V_PARTITION(number % options->partitions),
-            RD_KAFKA_V_VALUE(value, (size_t)size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_END);
+        rd_kafka_resp_err_t error =
+            rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(options->topic),
+                              RD_KAFKA_V_PARTITION(number % options->partitions),
+                              RD_KAFKA_V_VALUE(value, (size_t)size),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         if (error)
             fail("produce: %s", rd_kafka_err2str(error));
         rd_kafka_poll(producer, 0);
     }
 }
 
-static void write_transaction(rd_kafka_t *producer, const struct options *options,
-                              int transaction)
+static void write_transaction(rd_kafka_t *producer, const struct options *options, int transaction)
 {
     bool commit = transaction % 3 != 2;
     check(rd_kafka_begin_transaction(producer), "begin");
@@ -152,8 +151,7 @@ static struct found read_all(const struct options *options, const char *isolatio
     set(conf, "enable.auto.commit", "false");
     rd_kafka_t *consumer = create(RD_KAFKA_CONSUMER, conf);
     rd_kafka_poll_set_consumer(consumer);
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(options->partitions);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(options->partitions);
     for (int i = 0; i < options->partitions; i++)
         rd_kafka_topic_partition_list_add(list, options->topic, i)->offset =
             RD_KAFKA_OFFSET_BEGINNING;

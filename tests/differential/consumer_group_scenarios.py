@@ -83,14 +83,16 @@ class Group:
                 [sum(len(t["Partitions"]) for t in m[key]["TopicPartitions"])
                  for key in ("Assignment", "TargetAssignment")] for m in group["Members"])])
 
-    def until_epoch(self, member, epoch, **values):
-        """Heartbeats until the group is at an epoch (not noted)."""
+    def until_epoch(self, epoch, beating=None):
+        """Waits until the group is at an epoch, with heartbeats of (member, epoch) (not noted)."""
         end = time.monotonic() + 20
         while time.monotonic() < end:
             answer = self.target.call("ConsumerGroupDescribe", 0, {"GroupIds": [self.group]},
                                       note=False)
             if answer["Groups"][0]["GroupEpoch"] >= epoch:
                 return
+            if beating:
+                self.beat(beating[0], "", MemberEpoch=beating[1], note=False)
             time.sleep(0.05)
         raise TimeoutError(f"{self.target.name}: {self.group} is not at epoch {epoch}")
 
@@ -150,9 +152,10 @@ def consumer_group_life(target, prefix):
     # Subscriptions change, topics come.
     group.beat("b", "other topic", MemberEpoch=2, SubscribedTopicNames=[prefix, prefix + "-2"])
     create(target, prefix + "-2", 2)
+    group.until_epoch(4, ("a", 2))  # the coordinator hears of the topic in its own time
     group.owning("b", 2, prefix, [2, 3], "topic came")
     group.describe("second topic")
-    group.beat("a", "after", MemberEpoch=2)
+    group.beat("a", "after", MemberEpoch=4)
     group.beat("b", "leaves", MemberEpoch=-1)
     group.beat("b", "is gone", MemberEpoch=4)
     group.beat("a", "alone", MemberEpoch=4)
@@ -160,7 +163,9 @@ def consumer_group_life(target, prefix):
     group.beat("a", "leaves", MemberEpoch=-1)
     group.describe("empty")
     group.beat("a", "joins again", **{**JOIN, "SubscribedTopicNames": []})
-    target.call("ListGroups", 5, {"TypesFilter": ["Consumer"], "StatesFilter": []}, note=False)
+    listed = target.call("ListGroups", 5, {"TypesFilter": ["Consumer"], "StatesFilter": []},
+                         note=False)
+    target.note("list", [item for item in listed["Groups"] if item["GroupId"] == prefix])
     group.note("describe as classic", target.call("DescribeGroups", 5, {"Groups": [prefix]},
                                                   note=False))
     group.note("delete", target.call("DeleteGroups", 2, {"GroupsNames": [prefix]}, note=False))
@@ -212,7 +217,7 @@ def consumer_group_regex(target, prefix):
     create(target, prefix + "-2", 1)
     group = Group(target, prefix)
     group.beat("a", "joins", **{**JOIN, "SubscribedTopicRegex": prefix + "-.*"})
-    group.until_epoch("a", 2)
+    group.until_epoch(2)
     group.beat("a", "resolved", MemberEpoch=1)
     group.describe("resolved", [1])
     group.beat("b", "same pattern", **{**JOIN, "SubscribedTopicRegex": prefix + "-.*"})

@@ -8,6 +8,7 @@
 #include "protocol/batch_builder.h"
 #include "protocol/messages/add_offsets_to_txn.h"
 #include "protocol/messages/add_partitions_to_txn.h"
+#include "protocol/messages/delete_topics.h"
 #include "protocol/messages/describe_producers.h"
 #include "protocol/messages/describe_transactions.h"
 #include "protocol/messages/end_txn.h"
@@ -23,6 +24,7 @@
 
 BROKER_FIXTURE_CALL(add_offsets_to_txn, API_KEY_ADD_OFFSETS_TO_TXN)
 BROKER_FIXTURE_CALL(add_partitions_to_txn, API_KEY_ADD_PARTITIONS_TO_TXN)
+BROKER_FIXTURE_CALL(delete_topics, API_KEY_DELETE_TOPICS)
 BROKER_FIXTURE_CALL(describe_producers, API_KEY_DESCRIBE_PRODUCERS)
 BROKER_FIXTURE_CALL(describe_transactions, API_KEY_DESCRIBE_TRANSACTIONS)
 BROKER_FIXTURE_CALL(end_txn, API_KEY_END_TXN)
@@ -114,9 +116,8 @@ static void add_two(const char *id, const struct producer *producer, int32_t fir
     assert_int_equal(response.results_by_topic_v3_and_below_count, 1);
     assert_int_equal(response.results_by_topic_v3_and_below[0].results_by_partition_count, 2);
     for (int i = 0; i < 2; i++)
-        errors[i] = response.results_by_topic_v3_and_below[0]
-                        .results_by_partition[i]
-                        .partition_error_code;
+        errors[i] =
+            response.results_by_topic_v3_and_below[0].results_by_partition[i].partition_error_code;
 }
 
 static void add(const char *id, const struct producer *producer, int32_t first)
@@ -168,9 +169,8 @@ static int16_t produce_once(const char *id, struct producer *producer, int32_t p
 
 static void produce(const char *id, struct producer *producer, int32_t partition, int16_t version)
 {
-    assert_int_equal(
-        produce_once(id, producer, partition, version, producer->sequence[partition]),
-        KAFKA_ERROR_NONE);
+    assert_int_equal(produce_once(id, producer, partition, version, producer->sequence[partition]),
+                     KAFKA_ERROR_NONE);
     producer->sequence[partition] += 3;
 }
 
@@ -416,8 +416,7 @@ static void nothing_is_written_outside_a_transaction(void **state)
     assert_int_equal(produce_once("t", &producer, 2, 11, 0), KAFKA_ERROR_TRANSACTION_ABORTABLE);
     /* Another id or epoch than the transaction's. */
     struct producer other = {producer.id + 1, 0, {0}};
-    assert_int_equal(produce_once("t", &other, 0, 11, 0),
-                     KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING);
+    assert_int_equal(produce_once("t", &other, 0, 11, 0), KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING);
     other = (struct producer){producer.id, 7, {0}};
     assert_int_equal(produce_once("t", &other, 0, 11, 0), KAFKA_ERROR_INVALID_PRODUCER_EPOCH);
     assert_int_equal(produce_once("unknown", &producer, 0, NEW, 0),
@@ -618,9 +617,9 @@ static void a_hanging_transaction_can_be_aborted(void **state)
     produce("nobody", &producer, 0, OLD);
     assert_int_equal(fetch(0, true).last_stable_offset, 0);
     int32_t partition = 0;
-    struct describe_producers_request_topic_request topic = {
-        .name = VIEW_LITERAL("data"), .partition_indexes = &partition,
-        .partition_indexes_count = 1};
+    struct describe_producers_request_topic_request topic = {.name = VIEW_LITERAL("data"),
+                                                             .partition_indexes = &partition,
+                                                             .partition_indexes_count = 1};
     struct describe_producers_request request = {.topics = &topic, .topics_count = 1};
     struct describe_producers_response response;
     call_describe_producers(&fixture, 0, &request, &response);
@@ -712,6 +711,87 @@ static void an_open_transaction_goes_on_after_a_power_cut(void **state)
     broker_fixture_deinit(&fixture);
 }
 
+static void a_decision_holds_over_a_power_cut(void **state)
+{
+    (void)state;
+    /* The answer has come, the markers perhaps not yet: whatever was written, it ends the same. */
+    for (int commit = 0; commit <= 1; commit++) {
+        struct producer producer;
+        start(NULL, 0);
+        begin("t", &producer);
+        for (int32_t partition = 0; partition < 4; partition++)
+            produce("t", &producer, partition, NEW);
+        assert_int_equal(end("t", &producer, commit, 5), KAFKA_ERROR_NONE);
+        broker_fixture_restart(&fixture);
+        await_coordinator(1, "t");
+        await_state("t", commit ? "CompleteCommit" : "CompleteAbort");
+        for (int32_t partition = 0; partition < 4; partition++) {
+            struct seen seen = fetch(partition, true);
+            assert_int_equal(seen.last_stable_offset, seen.high_watermark);
+            assert_int_equal(seen.aborted, !commit);
+        }
+        produce("t", &producer, 0, NEW);
+        assert_int_equal(end("t", &producer, true, 5), KAFKA_ERROR_NONE);
+        broker_fixture_deinit(&fixture);
+    }
+}
+
+static void a_topic_may_go_in_the_middle_of_a_transaction(void **state)
+{
+    (void)state;
+    struct producer producer;
+    start(NULL, 0);
+    broker_fixture_create_topic(&fixture, "other", 1, NULL, NULL);
+    begin("t", &producer);
+    add("t", &producer, 0);
+    produce("t", &producer, 0, OLD);
+    struct view names[] = {VIEW_LITERAL("data")};
+    struct delete_topics_request request;
+    struct delete_topics_response response;
+    delete_topics_request_init(&request);
+    request.topic_names = names;
+    request.topic_names_count = 1;
+    request.timeout_ms = 10000;
+    call_delete_topics(&fixture, 5, &request, &response);
+    assert_int_equal(response.responses[0].error_code, KAFKA_ERROR_NONE);
+    assert_int_equal(end("t", &producer, true, 4), KAFKA_ERROR_NONE);
+    await_state("t", "CompleteCommit");
+    /* The next topic of the name has nothing of it. */
+    broker_fixture_create_topic(&fixture, "data", 4, NULL, NULL);
+    assert_int_equal(fetch(0, true).high_watermark, 0);
+    add("t", &producer, 0);
+    produce_once("t", &producer, 0, OLD, 3);
+    assert_int_equal(end("t", &producer, true, 4), KAFKA_ERROR_NONE);
+    await_state("t", "CompleteCommit");
+    assert_int_equal(fetch(0, true).records, 3);
+    broker_fixture_deinit(&fixture);
+}
+
+static void a_silent_producer_is_aborted_in_time(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms=100"};
+    struct init_producer_id_request request;
+    struct init_producer_id_response response;
+    struct producer producer;
+    start(settings, 1);
+    begin("t", &producer);
+    init_producer_id_request_init(&request);
+    request.transactional_id = VIEW_LITERAL("t");
+    request.transaction_timeout_ms = 200;
+    call_init_producer_id(&fixture, 4, &request, &response);
+    assert_int_equal(response.error_code, KAFKA_ERROR_NONE);
+    producer.epoch = response.producer_epoch;
+    add("t", &producer, 0);
+    produce("t", &producer, 0, OLD);
+    assert_int_equal(fetch(0, true).last_stable_offset, 0);
+    await_state("t", "CompleteAbort");
+    assert_int_equal(fetch(0, true).last_stable_offset, 4);
+    assert_int_equal(end("t", &producer, true, 4), KAFKA_ERROR_PRODUCER_FENCED);
+    broker_fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -725,6 +805,9 @@ int main(void)
         cmocka_unit_test(a_hanging_transaction_can_be_aborted),
         cmocka_unit_test(transactions_of_all_shards_are_listed),
         cmocka_unit_test(an_open_transaction_goes_on_after_a_power_cut),
+        cmocka_unit_test(a_decision_holds_over_a_power_cut),
+        cmocka_unit_test(a_topic_may_go_in_the_middle_of_a_transaction),
+        cmocka_unit_test(a_silent_producer_is_aborted_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,24 +223,46 @@ struct bench_answer bench_beat(struct consumer_bench *bench, struct bench_member
     return answer;
 }
 
+/* Partitions as a request lists them. */
+struct owned_lists {
+    struct consumer_group_heartbeat_request_topic_partitions topics[BENCH_TOPICS_MAX];
+    int32_t partitions[BENCH_TOPICS_MAX][8];
+};
+
+static void say_owned(const struct consumer_bench *bench, uint32_t owned, struct owned_lists *lists,
+                      struct consumer_group_heartbeat_request *request)
+{
+    size_t count = 0;
+    for (uint32_t t = 0; t < bench->topic_count; t++) {
+        lists->topics[count] = (struct consumer_group_heartbeat_request_topic_partitions){
+            bench->topics[t].id, lists->partitions[t], 0};
+        for (int32_t p = 0; p < 8; p++) {
+            if (owned >> (bench->topics[t].base + (uint32_t)p) & 1)
+                lists->partitions[t][lists->topics[count].partitions_count++] = p;
+        }
+        count += lists->topics[count].partitions_count > 0;
+    }
+    request->topic_partitions = lists->topics;
+    request->topic_partitions_count = count;
+}
+
 struct bench_answer bench_beat_owning(struct consumer_bench *bench, struct bench_member *member,
                                       uint32_t owned)
 {
     struct consumer_group_heartbeat_request request = base_request(bench, member);
-    struct consumer_group_heartbeat_request_topic_partitions topics[BENCH_TOPICS_MAX];
-    int32_t partitions[BENCH_TOPICS_MAX][8];
-    size_t count = 0;
-    for (uint32_t t = 0; t < bench->topic_count; t++) {
-        topics[count] = (struct consumer_group_heartbeat_request_topic_partitions){
-            bench->topics[t].id, partitions[t], 0};
-        for (int32_t p = 0; p < 8; p++) {
-            if (owned >> (bench->topics[t].base + (uint32_t)p) & 1)
-                partitions[t][topics[count].partitions_count++] = p;
-        }
-        count += topics[count].partitions_count > 0;
-    }
-    request.topic_partitions = topics;
-    request.topic_partitions_count = count;
+    struct owned_lists lists;
+    say_owned(bench, owned, &lists, &request);
+    struct bench_answer answer = bench_ask(bench, &request);
+    note(member, &answer);
+    return answer;
+}
+
+struct bench_answer bench_beat_fully(struct consumer_bench *bench, struct bench_member *member)
+{
+    struct consumer_group_heartbeat_request request = bench_join_request(bench, member);
+    struct owned_lists lists;
+    request.member_epoch = member->epoch;
+    say_owned(bench, member->owned, &lists, &request);
     struct bench_answer answer = bench_ask(bench, &request);
     note(member, &answer);
     return answer;

@@ -72,6 +72,8 @@ struct bench_answer bench_beat(struct consumer_bench *bench, struct bench_member
 /* A heartbeat that says which partitions the member owns. */
 struct bench_answer bench_beat_owning(struct consumer_bench *bench, struct bench_member *member,
                                       uint32_t owned);
+/* A heartbeat that says everything, as after an answer that did not come. */
+struct bench_answer bench_beat_fully(struct consumer_bench *bench, struct bench_member *member);
 /* Leaves (-1) or pauses (-2). */
 struct bench_answer bench_leave(struct consumer_bench *bench, const struct bench_member *member,
                                 int32_t epoch);

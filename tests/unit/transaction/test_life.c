@@ -535,8 +535,7 @@ static void names_of_states_are_known(void **state)
     assert_false(transaction_status_is_known(VIEW_LITERAL("ongoing")));
     assert_int_equal(transaction_status_of_name(VIEW_LITERAL("Dead")), TRANSACTION_STATUS_COUNT);
     for (unsigned i = 0; i < TRANSACTION_STATUS_COUNT; i++)
-        assert_int_equal(transaction_status_of_name(view_of_string(transaction_status_name(i))),
-                         i);
+        assert_int_equal(transaction_status_of_name(view_of_string(transaction_status_name(i))), i);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * The tables of the transaction coordinator, cell by cell: (state, request, version) to (error, next
- * state, what the producer gets).
+ * The tables of the transaction coordinator, cell by cell: (state, request, version) to (error,
+ * next state, what the producer gets).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,8 +30,8 @@ static void moves_are_those_of_the_diagram(void **state)
     (void)state;
     static const char *const allowed[] = {
         /* from: Empty Ongoing PrepareCommit PrepareAbort CompleteCommit CompleteAbort */
-        [TRANSACTION_EMPTY] = "x...xx",          [TRANSACTION_ONGOING] = "xx..xx",
-        [TRANSACTION_PREPARE_COMMIT] = ".x....", [TRANSACTION_PREPARE_ABORT] = "xx..xx",
+        [TRANSACTION_EMPTY] = "x...xx",           [TRANSACTION_ONGOING] = "xx..xx",
+        [TRANSACTION_PREPARE_COMMIT] = ".x....",  [TRANSACTION_PREPARE_ABORT] = "xx..xx",
         [TRANSACTION_COMPLETE_COMMIT] = "..x...", [TRANSACTION_COMPLETE_ABORT] = "...x..",
     };
     for (unsigned to = 0; to < TRANSACTION_STATUS_COUNT; to++)
@@ -80,24 +80,35 @@ static const struct init_row init_rows[] = {
         {status, 32766, {-1, -1}, 5, KAFKA_ERROR_NONE, {5000, 0}, TRANSACTION_EMPTY},              \
         {status, 32766, {1000, 32766}, 5, KAFKA_ERROR_NONE, {5000, 0}, TRANSACTION_EMPTY},         \
         {status, 32766, {1000, 5}, 5, KAFKA_ERROR_PRODUCER_FENCED, {-1, -1}, status},              \
-        {status, 32767, {-1, -1}, 5, KAFKA_ERROR_NONE, {5000, 0}, TRANSACTION_EMPTY}
+    {                                                                                              \
+        status, 32767, {-1, -1}, 5, KAFKA_ERROR_NONE, {5000, 0}, TRANSACTION_EMPTY                 \
+    }
     REST(TRANSACTION_EMPTY),
     REST(TRANSACTION_COMPLETE_COMMIT),
     REST(TRANSACTION_COMPLETE_ABORT),
 #define FENCE(epoch, expected_id, expected_epoch)                                                  \
-    {TRANSACTION_ONGOING,       epoch,   {expected_id, expected_epoch}, 5,                         \
-     KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, TRANSACTION_PREPARE_ABORT}
+    {                                                                                              \
+        TRANSACTION_ONGOING, epoch, {expected_id, expected_epoch}, 5,                              \
+            KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, TRANSACTION_PREPARE_ABORT               \
+    }
     FENCE(3, -1, -1),
     FENCE(3, 1000, 3),
     FENCE(3, 1000, 2),
     FENCE(32766, -1, -1),
     FENCE(32767, -1, -1),
-    {TRANSACTION_ONGOING, 3, {4711, 3}, 5, KAFKA_ERROR_PRODUCER_FENCED, {-1, -1},
+    {TRANSACTION_ONGOING,
+     3,
+     {4711, 3},
+     5,
+     KAFKA_ERROR_PRODUCER_FENCED,
+     {-1, -1},
      TRANSACTION_ONGOING},
 #define PREPARED(status)                                                                           \
     {status, 3, {-1, -1}, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, status},               \
         {status, 3, {1000, 3}, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, status},          \
-        {status, 3, {4711, 3}, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, status}
+    {                                                                                              \
+        status, 3, {4711, 3}, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS, {-1, -1}, status             \
+    }
     PREPARED(TRANSACTION_PREPARE_COMMIT),
     PREPARED(TRANSACTION_PREPARE_ABORT),
 };
@@ -254,20 +265,33 @@ static const struct add_row add_rows[] = {
         {status, 1000, 4, 2, KAFKA_ERROR_PRODUCER_FENCED, KAFKA_ERROR_PRODUCER_FENCED},            \
         {status, 1000, 2, 1, KAFKA_ERROR_INVALID_PRODUCER_EPOCH, KAFKA_ERROR_PRODUCER_FENCED},     \
         {status, 1000, 2, 0, KAFKA_ERROR_INVALID_PRODUCER_EPOCH, KAFKA_ERROR_PRODUCER_FENCED},     \
-        {status, 999, 3, 3, KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING,                               \
-         KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING}
+    {                                                                                              \
+        status, 999, 3, 3, KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING,                                \
+            KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING                                                \
+    }
     ADD_REST(TRANSACTION_EMPTY, KAFKA_ERROR_TRANSACTION_ABORTABLE),
     ADD_REST(TRANSACTION_COMPLETE_COMMIT, KAFKA_ERROR_TRANSACTION_ABORTABLE),
     ADD_REST(TRANSACTION_COMPLETE_ABORT, KAFKA_ERROR_TRANSACTION_ABORTABLE),
     ADD_REST(TRANSACTION_ONGOING, KAFKA_ERROR_NONE),
-    /* Before everything else (KAFKA-18660). */
+/* Before everything else (KAFKA-18660). */
 #define ADD_PREPARED(status)                                                                       \
-    {status, 1000, 3, 3, KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                      \
-     KAFKA_ERROR_CONCURRENT_TRANSACTIONS},                                                         \
-        {status, 1000, 2, 1, KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                  \
+    {                                                                                              \
+        status,                                                                                    \
+        1000,                                                                                      \
+        3,                                                                                         \
+        3,                                                                                         \
+        KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                                       \
+        KAFKA_ERROR_CONCURRENT_TRANSACTIONS},                                                      \
+        {status,                                                                                   \
+         1000,                                                                                     \
+         2,                                                                                        \
+         1,                                                                                        \
+         KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                                      \
          KAFKA_ERROR_CONCURRENT_TRANSACTIONS},                                                     \
-        {status, 999, 0, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                   \
-         KAFKA_ERROR_CONCURRENT_TRANSACTIONS}
+    {                                                                                              \
+        status, 999, 0, 5, KAFKA_ERROR_CONCURRENT_TRANSACTIONS,                                    \
+            KAFKA_ERROR_CONCURRENT_TRANSACTIONS                                                    \
+    }
     ADD_PREPARED(TRANSACTION_PREPARE_COMMIT),
     ADD_PREPARED(TRANSACTION_PREPARE_ABORT),
 };
@@ -409,7 +433,7 @@ struct end_row {
     const char *name;
     bool commit;
     bool is_version_2;
-    int16_t behind; /* epochs behind the stored one, which is 7 */
+    int16_t behind;                           /* epochs behind the stored one, which is 7 */
     int16_t errors[TRANSACTION_STATUS_COUNT]; /* Empty Ongoing PrepC PrepA ComplC ComplA */
 };
 

@@ -58,8 +58,7 @@ static void answer_one(struct marker_send *marker_send, int error)
     struct write_txn_markers_response response;
     write_txn_markers_response_init(&response);
     response.markers_count = request->markers_count;
-    response.markers =
-        arena_get_array(&arena, response.markers_count, sizeof(*response.markers));
+    response.markers = arena_get_array(&arena, response.markers_count, sizeof(*response.markers));
     for (size_t i = 0; i < response.markers_count; i++) {
         response.markers[i].producer_id = request->markers[i].producer_id;
         response.markers[i].topics_count = request->markers[i].topics_count;
@@ -72,8 +71,7 @@ static void answer_one(struct marker_send *marker_send, int error)
                 &response.markers[i].topics[j];
             to->name = from->name;
             to->partitions_count = from->partition_indexes_count;
-            to->partitions =
-                arena_get_array(&arena, to->partitions_count, sizeof(*to->partitions));
+            to->partitions = arena_get_array(&arena, to->partitions_count, sizeof(*to->partitions));
             for (size_t k = 0; k < to->partitions_count; k++) {
                 to->partitions[k].partition_index = from->partition_indexes[k];
                 to->partitions[k].error_code = (int16_t)error;
@@ -327,8 +325,7 @@ void load_state(enum transaction_status status, int16_t epoch)
     }
     struct transaction_log_key key = {.transactional_id = VIEW_LITERAL("t")};
     struct message_writer writer;
-    struct view key_bytes =
-        with_version(&arena, 0, transaction_log_key_size(&key, 0), &writer);
+    struct view key_bytes = with_version(&arena, 0, transaction_log_key_size(&key, 0), &writer);
     transaction_log_key_encode(&key, &writer, 0);
     struct view value_bytes =
         with_version(&arena, 1, transaction_log_value_size(&value, 1), &writer);
