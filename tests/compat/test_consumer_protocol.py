@@ -51,9 +51,12 @@ def worker(address, group, topic, protocol, *settings):
     import confluent_kafka
     options = {"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest",
                "enable.auto.commit": False, "group.protocol": protocol}
-    if protocol == "classic":
+    is_classic = protocol == "classic"
+    if is_classic:
+        # The cooperative assignor of librdkafka puts data of its own into assignments, and a group
+        # with such data cannot be upgraded, here as with Apache Kafka.
         options.update({"session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
-                        "partition.assignment.strategy": "cooperative-sticky"})
+                        "partition.assignment.strategy": "range"})
     options.update(setting.split("=", 1) for setting in settings)
     consumer = confluent_kafka.Consumer(options)
 
@@ -62,12 +65,15 @@ def worker(address, group, topic, protocol, *settings):
         sys.stdout.flush()
 
     def assigned(_, partitions):
-        consumer.incremental_assign(partitions)
+        (consumer.assign if is_classic else consumer.incremental_assign)(partitions)
         say("assigned", *(place.partition for place in partitions))
 
     def revoked(_, partitions):
         say("revoked", *(place.partition for place in partitions))
-        consumer.incremental_unassign(partitions)
+        if is_classic:
+            consumer.unassign()
+        else:
+            consumer.incremental_unassign(partitions)
 
     consumer.subscribe([topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
     stopping = []
