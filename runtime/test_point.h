@@ -47,6 +47,7 @@ enum test_point {
     BUG_TXN_READ_UNSTABLE,         /* read_committed reads up to the high watermark */
     BUG_TXN_HIDE_ABORTED,          /* aborted transactions are not listed for readers */
     BUG_TXN_OFFSETS_EARLY,         /* offsets of a transaction count before it ends */
+    BUG_TXN_KEEP_LOST_GUARD,       /* a guard that a marker took is not asked for again */
     BUG_COUNT
 };
 

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "broker/shard.h"
 #include "replication/replica_table.h"
+#include "runtime/test_point.h"
 
 enum { ZSTD_SINCE_VERSION = 7, UNFOLD_FACTOR = 256, UNFOLD_LIMIT = 128 * 1024 * 1024 };
 enum { JOB_WORK_MIN = 64 * 1024 }; /* bytes */
@@ -272,6 +273,12 @@ static void refuse_unverified(struct produce_item *item)
     finish_item(item);
 }
 
+static bool verify(struct produce_item *item, struct replica *replica, struct shard *shard);
+
+/*
+ * The coordinator answered. Under transaction version 2 the question may have waited there for the
+ * end of the producer's last transaction, whose marker took the guard: then it is asked again.
+ */
 static void verified(struct verification_wait *wait, enum kafka_error error)
 {
     struct produce_item *item = container_of(wait, struct produce_item, verification);
@@ -284,13 +291,16 @@ static void verified(struct verification_wait *wait, enum kafka_error error)
         return;
     }
     item->error = verification_error_of_produce(error);
-    if (item->error == KAFKA_ERROR_NONE)
-        begin_append(item, replica, at);
-    else
+    if (item->error != KAFKA_ERROR_NONE)
         refuse_unverified(item);
+    else if (test_point(at, BUG_TXN_KEEP_LOST_GUARD) || !verify(item, replica, shard_of(at)))
+        begin_append(item, replica, at);
 }
 
-/* Asks the coordinator, when that is necessary; true: the item goes on in `verified`. */
+/*
+ * Asks the coordinator, when that is necessary; true: the item goes on in `verified`. Not necessary
+ * is it in an open transaction, and with a guard for which it has been asked already.
+ */
 static bool verify(struct produce_item *item, struct replica *replica, struct shard *shard)
 {
     const uint8_t *batch = item->records;
@@ -311,7 +321,7 @@ static bool verify(struct produce_item *item, struct replica *replica, struct sh
     uint64_t guard = partition_log_begin_verification(
         replica->log, question.producer_id, question.producer_epoch, batch_base_sequence(batch),
         question.form == VERIFICATION_ADDS);
-    if (guard == 0)
+    if (guard == 0 || guard == item->append.append.verification_guard)
         return false;
     item->append.append.verification_guard = guard;
     item->verification.done = verified;

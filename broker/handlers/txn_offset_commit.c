@@ -98,6 +98,8 @@ static enum verification_form form_of(int16_t version)
     return version >= ABORTABLE_SINCE_VERSION ? VERIFICATION_ABORTABLE : VERIFICATION_OLD;
 }
 
+static void commit(void *groups, struct coordinator_call *call);
+
 /* The coordinator may have gone, or loaded anew, while the transaction's was asked. */
 static void verified(struct verification_wait *wait, enum kafka_error error)
 {
@@ -111,7 +113,7 @@ static void verified(struct verification_wait *wait, enum kafka_error error)
         error = coordinators_find(&context->shard->coordinators, COORDINATOR_GROUPS,
                                   context->item.partition, &coordinator);
     if (error == KAFKA_ERROR_NONE)
-        txn_offset_commit(coordinator_kind_state(coordinator), call, context->guard);
+        commit(coordinator_kind_state(coordinator), call);
     else
         coordinator_fail(call, error);
 }
@@ -134,16 +136,18 @@ static void commit(void *groups, struct coordinator_call *call)
         return;
     }
     context->shard = shard;
-    context->guard = 0;
     enum verification_form form = form_of(call->version);
+    uint64_t guard = 0;
     if (shard->producers.is_verification_enabled)
-        context->guard = partition_log_begin_verification(
-            replica->log, message->producer_id, message->producer_epoch, BATCH_NO_SEQUENCE,
-            form == VERIFICATION_ADDS);
-    if (context->guard == 0) {
-        txn_offset_commit(groups, call, 0);
+        guard = partition_log_begin_verification(replica->log, message->producer_id,
+                                                 message->producer_epoch, BATCH_NO_SEQUENCE,
+                                                 form == VERIFICATION_ADDS);
+    /* Asked already, unless a marker of the last transaction took the guard meanwhile. */
+    if (guard == 0 || guard == context->guard) {
+        txn_offset_commit(groups, call, guard);
         return;
     }
+    context->guard = guard;
     const struct verification_question question = {
         .transactional_id = message->transactional_id,
         .topic = topic->name,

@@ -28,6 +28,7 @@ struct transaction_role {
     unsigned id;        /* number of the transactional id */
     bool is_newer;      /* version 2 of the transaction protocol (KIP-890) */
     bool pauses;        /* begins no more transactions, crashes no more */
+    bool is_retired;    /* is gone for good, whatever it had begun */
     bool notes;         /* reader: the last one, from the start */
     int32_t timeout_ms; /* of transactions */
     uint64_t pace_ns;

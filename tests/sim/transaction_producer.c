@@ -428,6 +428,11 @@ static bool is_handled(struct producer *producer, int16_t error)
     case 45:  /* lost its place when the broker was started anew */
     case 48:  /* the coordinator has ended it */
     case 120: /* abortable */
+        /* Of version 2 the epoch would be over, too, and say so. */
+        sim_require(sim_here(producer),
+                    error != 48 || !producer->role->is_newer || producer->step == STEP_END,
+                    "client %u, step %d: the transaction is said not to be open",
+                    producer->role->client, (int)producer->step);
         if (producer->step == STEP_END)
             give_up(producer);
         else
@@ -677,12 +682,18 @@ static void go_on(struct producer *producer)
         }
     }
     producer->role->is_idle = producer->step == STEP_IDLE || producer->step == STEP_READ;
+    producer->role->positions[0] = producer->position;
     act(producer);
 }
 
 static void on_tick(struct timer *timer)
 {
     struct producer *producer = container_of(timer, struct producer, tick);
+    if (producer->role->is_retired) {
+        crash(producer);
+        producer->role->is_idle = true;
+        return;
+    }
     if (misbehave(producer))
         return;
     if (!producer->client.is_open)
