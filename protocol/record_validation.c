@@ -100,6 +100,15 @@ static unsigned target_codec(const uint8_t *batch, const struct record_rules *ru
     return rules->convert && !batch_is_control(batch) ? rules->codec : batch_codec(batch);
 }
 
+/* The topic's level is for the topic's codec; a control batch that keeps its own has its default.
+ */
+static int target_level(unsigned codec, const struct record_rules *rules)
+{
+    return rules->convert && codec == rules->codec
+               ? rules->level
+               : compression_level_default((enum compression_codec)codec);
+}
+
 static bool header_decides(const uint8_t *batch, const struct record_rules *rules)
 {
     if (rules->every_record || rules->compacted || target_codec(batch, rules) != batch_codec(batch))
@@ -192,8 +201,8 @@ static enum compression_result convert_batch(struct view batch, struct view plai
     unsigned codec = target_codec(batch.data, rules);
     if (!buffer_append(output, batch.data, BATCH_HEADER_SIZE))
         return COMPRESSION_OUT_OF_MEMORY;
-    enum compression_result result =
-        compression_compress((enum compression_codec)codec, rules->level, plain, output);
+    enum compression_result result = compression_compress(
+        (enum compression_codec)codec, target_level(codec, rules), plain, output);
     if (result != COMPRESSION_OK)
         return result;
     uint8_t *bytes = output->data + start;
@@ -220,7 +229,7 @@ static enum compression_result rebuild_batch(struct view batch, struct view plai
     struct batch_options options = {
         .leader_epoch = batch_leader_epoch(batch.data),
         .codec = (enum compression_codec)codec,
-        .level = rules->convert ? rules->level : compression_level_default(codec),
+        .level = target_level(codec, rules),
         .append_time = rules->append_time,
         .append_time_ms = rules->now_ms,
         .transactional = batch_is_transactional(batch.data),
