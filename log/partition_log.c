@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "log/log_recovery.h"
+#include "log/log_state.h"
 
 void log_config_of_topic(struct log_config *config, const struct topic_config *topic)
 {
@@ -269,14 +270,33 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
  * The committer remembers the offsets for the checkpoints. After a clean closing everything is
  * synced, which it learns by the files going first; else what it knows must be taken before.
  */
-static void leave_committer(struct partition_log *log)
+static void leave_committer(struct partition_log *log, const struct commit_state *state)
 {
     if (!log->has_committer)
         return;
     log->has_committer = false;
     bool is_deleted = log->is_dropping && log->failure == STORAGE_OK;
     committer_cancel_wait(&log->room_wait);
-    committer_remove_partition(&log->commit, is_deleted);
+    if (is_deleted)
+        committer_remove_partition(&log->commit, true);
+    else
+        committer_close_partition(&log->commit, state);
+}
+
+/* What the next start may know of a log that closed cleanly; `data` is the block that it lies in.
+ */
+static struct commit_state describe(const struct partition_log *log, uint8_t **data, size_t *size)
+{
+    const struct segment *active = partition_log_active(log);
+    struct commit_state state = {.active_base_offset = active->base_offset,
+                                 .active_size = active->size};
+    *size = log_state_size_max(log);
+    *data = NULL;
+    if (*size == 0)
+        return state;
+    *data = heap_must_get(log->shard->heap, MEMORY_SCRATCH, *size);
+    state.state = view_of(*data, log_state_encode(log, *data, *size));
+    return state;
 }
 
 void partition_log_destroy(struct partition_log *log, bool clean)
@@ -286,11 +306,17 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     klamm_assert(list_is_empty(&log->queue));
     klamm_assert(list_is_empty(&log->finished));
     partition_log_forget_deletions(log);
+    struct commit_state state = {0};
+    uint8_t *state_data = NULL;
+    size_t state_size = 0;
+    if (clean && log->has_committer)
+        state = describe(log, &state_data, &state_size);
     if (!clean)
-        leave_committer(log);
+        leave_committer(log, &state);
     for (uint32_t i = 0; i < log->segment_count; i++)
         partition_log_free_segment(log, log->segments[i]);
-    leave_committer(log);
+    leave_committer(log, &state);
+    heap_put(heap, MEMORY_SCRATCH, state_data, state_size);
     heap_put(heap, MEMORY_STATE, log->segments, log->segment_capacity * sizeof(*log->segments));
     leader_epochs_deinit(&log->epochs, heap);
     producer_state_deinit(&log->producers);

@@ -22,6 +22,7 @@
 #include "protocol/batch_builder.h"
 #include "tests/sim/log_model.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/state_damage.h"
 
 enum {
     LIVES_MAX = 6,
@@ -54,8 +55,9 @@ struct scenario {
     bool clean;            /* the last life ended by a clean stop */
     int64_t truncating_to; /* asked for and not done when the node died; -1: none */
     struct log_config config;
-    int32_t epoch;  /* the newest leader epoch of all lives */
-    bool truncates; /* this run cuts the log now and then */
+    int32_t epoch;                       /* the newest leader epoch of all lives */
+    struct state_damage_copy state_copy; /* of the state file of some clean stop */
+    bool truncates;                      /* this run cuts the log now and then */
     uint64_t operations;
     uint64_t appended, read, looked_up;
     struct life *life; /* of the running node; its memory is the node's */
@@ -93,6 +95,7 @@ struct pending_lookup {
 struct life {
     struct scenario *scenario;
     struct loop *loop;
+    struct state_damage damage;
     struct log_boot_job boot;
     struct directory_owner owner;
     struct directory_shard directory;
@@ -779,7 +782,8 @@ static void log_closed(struct log_close *close, bool clean)
         if (model->start_ever < model->start_max)
             model->start_ever = model->start_max;
     }
-    life->stop = (struct directory_stop){.done = owner_stopped, .is_clean = clean};
+    life->stop = (struct directory_stop){
+        .done = owner_stopped, .is_clean = clean, .broker_epoch = life->epoch};
     directory_owner_stop(&life->owner, &life->stop);
 }
 
@@ -919,7 +923,20 @@ static void boot_done(struct job *job)
                               .create = create,
                               .opened = log_opened,
                               .context = life};
+    if (!create && entry->state.size > 0) {
+        life->open.log = partition_log_open_known(&life->open.options, entry->state);
+        if (life->open.log) {
+            log_opened(&life->open);
+            return;
+        }
+    }
     partition_log_open(&life->open);
+}
+
+static void damage_done(struct state_damage *damage)
+{
+    struct life *life = container_of(damage, struct life, damage);
+    loop_start_job(life->loop, &life->boot.job);
 }
 
 static void boot(struct loop *loop, void *argument)
@@ -938,7 +955,8 @@ static void boot(struct loop *loop, void *argument)
     life->boot.new_directory_ids = &directory_id;
     log_boot_init(&life->boot);
     life->boot.job.done = boot_done;
-    loop_start_job(loop, &life->boot.job);
+    state_damage_start(&life->damage, loop, log_directories[0], &scenario->state_copy,
+                       &scenario->random, damage_done);
 }
 
 /* ---- Lives ---- */
