@@ -58,7 +58,7 @@ static void fill_options(struct partition_open *open, const struct log_directory
     struct shard *shard = open->shard;
     const struct replica *replica = open->replica;
     struct log_config config;
-    log_config_of_topic(&config, &replica->config);
+    log_config_of_topic(&config, replica_config(replica));
     open->job.create = entry == NULL;
     open->job.lacks_topic_id = entry && uuid_is_zero(entry->topic_id);
     open->job.opened = log_opened;

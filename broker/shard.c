@@ -45,6 +45,7 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     log_shard_init(&shard->logs, loop, &log_options);
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
+    shared_configs_init(&shard->configs, loop->heap, loop->seed);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;
     fetch_sessions_init(&shard->sessions, loop->heap,
                         (slots + broker->shard_count - 1) / broker->shard_count, loop->seed);

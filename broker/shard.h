@@ -38,6 +38,7 @@ struct shard {
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
+    struct shared_configs configs;       /* of the replicas */
     struct replica_table replicas;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;

@@ -138,7 +138,7 @@ void partition_log_update_commit(struct partition_log *log)
 static void join_committer(struct partition_log *log, struct committer *committer)
 {
     log->commit.events = &commit_events;
-    log->commit.topic = view_of(log->topic, log->topic_size);
+    log->commit.topic = view_of(log->directory + strlen(log->directory) + 1, log->topic_size);
     log->commit.partition = log->partition;
     log->commit.topic_id = log->topic_id;
     log->commit.directory = log->directory;
@@ -243,11 +243,10 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     struct partition_log *log = heap_must_get(heap, MEMORY_STATE, sizeof(*log));
     log->shard = options->shard;
     size_t directory_size = strlen(options->directory) + 1;
-    log->directory = heap_must_get(heap, MEMORY_STATE, directory_size);
-    memcpy(log->directory, options->directory, directory_size);
     log->topic_size = (uint32_t)options->topic.size;
-    log->topic = heap_must_get(heap, MEMORY_STATE, log->topic_size + 1);
-    memcpy(log->topic, options->topic.data, log->topic_size);
+    log->directory = heap_must_get(heap, MEMORY_STATE, directory_size + log->topic_size);
+    memcpy(log->directory, options->directory, directory_size);
+    memcpy(log->directory + directory_size, options->topic.data, log->topic_size);
     log->partition = options->partition;
     log->topic_id = options->topic_id;
     log->config = options->config;
@@ -321,8 +320,7 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     leader_epochs_deinit(&log->epochs, heap);
     producer_state_deinit(&log->producers);
     list_remove(&log->deferred.link);
-    heap_put(heap, MEMORY_STATE, log->directory, strlen(log->directory) + 1);
-    heap_put(heap, MEMORY_STATE, log->topic, log->topic_size + 1);
+    heap_put(heap, MEMORY_STATE, log->directory, strlen(log->directory) + 1 + log->topic_size);
     heap_put(heap, MEMORY_STATE, log, sizeof(*log));
 }
 

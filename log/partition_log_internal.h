@@ -34,9 +34,8 @@ struct log_truncation;
 
 struct partition_log {
     struct log_shard *shard;
-    char *directory; /* NUL-terminated, own */
-    char *topic;     /* own; topic_size bytes */
-    uint32_t topic_size;
+    char *directory;     /* own: the path with its NUL, then the topic's name */
+    uint32_t topic_size; /* bytes */
     int32_t partition;
     struct uuid topic_id;
     struct log_config config;
@@ -70,9 +69,7 @@ struct partition_log {
     struct list queue;
     struct list finished; /* to be told `done` */
     uint32_t queued_bytes;
-    uint32_t write_count;                 /* in flight; 0: none */
-    struct storage_buffer *write_buffers; /* while a write is pending */
-    struct storage_request write_request;
+    uint32_t write_count; /* in flight; 0: none */
     struct segment_file_wait open_wait;
     bool is_opening_for_write;
     bool is_rolling_back;
