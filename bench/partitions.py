@@ -191,14 +191,16 @@ def run_many(options):
         memory("never written")
         settle(node)
         idling("never written")
-        rows.append(("write one record to each", wall_and_cpu(timed(
-            node, lambda: write_each(node, count)))))
-        rows.append(("until all of it is in the partitions' own files", f"{settle(node):.0f} s"))
-        memory("written once")
-        idling("written once")
+        if not options.unwritten:
+            rows.append(("write one record to each", wall_and_cpu(timed(
+                node, lambda: write_each(node, count)))))
+            rows.append(("until all of it is in the partitions' own files",
+                         f"{settle(node):.0f} s"))
+            memory("written once")
+            idling("written once")
         begin = time.monotonic()
         stop()
-        rows.append(("clean stop, every partition written", f"{time.monotonic() - begin:.2f} s"))
+        rows.append(("clean stop", f"{time.monotonic() - begin:.2f} s"))
         rows.append((f"start after a clean stop, first answer, best of {options.starts}",
                      wall_and_cpu(best_start(node, options.starts, stop))))
         memory("after start")
@@ -208,10 +210,11 @@ def run_many(options):
         stop()
         rows.append(("clean stop, nothing written", f"{time.monotonic() - begin:.2f} s"))
         start(node)
-        write_each(node, count)
-        node.kill()
-        rows.append(("start after kill -9 at once after a record to each",
-                     wall_and_cpu(start(node))))
+        if not options.unwritten:
+            write_each(node, count)
+            node.kill()
+            rows.append(("start after kill -9 at once after a record to each",
+                         wall_and_cpu(start(node))))
         node.kill()
         rows.append((f"start after kill -9, nothing written since, best of {options.starts}",
                      wall_and_cpu(best_start(node, options.starts, node.kill))))
@@ -261,6 +264,7 @@ def main():
     parser.add_argument("--partitions", type=int, default=10000)
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--bytes", type=int, default=10_000_000_000)
+    parser.add_argument("--unwritten", action="store_true", help="`many` writes no records")
     options = parser.parse_args()
     steps = {"empty": run_empty, "many": run_many, "kill": run_kill}
     for step in options.only.split(","):

@@ -21,7 +21,7 @@
 #include "protocol/batch.h"
 #include "runtime/test_point.h"
 
-enum { PIECES_PER_STEP = 1, SEGMENTS_PER_STEP = 32 };
+enum { PIECES_PER_STEP = 1, SEGMENTS_PER_STEP = 32, INDEX_TAIL_KEPT_MAX = 64 };
 
 void log_load_init(struct log_load *load)
 {
@@ -288,9 +288,16 @@ static bool take_active(struct log_load *load, struct segment *segment, uint32_t
 /* Whether the checkpoints make this segment one to be scanned. */
 static bool is_behind_recovery_point(const struct log_load *load, uint32_t place)
 {
+    struct segment *segment = &load->segments[place];
     /* A segment without a file was added here: creation was cut short before its first file. */
-    if (load->clean || load->segments[place].is_directory_unsynced)
+    if (load->clean || segment->is_directory_unsynced)
         return false;
+    /* Nothing to read. Its name may be in memory only: the first sync of its file covers that. */
+    if (place + 1 == load->segment_count && segment->size == 0 &&
+        segment->base_offset >= load->recovery_point) {
+        segment->is_directory_unsynced = true;
+        return false;
+    }
     return place + 1 == load->segment_count ||
            load->segments[place + 1].base_offset > load->recovery_point;
 }
@@ -348,9 +355,11 @@ static void step_snapshot(struct log_load *load, int64_t now_ms)
         return;
     }
     int64_t offset = -1;
-    enum storage_status status =
-        producer_snapshot_load(load->storage, load->directory, load->log_end, now_ms, load->heap,
-                               &load->producers, &offset);
+    enum storage_status status = STORAGE_OK;
+    /* With none that is old enough there is no need to look for one. */
+    if (load->first_snapshot_offset >= 0 && load->first_snapshot_offset <= load->log_end)
+        status = producer_snapshot_load(load->storage, load->directory, load->log_end, now_ms,
+                                        load->heap, &load->producers, &offset);
     if (!log_load_check(load, status, "reading producer snapshots"))
         return;
     if (offset >= load->log_end) {
@@ -525,9 +534,29 @@ static enum storage_status write_indexes(struct log_load *load, const struct seg
                        (size_t)segment->aborted.count * TRANSACTION_INDEX_ENTRY_SIZE);
 }
 
+/* As while it is appended to: the few entries of the last segment are in memory. */
+static bool is_kept_in_memory(const struct log_load *load, const struct segment *segment)
+{
+    return load->place + 1 == load->segment_count && segment->aborted.count == 0 &&
+           load->sizes[load->place].aborted < 0 && segment->index.tail_count <= INDEX_TAIL_KEPT_MAX;
+}
+
+/* A file never holds entries of which the segment does not know. Should they come back, the next
+ * start scans again. */
+static bool remove_indexes(struct log_load *load, const struct segment *segment)
+{
+    const struct log_load_sizes *sizes = &load->sizes[load->place];
+    return (sizes->index <= 0 || remove_file(load, segment->base_offset, SEGMENT_INDEX_SUFFIX)) &&
+           (sizes->times <= 0 ||
+            remove_file(load, segment->base_offset, SEGMENT_TIME_INDEX_SUFFIX));
+}
+
 /* Writes the indexes that the scan made. On a full device they stay in memory for now. */
 static bool store_indexes(struct log_load *load, struct segment *segment)
 {
+    if (is_kept_in_memory(load, segment))
+        return remove_indexes(load, segment);
+    load->is_directory_changed = true;
     segment_seal_entries(segment, load->heap);
     size_t capacity = (size_t)segment->index.tail_count * OFFSET_INDEX_ENTRY_SIZE +
                       (size_t)segment->times.tail_count * TIME_INDEX_ENTRY_SIZE +
@@ -610,8 +639,13 @@ static bool end_segment(struct log_load *load, struct segment *segment, const ch
         if (!test_point(load->loop, BUG_LOG_SKIP_TAIL_CUT))
             status = storage_run_truncate(load->storage, load->scan.file, segment->size);
     }
-    /* What was read may be in memory only: it is trusted from here on, so it must be durable. */
-    if (status == STORAGE_OK)
+    /*
+     * What was read behind the recovery point may be in memory only: it is trusted from here on, so
+     * it must be durable.
+     */
+    if (fault || load->clean || load->log_end != load->recovery_point)
+        load->is_directory_changed = true;
+    if (status == STORAGE_OK && load->is_directory_changed)
         status = storage_run_sync(load->storage, load->scan.file);
     log_scan_close(&load->scan, load->storage);
     return log_load_check(load, status, "cutting a log") && store_indexes(load, segment);
@@ -729,7 +763,8 @@ static void step_ending(struct log_load *load)
     leader_epochs_truncate_start(&load->epochs, load->log_start);
     /* Names that a dead process made may be in memory only; what is trusted from here on must stay.
      */
-    if (!load->clean && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
+    bool is_durable = load->clean || (!load->is_directory_changed && load->cut_bytes == 0);
+    if (!is_durable && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
         !log_load_check(
             load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
             "syncing the directory"))
