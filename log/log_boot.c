@@ -308,6 +308,8 @@ static enum storage_status take_marker(const struct log_boot_job *boot,
                                                    MARKER_FILE_SIZE_MAX, &content);
     if (status == STORAGE_NOT_FOUND && test_point(boot->job.loop, BUG_LOG_SKIP_BOOT_SYNC))
         return STORAGE_OK;
+    if (status == STORAGE_NOT_FOUND && found->is_formatted_now)
+        return STORAGE_OK;           /* synced just now, with its first file */
     if (status == STORAGE_NOT_FOUND) /* names that a dead process made may be in memory only */
         return storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, found->path.text, NULL);
     if (status != STORAGE_OK)

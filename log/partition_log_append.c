@@ -474,9 +474,17 @@ static void write_pending_done(struct storage_request *request)
     partition_log_advance(log);
 }
 
+/* A log that waits for its file; the file of a busy log stays open. */
+struct open_for_write {
+    struct partition_log *log;
+    struct segment_file_wait wait;
+};
+
 static void opened_for_write(struct segment_file_wait *wait, enum storage_status status)
 {
-    struct partition_log *log = container_of(wait, struct partition_log, open_wait);
+    struct open_for_write *open = container_of(wait, struct open_for_write, wait);
+    struct partition_log *log = open->log;
+    heap_put(log->shard->heap, MEMORY_STATE, open, sizeof(*open));
     log->is_opening_for_write = false;
     if (status != STORAGE_OK && log->state != PARTITION_LOG_FAILED)
         write_failed(log, status);
@@ -501,8 +509,10 @@ static bool can_write(struct partition_log *log)
     struct segment_file *file = segment_file_of(log->shard, active);
     if (!file->log) {
         log->is_opening_for_write = true;
-        log->open_wait.ready = opened_for_write;
-        segment_file_open(file, log->directory, false, active->size == 0, &log->open_wait);
+        struct open_for_write *open = heap_must_get(log->shard->heap, MEMORY_STATE, sizeof(*open));
+        open->log = log;
+        open->wait.ready = opened_for_write;
+        segment_file_open(file, log->directory, false, active->size == 0, &open->wait);
         return false;
     }
     if (log->has_committer && !committer_has_room(log->commit.committer)) {

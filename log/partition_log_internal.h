@@ -53,7 +53,6 @@ struct partition_log {
     struct leader_epochs epochs;
     struct producer_state producers;
 
-    bool has_committer;
     struct commit_partition commit;
     struct commit_room_wait room_wait;
 
@@ -70,17 +69,18 @@ struct partition_log {
     struct list finished; /* to be told `done` */
     uint32_t queued_bytes;
     uint32_t write_count; /* in flight; 0: none */
-    struct segment_file_wait open_wait;
+    int64_t told_written_end;
+    struct deferred deferred;
+
+    struct log_truncation *truncation;
+    struct log_close *close;
+
+    uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
+    bool has_committer;
     bool is_opening_for_write;
     bool is_rolling_back;
     bool wants_roll;
     bool wants_failed_event;
-    int64_t told_written_end;
-    struct deferred deferred;
-
-    uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
-    struct log_truncation *truncation;
-    struct log_close *close;
     bool is_dropping;
     bool is_changed; /* since its files were last complete: closing has something to write */
     bool is_damaged; /* something failed: the directory is not clean */
