@@ -31,6 +31,7 @@ static void log_opened(struct log_open_job *job)
         log_info(diagnostics, "log: directory=%s %s", open->path.text, job->message);
     if (job->status == LOG_OPEN_OK && replica->state == REPLICA_OPENING) {
         replica_attach(replica, job->log, open->leader_epoch, open->partition_epoch);
+        coordinators_lead(&shard->coordinators, replica);
     } else if (job->status == LOG_OPEN_OK) {
         partition_remove_log(shard, replica, job->log);
     } else if (replica->state == REPLICA_GONE) {
@@ -195,6 +196,7 @@ void partition_open_start(struct shard *shard, struct replica *replica, int32_t 
     struct partition_log *known = entry ? open_known(open, entry) : NULL;
     if (known) {
         replica_attach(replica, known, leader_epoch, partition_epoch);
+        coordinators_lead(&shard->coordinators, replica);
         end(open);
         return;
     }

@@ -282,6 +282,20 @@ static void read_timestamp(struct partition_log *log, const struct segment *segm
 
 /* ---- The step -------------------------------------------------------------------------------- */
 
+/*
+ * What stays must begin with a snapshot of the producers: what they wrote before is needed to know
+ * them again, and goes. A seal without space wrote none; the next roll brings one. On a full device
+ * making room comes first, and without producers there is nothing to lose.
+ */
+static uint32_t count_with_snapshot(const struct partition_log *log, uint32_t count)
+{
+    if (log->state == PARTITION_LOG_NO_SPACE || log->producers.producer_count == 0)
+        return count;
+    while (count > 0 && !log->segments[count]->has_snapshot)
+        count--;
+    return count;
+}
+
 static void retain(struct partition_log *log, bool pause_age)
 {
     struct retention retention = survey(log, pause_age);
@@ -301,6 +315,7 @@ static void retain(struct partition_log *log, bool pause_age)
         count = DELETION_SEGMENTS_MAX;
         log->next_retention_ns = 0;
     }
+    count = count_with_snapshot(log, count);
     if (count > 0) {
         int64_t start = log->segments[count]->base_offset;
         if (start > log->log_start)

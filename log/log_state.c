@@ -7,6 +7,7 @@
 enum segment_flag {
     SEGMENT_OFFSET_KNOWN = 1, /* the last offset index entry follows */
     SEGMENT_TIME_KNOWN = 2,   /* the last time index entry follows */
+    SEGMENT_HAS_SNAPSHOT = 4, /* the producers at its base are in a file */
 };
 
 /* The longest form of each part: varints of 10 and 5 bytes. */
@@ -33,7 +34,7 @@ size_t log_state_size_max(const struct partition_log *log)
     }
     return HEAD_SIZE_MAX + (size_t)log->epochs.count * EPOCH_SIZE_MAX +
            (size_t)log->segment_count * SEGMENT_SIZE_MAX_ENCODED +
-           producer_snapshot_size(producers);
+           producer_snapshot_file_size(producers);
 }
 
 static void write_segment(struct writer *writer, const struct segment *segment)
@@ -48,7 +49,8 @@ static void write_segment(struct writer *writer, const struct segment *segment)
     write_uvarint(writer, segment->index.stored_count);
     write_uvarint(writer, segment->times.stored_count);
     write_u8(writer, (uint8_t)((segment->index.last_known ? SEGMENT_OFFSET_KNOWN : 0) |
-                               (segment->times.last_known ? SEGMENT_TIME_KNOWN : 0)));
+                               (segment->times.last_known ? SEGMENT_TIME_KNOWN : 0) |
+                               (segment->has_snapshot ? SEGMENT_HAS_SNAPSHOT : 0)));
     if (segment->index.last_known) {
         write_uvarint(writer, segment->index.last.relative_offset);
         write_uvarint(writer, segment->index.last.position);
@@ -77,11 +79,11 @@ size_t log_state_encode(const struct partition_log *log, uint8_t *data, size_t c
     for (uint32_t i = 0; i < log->segment_count; i++)
         write_segment(&writer, log->segments[i]);
     size_t snapshot_size =
-        log->producers.producer_count > 0 ? producer_snapshot_size(&log->producers) : 0;
+        log->producers.producer_count > 0 ? producer_snapshot_file_size(&log->producers) : 0;
     write_uvarint(&writer, (uint32_t)snapshot_size);
     uint8_t *snapshot = writer_reserve(&writer, snapshot_size);
     if (snapshot && snapshot_size > 0)
-        producer_snapshot_encode(&log->producers, snapshot);
+        producer_snapshot_file_encode(&log->producers, snapshot);
     klamm_assert(!writer.failed);
     return writer.size;
 }
@@ -123,6 +125,7 @@ static bool read_segment(struct reader *reader, struct segment *segment)
     uint8_t flags = read_u8(reader);
     segment->index.last_known = flags & SEGMENT_OFFSET_KNOWN;
     segment->times.last_known = flags & SEGMENT_TIME_KNOWN;
+    segment->has_snapshot = flags & SEGMENT_HAS_SNAPSHOT;
     if (segment->index.last_known) {
         segment->index.last.relative_offset = read_uvarint(reader);
         segment->index.last.position = read_uvarint(reader);
@@ -166,7 +169,7 @@ static bool read_producers(struct log_load *load, struct reader *reader, int64_t
 {
     uint32_t size = read_uvarint(reader);
     const uint8_t *snapshot = reader_take(reader, size);
-    return snapshot && (size == 0 || producer_snapshot_decode(view_of(snapshot, size),
+    return snapshot && (size == 0 || producer_snapshot_file_decode(view_of(snapshot, size),
                                                               &load->producers, now_ms));
 }
 

@@ -156,7 +156,8 @@ static void log_deferred(struct deferred *deferred)
 {
     struct partition_log *log = container_of(deferred, struct partition_log, deferred);
     partition_log_pump(log);
-    partition_log_job_begin(log); /* callbacks may ask for the end of the log */
+    list_remove(&log->deferred.link); /* what the pump ended is told here, not a turn later */
+    partition_log_job_begin(log);     /* callbacks may ask for the end of the log */
     for (struct list *link; (link = list_pop_front(&log->finished)) != NULL;) {
         struct log_append *append = container_of(link, struct log_append, link);
         if (append->done)
@@ -260,6 +261,7 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     leader_epochs_init(&log->epochs);
     producer_state_init(&log->producers, heap, options->producers);
     log->high_watermark = options->high_watermark;
+    log->cut_limit = INT64_MAX;
     partition_log_adopt(log, load);
     join_committer(log, options->committer);
     return log;

@@ -73,9 +73,11 @@ struct partition_log {
     struct deferred deferred;
 
     struct log_truncation *truncation;
+    int64_t cut_limit; /* of the recovery point, while a truncation is under way; INT64_MAX: none */
     struct log_close *close;
 
     uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
+    bool is_writing_epochs; /* a job has their text: no second one may replace the file */
     bool has_committer;
     bool is_opening_for_write;
     bool is_rolling_back;

@@ -24,6 +24,8 @@ static const struct {
 } scenarios[] = {
     {"log", log_scenario_run},
     {"node", node_scenario_run},
+    {"group", group_scenario_run},
+    {"transaction", transaction_scenario_run},
 };
 
 struct command {

@@ -15,6 +15,8 @@ struct scenario_options {
 typedef void (*scenario_run)(struct sim *sim, const struct scenario_options *options);
 
 void log_scenario_run(struct sim *sim, const struct scenario_options *options);
+void group_scenario_run(struct sim *sim, const struct scenario_options *options);
 void node_scenario_run(struct sim *sim, const struct scenario_options *options);
+void transaction_scenario_run(struct sim *sim, const struct scenario_options *options);
 
 #endif
