@@ -170,7 +170,7 @@ static bool read_producers(struct log_load *load, struct reader *reader, int64_t
     uint32_t size = read_uvarint(reader);
     const uint8_t *snapshot = reader_take(reader, size);
     return snapshot && (size == 0 || producer_snapshot_file_decode(view_of(snapshot, size),
-                                                              &load->producers, now_ms));
+                                                                   &load->producers, now_ms));
 }
 
 bool log_state_decode(struct log_load *load, struct view bytes, int64_t now_ms)

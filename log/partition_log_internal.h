@@ -76,7 +76,7 @@ struct partition_log {
     int64_t cut_limit; /* of the recovery point, while a truncation is under way; INT64_MAX: none */
     struct log_close *close;
 
-    uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
+    uint32_t jobs;          /* that refer to this log: side files, lookups, warmings, deletions */
     bool is_writing_epochs; /* a job has their text: no second one may replace the file */
     bool has_committer;
     bool is_opening_for_write;

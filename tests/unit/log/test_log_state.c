@@ -84,6 +84,7 @@ static void expect_same_segment(const struct segment *a, const struct segment *b
     assert_int_equal(a->base_offset, b->base_offset);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->is_sealed, b->is_sealed);
+    assert_int_equal(a->has_snapshot, b->has_snapshot);
     assert_int_equal(a->index.stored_count, b->index.stored_count);
     assert_int_equal(a->times.stored_count, b->times.stored_count);
     if (a->is_sealed)
@@ -123,6 +124,7 @@ static void a_log_opened_by_its_state_is_the_one_that_its_files_hold(void **stat
     fixture_open(&fixture); /* from the files, as a second one to compare with */
     struct partition_log *from_files = fixture.log;
     assert_true(from_files->segment_count > 2);
+    assert_true(from_files->segments[1]->has_snapshot);
     assert_int_equal(from_files->producers.producer_count, 3);
     uint64_t calls = fixture.node.calls[STORAGE_OPEN] + fixture.node.calls[STORAGE_LIST] +
                      fixture.node.calls[STORAGE_STAT];
