@@ -1,11 +1,11 @@
 """Measures klammd, and Apache Kafka beside it in the same run, with klamm-bench.
 
-usage: compare.py KLAMMD KLAMM_BENCH [--only NAME] [--seconds S] [--pairs N] [--partitions N]
-                  [--lag-mib N]
+usage: compare.py KLAMMD KLAMM_BENCH [--only NAME] [--seconds S] [--pairs N] [--lag-mib N]
 
 Each load runs in interleaved pairs (Klamm, Kafka, Klamm, Kafka, ...) after a warm-up of each; the
 table gives medians and the ratio of medians. Without Kafka's jars (KLAMM_KAFKA_LIBS) the column
-stays empty. Times on shared machines are noise; ratios taken in one run are what counts.
+stays empty. Many partitions, starts and restarts: partitions.py. Times on shared machines are noise;
+ratios taken in one run are what counts.
 """
 
 import argparse
@@ -17,13 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "differential"))
 import processes  # noqa: E402
-import wire  # noqa: E402
 
 # What Kafka's own start script gives the virtual machine.
 KAFKA_JAVA_OPTIONS = ("-Xms1G", "-Xmx1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
@@ -202,152 +200,17 @@ def lagging_run(options, kind, make_broker):
     sys.stdout.flush()
 
 
-def first_answer(broker, start, deadline_s=300):
-    """Seconds from `start` until the broker answers a request."""
-    def answers():
-        if broker.process.poll() is not None:
-            raise RuntimeError(broker.output()[-3000:])
-        with contextlib.suppress(OSError, wire.Closed):
-            connection = wire.Connection(broker.port, timeout_s=deadline_s)
-            connection.call("Metadata", 1, {"Topics": []})
-            connection.close()
-            return True
-        return False
-
-    while not answers():
-        pass
-    return time.monotonic() - start
-
-
-def status_kib(broker, key):
-    with open(f"/proc/{broker.process.pid}/status") as status:
-        for line in status:
-            if line.startswith(key):
-                return int(line.split()[1])
-    return 0
-
-
-def switches(broker):
-    """Sleeps of every thread so far, by thread; one that ends meanwhile is passed over."""
-    counts = {}
-    folder = f"/proc/{broker.process.pid}/task"
-    for task in os.listdir(folder):
-        with contextlib.suppress(OSError), open(f"{folder}/{task}/status") as status:
-            for line in status:
-                if line.startswith("voluntary_ctxt_switches"):
-                    counts[task] = int(line.split()[1])
-    return counts
-
-
-def idle_wakeups(broker, seconds=10):
-    before, end = switches(broker), time.monotonic() + seconds
-    processes.wait_until(lambda: time.monotonic() > end, "the idle time", seconds + 5)
-    after = switches(broker)
-    return sum(after[task] - before.get(task, 0) for task in after) / seconds
-
-
-def settle(broker, deadline_s=120):
-    """Waits until the work that writing left behind (background syncs) is done; its seconds."""
-    start = time.monotonic()
-    while idle_wakeups(broker, 2) > 20 and time.monotonic() - start < deadline_s:
-        pass
-    return time.monotonic() - start
-
-
-def create_partitions(broker, count, batch=5000):
-    connection = wire.Connection(broker.port, timeout_s=600)
-    made = 0
-    while made < count:
-        now = min(batch, count - made)
-        answer = connection.call("CreateTopics", 5, {"Topics": [
-            {"Name": f"wide-{made}", "NumPartitions": now, "ReplicationFactor": 1}],
-            "TimeoutMs": 600000})
-        assert answer["Topics"][0]["ErrorCode"] == 0, answer["Topics"][0]
-        made += now
-    connection.close()
-
-
-def write_each(broker, count, batch=5000):
-    """One small record to every partition."""
-    connection = wire.Connection(broker.port, timeout_s=600)
-    records = wire.batch([wire.record(0, b"k", b"value")], int(time.time() * 1000))
-    made = 0
-    while made < count:
-        now = min(batch, count - made)
-        for first in range(0, now, 500):
-            answer = connection.call("Produce", 8, {"Acks": -1, "TimeoutMs": 60000, "TopicData": [
-                {"Name": f"wide-{made}", "PartitionData": [
-                    {"Index": index, "Records": records}
-                    for index in range(first, min(first + 500, now))]}]})
-            for part in answer["Responses"][0]["PartitionResponses"]:
-                assert part["ErrorCode"] == 0, part
-        made += now
-    connection.close()
-
-
-def partitions_run(options, count):
-    """Start, memory, creation, writing, clean restart and restart after kill -9."""
-    rows = []
-    with processes.Klamm(options.klammd, {"klamm.durability": "sync"}) as node:
-        start = time.monotonic()
-        node.start(wait=False)
-        rows.append(("start on an empty directory", f"{first_answer(node, start) * 1000:.0f} ms"))
-        resident = status_kib(node, "VmRSS")
-        rows.append(("memory idle (resident / anonymous)",
-                     f"{resident / 1024:.1f} / {status_kib(node, 'RssAnon') / 1024:.1f} MiB"))
-        rows.append(("wake-ups a second, idle", f"{idle_wakeups(node, 10):.1f}"))
-        anonymous = status_kib(node, "RssAnon")
-        start = time.monotonic()
-        create_partitions(node, count)
-        rows.append((f"create {count} partitions", f"{time.monotonic() - start:.2f} s"))
-        rows.append(("memory a partition, never written",
-                     f"{(status_kib(node, 'RssAnon') - anonymous) / count:.2f} KiB"))
-        start = time.monotonic()
-        write_each(node, count)
-        rows.append(("write one record to each", f"{time.monotonic() - start:.2f} s"))
-        rows.append(("memory a partition, written once",
-                     f"{(status_kib(node, 'RssAnon') - anonymous) / count:.2f} KiB"))
-        rows.append(("until all of it is in the partitions' own files", f"{settle(node):.0f} s"))
-        rows.append(("wake-ups a second, idle", f"{idle_wakeups(node, 10):.1f}"))
-        start = time.monotonic()
-        assert node.stop(300) == 0
-        rows.append(("clean stop", f"{time.monotonic() - start:.2f} s"))
-        start = time.monotonic()
-        node.start(wait=False)
-        rows.append(("start after a clean stop, first answer",
-                     f"{first_answer(node, start):.2f} s"))
-        node.wait_ready()
-        rows.append(("memory a partition, after start",
-                     f"{(status_kib(node, 'RssAnon') - anonymous) / count:.2f} KiB"))
-        start = time.monotonic()
-        write_each(node, count)
-        rows.append(("write one record to each", f"{time.monotonic() - start:.2f} s"))
-        node.kill()
-        start = time.monotonic()
-        node.start(wait=False)
-        rows.append(("start after kill -9, first answer", f"{first_answer(node, start):.2f} s"))
-        start = time.monotonic()
-        write_each(node, count)
-        rows.append(("write one record to each", f"{time.monotonic() - start:.2f} s"))
-    print(f"\n### {count} partitions\n\n| step | Klamm |\n|---|---|")
-    for name, value in rows:
-        print(f"| {name} | {value} |")
-    sys.stdout.flush()
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("klammd")
     parser.add_argument("bench")
-    parser.add_argument("--only", help="loads whose name has this; 'partitions' or 'lagging' for "
-                        "that run alone")
+    parser.add_argument("--only", help="loads whose name has this; 'lagging' for that run alone")
     parser.add_argument("--lag-mib", type=int, default=8192)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--partitions", type=int, default=10000)
     parser.add_argument("--no-kafka", action="store_true")
     options = parser.parse_args()
-    if options.only not in ("partitions", "lagging"):
+    if options.only != "lagging":
         with contextlib.ExitStack() as stack:
             brokers = {"Klamm": {}}
             for mode in ("cache", "sync"):
@@ -365,8 +228,6 @@ def main():
             options.klammd, settings("klamm", "cache")))
         if processes.kafka_libraries() and not options.no_kafka:
             lagging_run(options, "Kafka", lambda: kafka_broker("cache"))
-    if options.only in (None, "partitions"):
-        partitions_run(options, options.partitions)
 
 
 if __name__ == "__main__":

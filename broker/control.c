@@ -47,6 +47,7 @@ static void strays_swept(struct sweep *sweep)
         if (!control->directories.found[i].is_failed)
             directory_owner_loaded(&control->owners[i]);
     }
+    log_boot_forget_states(&control->boot);
     log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
              control->broker->config->node_id, control->broker->shard_count,
              (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));

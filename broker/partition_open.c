@@ -1,8 +1,9 @@
 /*
  * A replica that is removed while its log is being opened is destroyed when the job has ended.
  *
- * A new directory is made in two jobs: the first takes the name (and frees it where that is this
- * node's leftover), the second fills the directory and opens it.
+ * Most logs of a node that was stopped cleanly need no job and are there at once. A new directory
+ * is made in two jobs: the first takes the name (and frees it where that is this node's leftover),
+ * the second fills the directory and opens it.
  */
 #include "broker/partition_open.h"
 
@@ -44,12 +45,21 @@ static void log_opened(struct log_open_job *job)
     end(open);
 }
 
+/* The log of a partition that a clean stop left and that needs no job; NULL: it needs one. */
+static struct partition_log *open_known(const struct partition_open *open,
+                                        const struct log_directory_entry *entry)
+{
+    if (!open->is_start || entry->state.size == 0)
+        return NULL;
+    return partition_log_open_known(&open->job.options, entry->state);
+}
+
 static void fill_options(struct partition_open *open, const struct log_directory_entry *entry)
 {
     struct shard *shard = open->shard;
     const struct replica *replica = open->replica;
     struct log_config config;
-    log_config_of_topic(&config, &replica->config);
+    log_config_of_topic(&config, replica_config(replica));
     open->job.create = entry == NULL;
     open->job.lacks_topic_id = entry && uuid_is_zero(entry->topic_id);
     open->job.opened = log_opened;
@@ -182,12 +192,19 @@ void partition_open_start(struct shard *shard, struct replica *replica, int32_t 
         return;
     }
     fill_options(open, entry);
+    open->is_start = shard->image == NULL;
+    struct partition_log *known = entry ? open_known(open, entry) : NULL;
+    if (known) {
+        replica_attach(replica, known, leader_epoch, partition_epoch);
+        coordinators_lead(&shard->coordinators, replica);
+        end(open);
+        return;
+    }
     shard->opening++;
     if (entry) {
         partition_log_open(&open->job);
         return;
     }
-    open->is_start = shard->image == NULL;
     loop_entropy(shard->loop, open->stray_id.bytes, UUID_SIZE);
     open->clear.step = clear_step;
     open->clear.done = clear_done;

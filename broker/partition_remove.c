@@ -110,7 +110,7 @@ void partition_remove_log(struct shard *shard, struct replica *replica, struct p
     removal->topic = view_of(name, replica->topic.size);
     removal->topic_id = replica->topic_id;
     removal->partition = replica->partition;
-    removal->delay_ms = replica->config.file_delete_delay_ms;
+    removal->delay_ms = replica_config(replica)->file_delete_delay_ms;
     removal->held_size = size;
     loop_entropy(shard->loop, removal->unique_id.bytes, UUID_SIZE);
     set_log_directory(removal, partition_log_directory(log));

@@ -49,6 +49,7 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
     shard->producers.is_verification_enabled = settings->transaction_partition_verification_enable;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
+    shared_configs_init(&shard->configs, loop->heap, loop->seed);
     coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
     coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;

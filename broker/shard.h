@@ -42,6 +42,7 @@ struct shard {
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
+    struct shared_configs configs;       /* of the replicas */
     struct replica_table replicas;
     struct coordinators coordinators;
     struct fetch_sessions sessions;

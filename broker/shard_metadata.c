@@ -50,8 +50,8 @@ static void add_partition(struct shard *shard, struct shard_update *current,
     struct topic_config config;
     topic_settings_resolve(&config, shard->broker, current->update->image, topic->name,
                            shard->loop->heap);
-    struct replica *replica =
-        replica_create(shard->loop->heap, topic->name, topic->id, change->index, &config);
+    struct replica *replica = replica_create(&shard->configs, shard->loop->heap, topic->name,
+                                             topic->id, change->index, &config);
     replica_table_add(&shard->replicas, replica);
     current->pending++;
     partition_open_start(shard, replica, state->leader_epoch, state->partition_epoch,

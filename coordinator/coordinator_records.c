@@ -25,7 +25,7 @@ enum {
 /* What a batch may take at most. */
 static size_t batch_size_max(const struct coordinator *coordinator)
 {
-    const struct topic_config *config = &coordinator->replica->config;
+    const struct topic_config *config = replica_config(coordinator->replica);
     int32_t limit =
         config->max_message_bytes > BATCH_SIZE_MAX ? config->max_message_bytes : BATCH_SIZE_MAX;
     return (size_t)(limit < config->segment_bytes ? limit : config->segment_bytes);
@@ -34,7 +34,7 @@ static size_t batch_size_max(const struct coordinator *coordinator)
 /* Where whoever can cut its records in pieces does. */
 static size_t batch_size_cut(const struct coordinator *coordinator)
 {
-    size_t limit = (size_t)coordinator->replica->config.max_message_bytes;
+    size_t limit = (size_t)replica_config(coordinator->replica)->max_message_bytes;
     size_t most = batch_size_max(coordinator);
     return limit < most ? limit : most;
 }

@@ -143,7 +143,7 @@ static void forget(struct committer *committer, struct commit_remembered *rememb
 {
     list_remove(&remembered->link);
     heap_put(committer->loop->heap, MEMORY_STATE, remembered,
-             sizeof(*remembered) + remembered->topic_size);
+             sizeof(*remembered) + remembered->topic_size + remembered->state_size);
 }
 
 /* Drops what is remembered of an earlier life of this partition. */
@@ -158,17 +158,25 @@ static void forget_earlier(struct committer *committer, const struct commit_part
     }
 }
 
-static void remember(struct committer *committer, const struct commit_partition *partition)
+static void remember(struct committer *committer, const struct commit_partition *partition,
+                     const struct commit_state *state)
 {
-    struct commit_remembered *remembered = heap_must_get(
-        committer->loop->heap, MEMORY_STATE, sizeof(*remembered) + partition->topic.size);
+    struct commit_remembered *remembered =
+        heap_must_get(committer->loop->heap, MEMORY_STATE,
+                      sizeof(*remembered) + partition->topic.size + state->state.size);
     remembered->partition = partition->partition;
+    remembered->topic_id = partition->topic_id;
     remembered->recovery_point = commit_partition_recovery_point(partition);
     remembered->log_start_offset = partition->log_start_offset;
     remembered->first_base_offset = partition->first_base_offset;
     remembered->high_watermark = partition->high_watermark;
     remembered->topic_size = partition->topic.size;
     memcpy(remembered->topic, partition->topic.data, partition->topic.size);
+    remembered->active_base_offset = state->active_base_offset;
+    remembered->active_size = state->active_size;
+    remembered->state_size = state->state.size;
+    if (state->state.size)
+        memcpy(remembered->topic + partition->topic.size, state->state.data, state->state.size);
     list_push_back(&committer->remembered, &remembered->link);
 }
 
@@ -219,12 +227,14 @@ static void forget_file(struct commit_partition *partition, struct commit_file *
     list_remove(&file->link);
 }
 
-void committer_remove_partition(struct commit_partition *partition, bool is_deleted)
+/* `state` NULL: it is deleted. */
+static void remove_partition(struct commit_partition *partition, const struct commit_state *state)
 {
     struct committer *committer = partition->committer;
+    bool is_deleted = state == NULL;
     committer->membership_version++;
     if (!is_deleted)
-        remember(committer, partition);
+        remember(committer, partition, state);
     if (committer->journal)
         journal_remove_partition(committer->journal, partition, is_deleted);
     void_syncs(committer, partition, NULL);
@@ -240,6 +250,17 @@ void committer_remove_partition(struct commit_partition *partition, bool is_dele
     list_remove(&partition->link);
     partition->committer = NULL;
     committer_wake(committer);
+}
+
+void committer_remove_partition(struct commit_partition *partition, bool is_deleted)
+{
+    const struct commit_state unknown = {0};
+    remove_partition(partition, is_deleted ? NULL : &unknown);
+}
+
+void committer_close_partition(struct commit_partition *partition, const struct commit_state *state)
+{
+    remove_partition(partition, state);
 }
 
 /* Computes the ends anew and remembers to tell when the durable end moved up. */

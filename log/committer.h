@@ -146,16 +146,27 @@ struct commit_checkpoint_wait {
 
 struct commit_sync;
 
+/* What the next start may know of a log that closed with everything in its files. */
+struct commit_state {
+    int64_t active_base_offset; /* of the last segment */
+    uint32_t active_size;       /* bytes of its log file */
+    struct view state;          /* log/log_state.h */
+};
+
 /* The last offsets of a closed partition; they still belong into the checkpoints. */
 struct commit_remembered {
     struct list link;
     int32_t partition;
+    struct uuid topic_id;
     int64_t recovery_point;
     int64_t log_start_offset;
     int64_t first_base_offset;
     int64_t high_watermark;
+    int64_t active_base_offset;
+    uint32_t active_size;
     size_t topic_size;
-    char topic[];
+    size_t state_size; /* 0: nothing is known of it */
+    char topic[];      /* topic_size bytes, then the state */
 };
 
 struct committer {
@@ -220,6 +231,9 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
  * of held files.
  */
 void committer_remove_partition(struct commit_partition *partition, bool is_deleted);
+/* The same for a closed partition of which the next start may know more than offsets. */
+void committer_close_partition(struct commit_partition *partition,
+                               const struct commit_state *state);
 
 /*
  * [base_offset, end_offset) was written at `position` of the file, `size` bytes in `buffers`. The

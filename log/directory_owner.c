@@ -6,6 +6,8 @@
  * others are asked again to report in full. A report lives in the memory of the loop that made it
  * and travels back there when a job has turned all reports into the checkpoint files.
  *
+ * The gathering of a clean stop also writes the state file, of what the committers remember.
+ *
  * Wishes that come during a gathering are kept and begin the next one; whoever waits for a flush
  * waits for a gathering that began after the wish.
  */
@@ -14,7 +16,9 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/hash.h"
+#include "base/sort.h"
 #include "log/file_content.h"
+#include "log/state_file.h"
 
 #define HIGH_WATERMARK_INTERVAL_DEFAULT_NS (UINT64_C(5) * 1000000000)
 #define OFFSET_INTERVAL_DEFAULT_NS         (UINT64_C(60) * 1000000000)
@@ -28,6 +32,11 @@ struct directory_report_entry {
     int64_t recovery_point;
     int64_t log_start_offset; /* -1: the first segment begins there, nothing to remember */
     int64_t high_watermark;
+    /* Of a closed partition, for the state file. */
+    struct uuid topic_id; /* zero: not closed */
+    int64_t active_base_offset;
+    uint32_t active_size;
+    struct view state; /* in the report's own memory */
 };
 
 /* What one loop knows; made in its heap, given back there. */
@@ -58,6 +67,7 @@ struct directory_gather {
     unsigned waiting; /* reports still out */
     struct directory_report *reports;
     struct directory_flush_wait *waits;
+    int64_t state_epoch; /* write the state file too, under this broker epoch; -1: do not */
     enum storage_status status;
     struct directory_ask asks[LOOP_COUNT_MAX];
 };
@@ -134,7 +144,8 @@ static struct directory_report *full_report(struct directory_shard *shard)
     list_for_each(link, &committer->remembered)
     {
         count++;
-        text_size += container_of(link, struct commit_remembered, link)->topic_size;
+        const struct commit_remembered *from = container_of(link, struct commit_remembered, link);
+        text_size += from->topic_size + from->state_size;
     }
     struct directory_report *report = new_report(shard, count, text_size);
     struct directory_report_entry *entry = report->entries;
@@ -161,6 +172,10 @@ static struct directory_report *full_report(struct directory_shard *shard)
             .log_start_offset =
                 log_start_to_remember(from->log_start_offset, from->first_base_offset),
             .high_watermark = from->high_watermark,
+            .topic_id = from->topic_id,
+            .active_base_offset = from->active_base_offset,
+            .active_size = from->active_size,
+            .state = put_text(&text, view_of(from->topic + from->topic_size, from->state_size)),
         };
     }
     return report;
@@ -262,6 +277,73 @@ static enum storage_status write_kind(struct directory_gather *gather, unsigned 
     return status;
 }
 
+/* Says what the directory of a closed partition is now; false when it cannot be told. */
+static bool describe_entry(const struct directory_owner *owner, struct storage storage,
+                           const struct directory_report_entry *from, struct arena *arena,
+                           struct state_file_entry *entry)
+{
+    char name[LOG_FILE_NAME_MAX + 1];
+    struct log_path path;
+    if (uuid_is_zero(from->topic_id) ||
+        !directory_name_format(name, from->topic, from->partition, DIRECTORY_PLAIN, UUID_ZERO) ||
+        !log_path_join(&path, owner->path.text, name))
+        return false;
+    struct storage_request stat = {.operation = STORAGE_STAT, .path = path.text};
+    if (storage_run(storage, &stat) != STORAGE_OK)
+        return false;
+    *entry = (struct state_file_entry){
+        .name = arena_copy(arena, view_of_string(name)),
+        .topic_id = from->topic_id,
+        .directory_modified_ms = stat.result_modified_ms,
+        .active_base_offset = from->active_base_offset,
+        .active_size = from->active_size,
+        .state = from->state,
+    };
+    return entry->name.data != NULL;
+}
+
+static int compare_entries(const void *a, const void *b, void *context)
+{
+    const struct state_file_entry *left = a;
+    const struct state_file_entry *right = b;
+    (void)context;
+    return state_file_compare_names(left->name, right->name);
+}
+
+/*
+ * The state file of a clean stop. Nothing depends on it, so that what hinders it, except a device
+ * that failed, is only said.
+ */
+static enum storage_status write_state(const struct directory_gather *gather, struct heap *heap,
+                                       struct storage storage)
+{
+    struct arena arena;
+    size_t count = 0, capacity = 0;
+    arena_init(&arena, heap, MEMORY_SCRATCH, 0);
+    for (const struct directory_report *report = gather->reports; report; report = report->next)
+        capacity += report->count;
+    struct state_file_entry *entries =
+        heap_must_get(heap, MEMORY_SCRATCH, (capacity + 1) * sizeof(*entries));
+    for (const struct directory_report *report = gather->reports; report; report = report->next) {
+        for (size_t i = 0; i < report->count; i++)
+            count += describe_entry(gather->owner, storage, &report->entries[i], &arena,
+                                    &entries[count]);
+    }
+    enum storage_status status = STORAGE_OK;
+    size_t size = state_file_size_max(entries, count);
+    if (count > 0 && size <= STATE_FILE_SIZE_MAX &&
+        sort_stable_on(heap, entries, count, sizeof(*entries), compare_entries, NULL)) {
+        uint8_t *data = heap_must_get(heap, MEMORY_SCRATCH, size);
+        size_t written = state_file_encode(gather->state_epoch, entries, count, data, size);
+        status = file_content_replace(storage, gather->owner->path.text, STATE_FILE_NAME,
+                                      view_of(data, written));
+        heap_put(heap, MEMORY_SCRATCH, data, size);
+    }
+    heap_put(heap, MEMORY_SCRATCH, entries, (capacity + 1) * sizeof(*entries));
+    arena_deinit(&arena);
+    return status == STORAGE_NO_SPACE || status == STORAGE_LIMIT ? STORAGE_OK : status;
+}
+
 static enum job_progress write_step(struct job *job, const struct job_context *context)
 {
     struct directory_gather *gather = container_of(job, struct directory_gather, job);
@@ -270,6 +352,8 @@ static enum job_progress write_step(struct job *job, const struct job_context *c
             continue;
         gather->status = write_kind(gather, kind, context);
     }
+    if (gather->state_epoch >= 0 && gather->status == STORAGE_OK)
+        gather->status = write_state(gather, context->heap, context->storage);
     return JOB_FINISHED;
 }
 
@@ -378,6 +462,7 @@ static void begin_gather(struct directory_owner *owner)
     gather->owner = owner;
     gather->kinds = owner->wanted;
     gather->waits = owner->waits;
+    gather->state_epoch = owner->stop && owner->stop->is_clean ? owner->stop->broker_epoch : -1;
     gather->is_forced = gather->waits != NULL || owner->must_write;
     if (gather->is_forced)
         gather->kinds = GATHER_OFFSETS | GATHER_HIGH_WATERMARKS;

@@ -5,7 +5,9 @@
  *   agree   one cluster id and one node id in all; write meta.properties where there is none
  *   list    the partition directories, each in one log directory only
  *   scan    read and delete the clean marker, read checkpoints and topic ids (a bounded number a
- *           step); nothing refuses any more, so the marker is not lost to a start that did nothing
+ *           step); nothing refuses any more, so the marker is not lost to a start that did nothing.
+ *           Beside the marker lies what the clean stop kept of each log (log/state_file.h): where
+ *           it still agrees with the directory, nothing in there is read
  *   journal complete the segment files from the journals (log/journal_replay.h)
  *
  * What a person has to repair (a lock, another cluster, a directory with a strange name) refuses
@@ -21,8 +23,11 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "log/file_content.h"
+#include "log/journal.h"
 #include "log/journal_replay.h"
 #include "log/partition_metadata.h"
+#include "log/segment.h"
+#include "log/state_file.h"
 #include "runtime/test_point.h"
 
 enum { BOOT_ENTRIES_PER_STEP = 256, META_FILE_SIZE_MAX = 65536, MARKER_FILE_SIZE_MAX = 65536 };
@@ -36,6 +41,10 @@ struct log_boot_progress {
     bool has_meta[LOG_DIRECTORY_COUNT_MAX];
     bool is_replaying;
     struct journal_replay replay;
+    /* The state file of the directory at work, read beside its entries; both are sorted by name. */
+    struct state_file_walk kept_walk;
+    struct state_file_entry kept;
+    bool has_kept; /* `kept` is not passed yet */
 };
 
 static void refuse(struct log_boot_job *boot, const char *format, ...)
@@ -299,6 +308,8 @@ static enum storage_status take_marker(const struct log_boot_job *boot,
                                                    MARKER_FILE_SIZE_MAX, &content);
     if (status == STORAGE_NOT_FOUND && test_point(boot->job.loop, BUG_LOG_SKIP_BOOT_SYNC))
         return STORAGE_OK;
+    if (status == STORAGE_NOT_FOUND && found->is_formatted_now)
+        return STORAGE_OK;           /* synced just now, with its first file */
     if (status == STORAGE_NOT_FOUND) /* names that a dead process made may be in memory only */
         return storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, found->path.text, NULL);
     if (status != STORAGE_OK)
@@ -337,6 +348,7 @@ static void take_listing(struct log_boot_job *boot, struct log_directory_found *
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->entries[i].name;
         struct directory_name parsed;
+        found->has_journals |= strncmp(name, JOURNAL_NAME_PREFIX, strlen(JOURNAL_NAME_PREFIX)) == 0;
         if (!listing->entries[i].is_directory)
             continue;
         if (!directory_name_parse(name, &parsed)) {
@@ -407,18 +419,70 @@ static void scan_directory(struct log_boot_job *boot, const struct job_context *
     look_up_offsets(found, &recovery_points, &log_starts, &high_watermarks);
 }
 
+/* Reads the state file of a cleanly stopped directory; without it the start takes longer. */
+static void take_states(struct log_boot_job *boot, const struct job_context *context,
+                        struct log_directory_found *found)
+{
+    struct log_boot_progress *progress = boot->progress;
+    struct log_path path;
+    progress->has_kept = false;
+    if (!found->is_clean || !log_path_join(&path, found->path.text, STATE_FILE_NAME))
+        return;
+    enum storage_status status = file_content_read(context->storage, path.text, context->heap,
+                                                   STATE_FILE_SIZE_MAX, &found->state);
+    if (status != STORAGE_OK)
+        return;
+    if (state_file_open(&progress->kept_walk, file_content_view(&found->state),
+                        found->clean_broker_epoch))
+        progress->has_kept = state_file_next(&progress->kept_walk, &progress->kept);
+}
+
+/* Whether size and time on the device are what the clean stop left. */
+static bool is_as_kept(struct storage storage, const char *directory,
+                       const struct state_file_entry *kept)
+{
+    struct log_path path;
+    struct storage_request stat = {.operation = STORAGE_STAT, .path = directory};
+    if (storage_run(storage, &stat) != STORAGE_OK || !stat.result_is_directory ||
+        stat.result_modified_ms != kept->directory_modified_ms ||
+        !log_path_of_offset(&path, directory, kept->active_base_offset, SEGMENT_LOG_SUFFIX))
+        return false;
+    stat = (struct storage_request){.operation = STORAGE_STAT, .path = path.text};
+    return storage_run(storage, &stat) == STORAGE_OK && !stat.result_is_directory &&
+           stat.result_size == kept->active_size;
+}
+
+/* Finds what was kept of an entry; false: nothing, or it is not true any more. */
+static bool take_kept(struct log_boot_progress *progress, struct storage storage,
+                      const char *directory, struct log_directory_entry *entry)
+{
+    struct view name = view_of_string(entry->name);
+    int order = -1;
+    while (progress->has_kept && (order = state_file_compare_names(progress->kept.name, name)) < 0)
+        progress->has_kept = state_file_next(&progress->kept_walk, &progress->kept);
+    if (!progress->has_kept || order != 0 || entry->parsed.kind != DIRECTORY_PLAIN ||
+        !is_as_kept(storage, directory, &progress->kept))
+        return false;
+    entry->topic_id = progress->kept.topic_id;
+    entry->state = progress->kept.state;
+    return true;
+}
+
 /* Reads a bounded number of topic ids; true when the directory is done. */
 static bool read_topic_ids(struct log_boot_job *boot, const struct job_context *context,
                            size_t index)
 {
     struct log_directory_found *found = &boot->found[index];
     size_t *next = &boot->progress->entry;
+    if (*next == 0)
+        take_states(boot, context, found);
     for (int i = 0; i < BOOT_ENTRIES_PER_STEP && *next < found->entry_count; i++, (*next)++) {
         struct log_directory_entry *entry = &found->entries[*next];
         struct log_path path;
         bool valid;
         if (entry->parsed.kind == DIRECTORY_DELETE ||
-            !log_path_join(&path, found->path.text, entry->name))
+            !log_path_join(&path, found->path.text, entry->name) ||
+            take_kept(boot->progress, context->storage, path.text, entry))
             continue;
         enum storage_status status = partition_metadata_load(
             context->storage, path.text, context->heap, &entry->topic_id, &valid);
@@ -432,6 +496,13 @@ static bool read_topic_ids(struct log_boot_job *boot, const struct job_context *
     return *next == found->entry_count;
 }
 
+static void forget_states(struct log_directory_found *found)
+{
+    file_content_release(&found->state);
+    for (size_t i = 0; i < found->entry_count; i++)
+        found->entries[i].state = VIEW_NULL;
+}
+
 /* One piece of the replay; true when the directory is done. */
 static bool replay_journals(struct log_boot_job *boot, const struct job_context *context,
                             size_t index)
@@ -439,6 +510,8 @@ static bool replay_journals(struct log_boot_job *boot, const struct job_context 
     struct log_directory_found *found = &boot->found[index];
     struct journal_replay *replay = &boot->progress->replay;
     bool is_finished;
+    if (!found->has_journals)
+        return true;
     if (!boot->progress->is_replaying)
         journal_replay_init(replay, found);
     boot->progress->is_replaying = true;
@@ -455,6 +528,8 @@ static bool replay_journals(struct log_boot_job *boot, const struct job_context 
                  (unsigned long long)replay->written_bytes,
                  (unsigned long long)replay->present_count, (unsigned long long)replay->void_count,
                  (unsigned long long)replay->gap_count, (unsigned long long)replay->conflict_count);
+    if (replay->source_count > 0)
+        forget_states(found); /* files may have changed */
     journal_replay_release(replay, context);
     boot->progress->is_replaying = false;
     return true;
@@ -572,8 +647,15 @@ void log_boot_init(struct log_boot_job *boot)
     boot->progress = NULL;
 }
 
+void log_boot_forget_states(struct log_boot_job *boot)
+{
+    for (size_t i = 0; boot->found && i < boot->path_count; i++)
+        forget_states(&boot->found[i]);
+}
+
 void log_boot_release(struct log_boot_job *boot)
 {
+    log_boot_forget_states(boot);
     boot->found = NULL;
     arena_deinit(&boot->arena);
 }

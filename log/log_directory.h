@@ -21,6 +21,7 @@
 #include "base/uuid.h"
 #include "log/checkpoint_file.h"
 #include "log/directory_name.h"
+#include "log/file_content.h"
 #include "log/log_path.h"
 #include "log/meta_properties.h"
 #include "runtime/job.h"
@@ -39,6 +40,8 @@ struct log_directory_entry {
     int64_t recovery_point; /* from the checkpoints; 0 where there is no entry */
     int64_t log_start_offset;
     int64_t high_watermark;
+    /* Kept by the clean stop before and still true, for partition_log_open_known; else empty. */
+    struct view state;
 };
 
 /* What a start found in one log directory. */
@@ -49,10 +52,12 @@ struct log_directory_found {
     bool is_formatted_now;      /* meta.properties was written by this start */
     bool is_failed;             /* an I/O error: the directory is offline, the others go on */
     bool is_clean;              /* the marker was there */
+    bool has_journals;          /* files of that name lie at its top */
     int64_t clean_broker_epoch; /* from the marker, -1 when none */
     /* All kinds; `__cluster_metadata` is left out. Sorted by name. */
     struct log_directory_entry *entries;
     size_t entry_count;
+    struct file_content state; /* what the entries' states lie in; log_boot_forget_states */
 };
 
 enum log_boot_status {
@@ -93,6 +98,10 @@ struct log_boot_job {
 void log_boot_init(struct log_boot_job *boot);
 /* Gives the results back; locks stay held and belong to whoever took them over. */
 void log_boot_release(struct log_boot_job *boot);
+
+/* Every log that the start found is open, or will be opened in the usual way: the kept states go.
+ */
+void log_boot_forget_states(struct log_boot_job *boot);
 
 /* Writes meta.properties durably. */
 enum storage_status log_directory_write_meta(struct storage storage, const char *path,

@@ -168,6 +168,8 @@ static bool take_entry(struct log_load *load, const struct storage_entry *entry)
     } else if (log_path_parse_offset(entry->name, TRANSACTION_INDEX_SUFFIX, &base_offset)) {
         load->sizes[segment_of(load, base_offset)].aborted = (int64_t)entry->size;
     } else if (log_path_parse_offset(entry->name, PRODUCER_SNAPSHOT_SUFFIX, &base_offset)) {
+        if (load->first_snapshot_offset < 0)
+            load->first_snapshot_offset = base_offset;
         load->last_snapshot_offset = base_offset; /* names are sorted: the last is the newest */
         load->last_snapshot_size = entry->size;
         if (load->segment_count > 0 &&
@@ -238,6 +240,7 @@ bool log_load_list(struct log_load *load)
         load, storage_run_list(load->storage, load->directory, load->heap, &listing), "listing");
     if (ok)
         ok = resolve_replacements(load, listing, &changed);
+    load->is_directory_changed |= changed;
     if (ok && changed) {
         storage_listing_release(listing);
         listing = NULL;
@@ -246,7 +249,7 @@ bool log_load_list(struct log_load *load)
                             "listing");
     }
     if (ok) {
-        load->last_snapshot_offset = -1;
+        load->first_snapshot_offset = load->last_snapshot_offset = -1;
         load->segment_capacity = (uint32_t)listing->count + 1;
         load->segments = heap_must_get(load->heap, MEMORY_SCRATCH,
                                        load->segment_capacity * sizeof(*load->segments));

@@ -132,9 +132,11 @@ static void step_snapshot(struct log_load *load, int64_t now_ms)
         return;
     }
     int64_t offset = -1;
-    enum storage_status status =
-        producer_snapshot_load(load->storage, load->directory, load->log_end, now_ms, load->heap,
-                               &load->producers, &offset);
+    enum storage_status status = STORAGE_OK;
+    /* With none that is old enough there is no need to look for one. */
+    if (load->first_snapshot_offset >= 0 && load->first_snapshot_offset <= load->log_end)
+        status = producer_snapshot_load(load->storage, load->directory, load->log_end, now_ms,
+                                        load->heap, &load->producers, &offset);
     if (!log_load_check(load, status, "reading producer snapshots"))
         return;
     if (offset >= load->log_end) {
@@ -227,11 +229,15 @@ static bool restart_empty(struct log_load *load)
     return true;
 }
 
-/* The first file tells the next start where the log is: no checkpoint does when it is empty. */
+/*
+ * The first file tells the next start where the log is when it is empty, unless the checkpoint of
+ * the log start says the same.
+ */
 static bool make_first_file(struct log_load *load)
 {
     struct segment *first = &load->segments[0];
-    if (!first->is_directory_unsynced)
+    if (!first->is_directory_unsynced ||
+        (load->sizes[0].has_log && first->base_offset == load->log_start))
         return true;
     enum storage_status status =
         partition_log_make_file(load->storage, load->directory, first->base_offset);
@@ -245,10 +251,10 @@ static void step_ending(struct log_load *load)
 {
     if (load->log_end < load->log_start && !restart_empty(load))
         return;
-    if (load->log_start < load->segments[0].base_offset)
-        load->log_start = load->segments[0].base_offset;
     if (!make_first_file(load))
         return;
+    if (load->log_start < load->segments[0].base_offset)
+        load->log_start = load->segments[0].base_offset;
     /* Epochs that the scan of a sealed segment found are nowhere else: its seal is over. */
     if (load->epochs.is_dirty && load->scan_place < load->segment_count &&
         !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC))
@@ -262,7 +268,8 @@ static void step_ending(struct log_load *load)
     leader_epochs_truncate_start(&load->epochs, load->log_start);
     /* Names that a dead process made may be in memory only; what is trusted from here on must stay.
      */
-    if ((!load->clean || load->was_scanned) && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
+    bool is_durable = !load->is_directory_changed && load->cut_bytes == 0;
+    if (!is_durable && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
         !log_load_check(
             load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
             "syncing the directory"))

@@ -66,6 +66,7 @@ struct log_load {
     int64_t log_end;
     uint64_t scanned_bytes;
     uint64_t cut_bytes;
+    bool is_directory_changed; /* a file was changed, or may not be durable under its name */
     bool was_scanned; /* a segment with batches was not trusted: there may be no snapshot at the end
                        */
     /* Private. */
@@ -73,7 +74,8 @@ struct log_load {
     struct storage storage;       /* of the step that runs */
     struct log_load_sizes *sizes; /* [segment_capacity], beside segments */
     uint32_t segment_capacity;
-    int64_t last_snapshot_offset; /* the newest in the listing, or -1 */
+    int64_t first_snapshot_offset; /* the oldest in the listing, or -1 */
+    int64_t last_snapshot_offset;  /* the newest, or -1 */
     uint64_t last_snapshot_size;
     uint32_t place;      /* the segment at work */
     uint32_t scan_place; /* the first segment that is not trusted; segment_count: none */

@@ -11,6 +11,8 @@
 #include "protocol/batch.h"
 #include "runtime/test_point.h"
 
+enum { INDEX_TAIL_KEPT_MAX = 64 };
+
 /* Offsets have no gaps in what was appended last, unless compaction or a leader made them. */
 static bool is_contiguous(const struct log_load *load)
 {
@@ -105,9 +107,30 @@ static enum storage_status write_indexes(struct log_load *load, const struct seg
                        (size_t)segment->aborted.count * TRANSACTION_INDEX_ENTRY_SIZE);
 }
 
+/* As while it is appended to: the few entries of the last segment are in memory. */
+static bool is_kept_in_memory(const struct log_load *load, const struct segment *segment)
+{
+    return load->place + 1 == load->segment_count && segment->aborted.count == 0 &&
+           load->sizes[load->place].aborted < 0 && segment->index.tail_count <= INDEX_TAIL_KEPT_MAX;
+}
+
+/* A file never holds entries of which the segment does not know. Should they come back, the next
+ * start scans again. */
+static bool remove_indexes(struct log_load *load, const struct segment *segment)
+{
+    const struct log_load_sizes *sizes = &load->sizes[load->place];
+    return (sizes->index <= 0 ||
+            log_load_remove_file(load, segment->base_offset, SEGMENT_INDEX_SUFFIX)) &&
+           (sizes->times <= 0 ||
+            log_load_remove_file(load, segment->base_offset, SEGMENT_TIME_INDEX_SUFFIX));
+}
+
 /* Writes the indexes that the scan made. On a full device they stay in memory for now. */
 static bool store_indexes(struct log_load *load, struct segment *segment)
 {
+    if (is_kept_in_memory(load, segment))
+        return remove_indexes(load, segment);
+    load->is_directory_changed = true;
     segment_seal_entries(segment, load->heap);
     size_t capacity = (size_t)segment->index.tail_count * OFFSET_INDEX_ENTRY_SIZE +
                       (size_t)segment->times.tail_count * TIME_INDEX_ENTRY_SIZE +
@@ -190,8 +213,13 @@ static bool end_segment(struct log_load *load, struct segment *segment, const ch
         if (!test_point(load->loop, BUG_LOG_SKIP_TAIL_CUT))
             status = storage_run_truncate(load->storage, load->scan.file, segment->size);
     }
-    /* What was read may be in memory only: it is trusted from here on, so it must be durable. */
-    if (status == STORAGE_OK)
+    /*
+     * What was read behind the recovery point may be in memory only: it is trusted from here on, so
+     * it must be durable.
+     */
+    if (fault || load->clean || load->log_end != load->recovery_point)
+        load->is_directory_changed = true;
+    if (status == STORAGE_OK && load->is_directory_changed)
         status = storage_run_sync(load->storage, load->scan.file);
     log_scan_close(&load->scan, load->storage);
     return log_load_check(load, status, "cutting a log") && store_indexes(load, segment);
@@ -221,6 +249,7 @@ static bool is_lost_before(const struct log_load *load, const struct segment *se
  */
 static bool store_snapshot(struct log_load *load, struct segment *segment)
 {
+    load->is_directory_changed = true;
     size_t size = producer_snapshot_file_size(&load->producers);
     uint8_t *data = heap_must_get(load->heap, MEMORY_SCRATCH, size);
     producer_snapshot_file_encode(&load->producers, data);

@@ -38,9 +38,8 @@ void log_shard_deinit(struct log_shard *shard)
     klamm_assert(list_is_empty(&shard->idle_files));
     heap_put(shard->heap, MEMORY_STATE, shard->places, shard->place_count * sizeof(*shard->places));
     shard->places = NULL;
-    heap_put(shard->heap, MEMORY_STATE, shard->write_buffers,
-             LOG_WRITE_BUFFERS_MAX * sizeof(*shard->write_buffers));
-    shard->write_buffers = NULL;
+    heap_put(shard->heap, MEMORY_STATE, shard->spare_write, sizeof(*shard->spare_write));
+    shard->spare_write = NULL;
 }
 
 uint64_t log_shard_new_generation(struct log_shard *shard)

@@ -17,7 +17,17 @@
 #include "runtime/loop.h"
 
 struct log_place;
+struct partition_log;
 struct segment_file;
+
+enum { LOG_WRITE_BUFFERS_MAX = 256 }; /* appends of one vectored write */
+
+/* A write that is being made; a log holds one from gathering to the end of a pending write. */
+struct log_write {
+    struct partition_log *log;
+    struct storage_request request;
+    struct storage_buffer buffers[LOG_WRITE_BUFFERS_MAX];
+};
 
 /* Counters of the logs of a loop; plain values, summed on scrape. */
 struct log_counters {
@@ -43,14 +53,11 @@ struct log_shard {
     struct log_place *places; /* direct-mapped by generation and offset; NULL until used */
     size_t place_count;       /* a power of two */
     uint64_t next_generation;
-    struct storage_buffer
-        *write_buffers; /* LOG_WRITE_BUFFERS_MAX, while no write holds it; or NULL */
+    struct log_write *spare_write; /* while no log holds it; or NULL */
     uint64_t retention_interval_ns;
     bool is_device_full; /* a write found no space, and none succeeded since; said once */
     struct log_counters counters;
 };
-
-enum { LOG_WRITE_BUFFERS_MAX = 256 }; /* appends of one vectored write */
 
 struct log_shard_options {
     size_t open_files_limit;        /* 0: 256 */

@@ -182,9 +182,16 @@ static bool take_active(struct log_load *load, struct segment *segment, uint32_t
 /* Whether the checkpoints make this segment one to be scanned. */
 static bool is_behind_recovery_point(const struct log_load *load, uint32_t place)
 {
+    struct segment *segment = &load->segments[place];
     /* A segment without a file was added here: creation was cut short before its first file. */
-    if (load->clean || load->segments[place].is_directory_unsynced)
+    if (load->clean || segment->is_directory_unsynced)
         return false;
+    /* Nothing to read. Its name may be in memory only: the first sync of its file covers that. */
+    if (place + 1 == load->segment_count && segment->size == 0 &&
+        segment->base_offset >= load->recovery_point) {
+        segment->is_directory_unsynced = true;
+        return false;
+    }
     /*
      * A recovery point right at the end of a segment may be from the time before its seal, when
      * the segment was the active one: it says nothing about indexes and epochs.

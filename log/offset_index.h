@@ -34,9 +34,9 @@ struct offset_index {
     uint32_t stored_count; /* entries at the start of the file */
     uint32_t tail_count;
     uint32_t tail_capacity;
+    bool last_known;
     struct offset_entry *tail;
     struct offset_entry last;
-    bool last_known;
 };
 
 /* Gives the tail's memory back; the index is empty afterwards. */

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "log/log_recovery.h"
+#include "log/log_state.h"
 #include "runtime/test_point.h"
 
 void log_config_of_topic(struct log_config *config, const struct topic_config *topic)
@@ -138,7 +139,7 @@ void partition_log_update_commit(struct partition_log *log)
 static void join_committer(struct partition_log *log, struct committer *committer)
 {
     log->commit.events = &commit_events;
-    log->commit.topic = view_of(log->topic, log->topic_size);
+    log->commit.topic = view_of(log->directory + strlen(log->directory) + 1, log->topic_size);
     log->commit.partition = log->partition;
     log->commit.topic_id = log->topic_id;
     log->commit.directory = log->directory;
@@ -244,11 +245,10 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     struct partition_log *log = heap_must_get(heap, MEMORY_STATE, sizeof(*log));
     log->shard = options->shard;
     size_t directory_size = strlen(options->directory) + 1;
-    log->directory = heap_must_get(heap, MEMORY_STATE, directory_size);
-    memcpy(log->directory, options->directory, directory_size);
     log->topic_size = (uint32_t)options->topic.size;
-    log->topic = heap_must_get(heap, MEMORY_STATE, log->topic_size + 1);
-    memcpy(log->topic, options->topic.data, log->topic_size);
+    log->directory = heap_must_get(heap, MEMORY_STATE, directory_size + log->topic_size);
+    memcpy(log->directory, options->directory, directory_size);
+    memcpy(log->directory + directory_size, options->topic.data, log->topic_size);
     log->partition = options->partition;
     log->topic_id = options->topic_id;
     log->config = options->config;
@@ -272,14 +272,33 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
  * The committer remembers the offsets for the checkpoints. After a clean closing everything is
  * synced, which it learns by the files going first; else what it knows must be taken before.
  */
-static void leave_committer(struct partition_log *log)
+static void leave_committer(struct partition_log *log, const struct commit_state *state)
 {
     if (!log->has_committer)
         return;
     log->has_committer = false;
     bool is_deleted = log->is_dropping && log->failure == STORAGE_OK;
     committer_cancel_wait(&log->room_wait);
-    committer_remove_partition(&log->commit, is_deleted);
+    if (is_deleted)
+        committer_remove_partition(&log->commit, true);
+    else
+        committer_close_partition(&log->commit, state);
+}
+
+/* What the next start may know of a log that closed cleanly; `data` is the block that it lies in.
+ */
+static struct commit_state describe(const struct partition_log *log, uint8_t **data, size_t *size)
+{
+    const struct segment *active = partition_log_active(log);
+    struct commit_state state = {.active_base_offset = active->base_offset,
+                                 .active_size = active->size};
+    *size = log_state_size_max(log);
+    *data = NULL;
+    if (*size == 0)
+        return state;
+    *data = heap_must_get(log->shard->heap, MEMORY_SCRATCH, *size);
+    state.state = view_of(*data, log_state_encode(log, *data, *size));
+    return state;
 }
 
 void partition_log_destroy(struct partition_log *log, bool clean)
@@ -289,17 +308,22 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     klamm_assert(list_is_empty(&log->queue));
     klamm_assert(list_is_empty(&log->finished));
     partition_log_forget_deletions(log);
+    struct commit_state state = {0};
+    uint8_t *state_data = NULL;
+    size_t state_size = 0;
+    if (clean && log->has_committer)
+        state = describe(log, &state_data, &state_size);
     if (!clean)
-        leave_committer(log);
+        leave_committer(log, &state);
     for (uint32_t i = 0; i < log->segment_count; i++)
         partition_log_free_segment(log, log->segments[i]);
-    leave_committer(log);
+    leave_committer(log, &state);
+    heap_put(heap, MEMORY_SCRATCH, state_data, state_size);
     heap_put(heap, MEMORY_STATE, log->segments, log->segment_capacity * sizeof(*log->segments));
     leader_epochs_deinit(&log->epochs, heap);
     producer_state_deinit(&log->producers);
     list_remove(&log->deferred.link);
-    heap_put(heap, MEMORY_STATE, log->directory, strlen(log->directory) + 1);
-    heap_put(heap, MEMORY_STATE, log->topic, log->topic_size + 1);
+    heap_put(heap, MEMORY_STATE, log->directory, strlen(log->directory) + 1 + log->topic_size);
     heap_put(heap, MEMORY_STATE, log, sizeof(*log));
 }
 

@@ -125,6 +125,12 @@ struct log_open_job {
 
 /* Starts the job on the shard's loop. */
 void partition_log_open(struct log_open_job *job);
+/*
+ * Opens at once, without a look at the device, a log whose state was kept by a clean stop and is
+ * still believed (log_directory_entry.state). NULL: it says nothing useful; open it in a job.
+ */
+struct partition_log *partition_log_open_known(const struct partition_log_options *options,
+                                               struct view state);
 
 /*
  * Stops and closes: writes what is queued, flushes, snapshots the producers, seals the indexes.

@@ -365,37 +365,34 @@ void partition_log_refuse_queue(struct partition_log *log)
     klamm_assert(log->queued_bytes == 0);
 }
 
-static void rollback_finish(struct storage_request *request)
-{
-    struct partition_log *log = container_of(request, struct partition_log, write_request);
-    if (request->status == STORAGE_OK && request->operation == STORAGE_TRUNCATE) {
-        /* Should the cut be lost later, good segments would follow behind what it removed. */
-        request->operation = STORAGE_SYNC;
-        storage_submit(log->shard->loop->storage, request);
-        return;
-    }
-    log->is_rolling_back = false;
-    segment_file_release(partition_log_active(log)->file);
-    if (request->status != STORAGE_OK)
-        partition_log_fail(log, request->status);
-    partition_log_advance(log);
-}
+/* A cut after a write that found no space; these are rare, so that a log holds no room for one. */
+struct rollback {
+    struct partition_log *log;
+    struct storage_request request;
+};
 
 /*
  * The cut must be durable before anything else is: the bytes of the failed write could come back
  * after a power cut, behind them a segment that was begun since.
  */
-static void rollback_cut(struct storage_request *request)
+static void rollback_step(struct storage_request *request)
 {
-    struct partition_log *log = container_of(request, struct partition_log, write_request);
-    if (request->status != STORAGE_OK) {
-        rollback_finish(request);
+    struct rollback *rollback = container_of(request, struct rollback, request);
+    struct partition_log *log = rollback->log;
+    enum storage_status status = request->status;
+    if (status == STORAGE_OK && request->operation == STORAGE_TRUNCATE) {
+        struct storage_file *file = request->file;
+        *request = (struct storage_request){
+            .operation = STORAGE_SYNC, .file = file, .done = rollback_step};
+        storage_submit(log->shard->loop->storage, request);
         return;
     }
-    struct storage_file *file = request->file;
-    log->write_request =
-        (struct storage_request){.operation = STORAGE_SYNC, .file = file, .done = rollback_finish};
-    storage_submit(log->shard->loop->storage, &log->write_request);
+    heap_put(log->shard->heap, MEMORY_STATE, rollback, sizeof(*rollback));
+    log->is_rolling_back = false;
+    segment_file_release(partition_log_active(log)->file);
+    if (status != STORAGE_OK)
+        partition_log_fail(log, status);
+    partition_log_advance(log);
 }
 
 /* Cuts what a failed write may have left behind the segment's end. */
@@ -409,11 +406,13 @@ static void cut_leftover(struct partition_log *log)
         return;
     log->is_rolling_back = true;
     segment_file_acquire(file);
-    log->write_request = (struct storage_request){.operation = STORAGE_TRUNCATE,
-                                                  .file = file->log,
-                                                  .size = active->size,
-                                                  .done = rollback_cut};
-    storage_submit(log->shard->loop->storage, &log->write_request);
+    struct rollback *rollback = heap_must_get(log->shard->heap, MEMORY_STATE, sizeof(*rollback));
+    rollback->log = log;
+    rollback->request = (struct storage_request){.operation = STORAGE_TRUNCATE,
+                                                 .file = file->log,
+                                                 .size = active->size,
+                                                 .done = rollback_step};
+    storage_submit(log->shard->loop->storage, &rollback->request);
 }
 
 static void write_failed(struct partition_log *log, enum storage_status status)
@@ -437,15 +436,14 @@ static void write_failed(struct partition_log *log, enum storage_status status)
     cut_leftover(log);
 }
 
-/* The array of a pending write goes back to the shard, which has a new one by now perhaps. */
-static void release_buffers(struct partition_log *log)
+/* The block of a write goes back to the shard, which has a new one by now perhaps. */
+static void release_write(struct log_write *write)
 {
-    if (log->shard->write_buffers)
-        heap_put(log->shard->heap, MEMORY_STATE, log->write_buffers,
-                 LOG_WRITE_BUFFERS_MAX * sizeof(*log->write_buffers));
+    struct log_shard *shard = write->log->shard;
+    if (shard->spare_write)
+        heap_put(shard->heap, MEMORY_STATE, write, sizeof(*write));
     else
-        log->shard->write_buffers = log->write_buffers;
-    log->write_buffers = NULL;
+        shard->spare_write = write;
 }
 
 /* A write ended, at once or later. */
@@ -465,19 +463,28 @@ static void write_finish(struct partition_log *log, uint32_t count,
 
 static void write_pending_done(struct storage_request *request)
 {
-    struct partition_log *log = container_of(request, struct partition_log, write_request);
+    struct log_write *write = container_of(request, struct log_write, request);
+    struct partition_log *log = write->log;
     uint32_t count = log->write_count;
     struct segment_file *file = partition_log_active(log)->file;
-    write_finish(log, count, log->write_buffers, request->status);
-    release_buffers(log);
+    write_finish(log, count, write->buffers, request->status);
+    release_write(write);
     segment_file_release(file);
     partition_log_pump(log);
     partition_log_advance(log);
 }
 
+/* A log that waits for its file; the file of a busy log stays open. */
+struct open_for_write {
+    struct partition_log *log;
+    struct segment_file_wait wait;
+};
+
 static void opened_for_write(struct segment_file_wait *wait, enum storage_status status)
 {
-    struct partition_log *log = container_of(wait, struct partition_log, open_wait);
+    struct open_for_write *open = container_of(wait, struct open_for_write, wait);
+    struct partition_log *log = open->log;
+    heap_put(log->shard->heap, MEMORY_STATE, open, sizeof(*open));
     log->is_opening_for_write = false;
     if (status != STORAGE_OK && log->state != PARTITION_LOG_FAILED)
         write_failed(log, status);
@@ -502,8 +509,10 @@ static bool can_write(struct partition_log *log)
     struct segment_file *file = segment_file_of(log->shard, active);
     if (!file->log) {
         log->is_opening_for_write = true;
-        log->open_wait.ready = opened_for_write;
-        segment_file_open(file, log->directory, false, active->size == 0, &log->open_wait);
+        struct open_for_write *open = heap_must_get(log->shard->heap, MEMORY_STATE, sizeof(*open));
+        open->log = log;
+        open->wait.ready = opened_for_write;
+        segment_file_open(file, log->directory, false, active->size == 0, &open->wait);
         return false;
     }
     if (log->has_committer && !committer_has_room(log->commit.committer)) {
@@ -532,34 +541,35 @@ static uint32_t gather(struct partition_log *log, struct storage_buffer *buffers
     return count;
 }
 
-/* The shard's array, for the length of a write. */
-static struct storage_buffer *take_buffers(struct log_shard *shard)
+/* The shard's block, for the length of a write. */
+static struct log_write *take_write(struct partition_log *log)
 {
-    struct storage_buffer *buffers = shard->write_buffers;
-    shard->write_buffers = NULL;
-    if (!buffers)
-        buffers =
-            heap_must_get(shard->heap, MEMORY_STATE, LOG_WRITE_BUFFERS_MAX * sizeof(*buffers));
-    return buffers;
+    struct log_shard *shard = log->shard;
+    struct log_write *write = shard->spare_write;
+    shard->spare_write = NULL;
+    if (!write)
+        write = heap_must_get(shard->heap, MEMORY_STATE, sizeof(*write));
+    write->log = log;
+    write->request = (struct storage_request){.done = write_pending_done};
+    return write;
 }
 
 void partition_log_pump(struct partition_log *log)
 {
     while (can_write(log)) {
-        log->write_buffers = take_buffers(log->shard);
-        uint32_t count = gather(log, log->write_buffers);
+        struct log_write *write = take_write(log);
+        uint32_t count = gather(log, write->buffers);
         struct segment_file *file = partition_log_active(log)->file;
         segment_file_acquire(file);
         log->write_count = count;
-        log->write_request = (struct storage_request){.done = write_pending_done};
         enum storage_status status = storage_append(log->shard->loop->storage, file->log,
-                                                    log->write_buffers, count, &log->write_request);
+                                                    write->buffers, count, &write->request);
         if (status == STORAGE_PENDING) {
             log->shard->counters.pending_writes++;
             return;
         }
-        write_finish(log, count, log->write_buffers, status);
-        release_buffers(log);
+        write_finish(log, count, write->buffers, status);
+        release_write(write);
         segment_file_release(file);
     }
 }

@@ -49,6 +49,34 @@ static void incomplete_written(struct partition_log *log, enum storage_status st
         log->is_damaged = true; /* the next start makes them */
 }
 
+/* The active segment was found empty after a crash and got nothing since: only its name matters. */
+struct name_sync {
+    struct partition_log *log;
+    struct storage_request request;
+};
+
+static void name_synced(struct storage_request *request)
+{
+    struct name_sync *sync = container_of(request, struct name_sync, request);
+    struct partition_log *log = sync->log;
+    enum storage_status status = request->status;
+    heap_put(log->shard->heap, MEMORY_STATE, sync, sizeof(*sync));
+    partition_log_active(log)->is_directory_unsynced = false;
+    if (status != STORAGE_OK)
+        partition_log_fail(log, status);
+    partition_log_job_end(log);
+}
+
+static void sync_name(struct partition_log *log)
+{
+    struct name_sync *sync = heap_must_get(log->shard->heap, MEMORY_STATE, sizeof(*sync));
+    sync->log = log;
+    sync->request = (struct storage_request){
+        .operation = STORAGE_SYNC_DIRECTORY, .path = log->directory, .done = name_synced};
+    partition_log_job_begin(log);
+    storage_submit(log->shard->loop->storage, &sync->request);
+}
+
 static void advance_close(struct partition_log *log)
 {
     if (!is_quiet(log))
@@ -61,6 +89,10 @@ static void advance_close(struct partition_log *log)
     if (incomplete) {
         side_files_write(log, incomplete,
                          &(struct side_files_options){.is_seal = true, .done = incomplete_written});
+        return;
+    }
+    if (!log->is_changed && partition_log_active(log)->is_directory_unsynced) {
+        sync_name(log);
         return;
     }
     if (!log->is_changed) {

@@ -34,9 +34,8 @@ struct log_truncation;
 
 struct partition_log {
     struct log_shard *shard;
-    char *directory; /* NUL-terminated, own */
-    char *topic;     /* own; topic_size bytes */
-    uint32_t topic_size;
+    char *directory;     /* own: the path with its NUL, then the topic's name */
+    uint32_t topic_size; /* bytes */
     int32_t partition;
     struct uuid topic_id;
     struct log_config config;
@@ -52,10 +51,8 @@ struct partition_log {
     int64_t log_end;
     uint64_t generation; /* of remembered places */
     struct leader_epochs epochs;
-    bool is_writing_epochs; /* a job has their text: no second one may replace the file */
     struct producer_state producers;
 
-    bool has_committer;
     struct commit_partition commit;
     struct commit_room_wait room_wait;
 
@@ -71,21 +68,21 @@ struct partition_log {
     struct list queue;
     struct list finished; /* to be told `done` */
     uint32_t queued_bytes;
-    uint32_t write_count;                 /* in flight; 0: none */
-    struct storage_buffer *write_buffers; /* while a write is pending */
-    struct storage_request write_request;
-    struct segment_file_wait open_wait;
+    uint32_t write_count; /* in flight; 0: none */
+    int64_t told_written_end;
+    struct deferred deferred;
+
+    struct log_truncation *truncation;
+    int64_t cut_limit; /* of the recovery point, while a truncation is under way; INT64_MAX: none */
+    struct log_close *close;
+
+    uint32_t jobs;          /* that refer to this log: side files, lookups, warmings, deletions */
+    bool is_writing_epochs; /* a job has their text: no second one may replace the file */
+    bool has_committer;
     bool is_opening_for_write;
     bool is_rolling_back;
     bool wants_roll;
     bool wants_failed_event;
-    int64_t told_written_end;
-    struct deferred deferred;
-
-    uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
-    struct log_truncation *truncation;
-    int64_t cut_limit; /* of the recovery point, while a truncation is under way; INT64_MAX: none */
-    struct log_close *close;
     bool is_dropping;
     bool is_changed; /* since its files were last complete: closing has something to write */
     bool is_damaged; /* something failed: the directory is not clean */

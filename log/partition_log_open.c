@@ -1,9 +1,11 @@
 /*
  * Opening is a load (log_recovery.h) run as a job; creating makes the directory, its topic id and
- * the first file durable first, then loads the result like any other.
+ * the first file durable first, then loads the result like any other. A log of which a clean stop
+ * kept the state needs no job.
  */
 #include "base/assert.h"
 #include "log/log_recovery.h"
+#include "log/log_state.h"
 #include "log/partition_log_internal.h"
 #include "log/partition_metadata.h"
 
@@ -53,6 +55,22 @@ static enum storage_status make_partition(struct log_open_job *open, struct stor
     return status;
 }
 
+/* A load of these options, not begun. */
+static void begin_load(struct log_load *load, const struct partition_log_options *options,
+                       struct heap *heap)
+{
+    load->heap = heap;
+    load->loop = options->shard->loop;
+    load->directory = options->directory;
+    load->index_interval_bytes = options->config.index_interval_bytes;
+    load->is_compacted = options->config.cleanup_compact;
+    load->producer_options = options->producers;
+    load->clean = options->clean;
+    load->recovery_point = options->recovery_point;
+    load->log_start = options->log_start_offset;
+    log_load_init(load);
+}
+
 static enum job_progress open_step(struct job *job, const struct job_context *context)
 {
     struct log_open_job *open = container_of(job, struct log_open_job, job);
@@ -60,16 +78,8 @@ static enum job_progress open_step(struct job *job, const struct job_context *co
         const struct partition_log_options *options = &open->options;
         struct log_load *load = heap_must_get(context->heap, MEMORY_SCRATCH, sizeof(*load));
         open->load = load;
-        load->heap = context->heap;
-        load->loop = job->loop;
-        load->directory = options->directory;
-        load->index_interval_bytes = options->config.index_interval_bytes;
-        load->is_compacted = options->config.cleanup_compact;
-        load->producer_options = options->producers;
+        begin_load(load, options, context->heap);
         load->clean = options->clean || open->create;
-        load->recovery_point = options->recovery_point;
-        load->log_start = options->log_start_offset;
-        log_load_init(load);
         if (!open->create && !open->lacks_topic_id)
             return JOB_MORE;
         enum storage_status status =
@@ -109,4 +119,17 @@ void partition_log_open(struct log_open_job *open)
     open->job.done = open_done;
     open->job.job_class = JOB_DEVICE;
     loop_start_job(open->options.shard->loop, &open->job);
+}
+
+struct partition_log *partition_log_open_known(const struct partition_log_options *options,
+                                               struct view state)
+{
+    struct heap *heap = options->shard->heap;
+    struct partition_log *log = NULL;
+    struct log_load load = {0};
+    begin_load(&load, options, heap);
+    if (options->clean && log_state_decode(&load, state, options->shard->loop->wall_ms))
+        log = partition_log_create_loaded(options, &load);
+    log_load_deinit(&load);
+    return log;
 }

@@ -124,7 +124,6 @@ void producer_state_init(struct producer_state *state, struct heap *heap,
     list_init(&state->recent);
     list_init(&state->open);
     list_init(&state->unreplicated);
-    map_init(&state->verifications, heap, MEMORY_STATE, 0);
 }
 
 static struct producer **bucket_of(const struct producer_state *state, int64_t id)
@@ -215,13 +214,15 @@ static void evict(struct producer_state *state)
 static struct verification *find_verification(const struct producer_state *state,
                                               int64_t producer_id)
 {
-    return map_get_number(&state->verifications, (uint64_t)producer_id);
+    if (!state->verifications)
+        return NULL;
+    return map_get_number(state->verifications, (uint64_t)producer_id);
 }
 
 static void destroy_verification(struct producer_state *state, struct map_entry *entry)
 {
     heap_put(state->heap, MEMORY_STATE, entry->value, sizeof(struct verification));
-    map_remove_entry(&state->verifications, entry);
+    map_remove_entry(state->verifications, entry);
 }
 
 static void destroy_unreplicated(struct producer_state *state,
@@ -236,7 +237,9 @@ void producer_state_clear(struct producer_state *state)
     list_for_each_safe(link, after, &state->recent) destroy(state, producer_of_recent(link));
     list_for_each_safe(link, after, &state->unreplicated)
         destroy_unreplicated(state, unreplicated_of(link));
-    map_for_each(entry, &state->verifications) destroy_verification(state, entry);
+    if (state->verifications) {
+        map_for_each(entry, state->verifications) destroy_verification(state, entry);
+    }
     state->undo_first = 0;
     state->undo_end = 0;
 }
@@ -247,7 +250,10 @@ void producer_state_deinit(struct producer_state *state)
     heap_put(state->heap, MEMORY_STATE, state->buckets,
              state->bucket_count * sizeof(*state->buckets));
     heap_put(state->heap, MEMORY_STATE, state->undo, state->undo_capacity * sizeof(*state->undo));
-    map_deinit(&state->verifications);
+    if (state->verifications)
+        map_deinit(state->verifications);
+    heap_put(state->heap, MEMORY_STATE, state->verifications, sizeof(*state->verifications));
+    state->verifications = NULL;
     state->buckets = NULL;
     state->bucket_count = 0;
     state->undo = NULL;
@@ -557,9 +563,9 @@ bool producer_state_apply(struct producer_state *state, const struct producer_ba
     producer->undo_count++;
     list_remove(&producer->recent_link);
     list_push_back(&state->recent, &producer->recent_link);
-    if (batch->is_transactional || batch->is_control) {
+    if (state->verifications && (batch->is_transactional || batch->is_control)) {
         struct map_entry *entry =
-            map_find_number(&state->verifications, (uint64_t)batch->producer_id);
+            map_find_number(state->verifications, (uint64_t)batch->producer_id);
         if (entry)
             destroy_verification(state, entry);
     }
@@ -635,7 +641,12 @@ uint64_t producer_state_begin_verification(struct producer_state *state, int64_t
             .producer_epoch = producer_epoch,
             .supports_epoch_bump = supports_epoch_bump,
         };
-        if (!map_put_number(&state->verifications, (uint64_t)producer_id, entry))
+        if (!state->verifications) {
+            state->verifications =
+                heap_must_get(state->heap, MEMORY_STATE, sizeof(*state->verifications));
+            map_init(state->verifications, state->heap, MEMORY_STATE, 0);
+        }
+        if (!map_put_number(state->verifications, (uint64_t)producer_id, entry))
             klamm_unreachable("no memory for a verification");
     } else if (producer_epoch > entry->producer_epoch) {
         entry->producer_epoch = producer_epoch;
@@ -700,7 +711,9 @@ uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms)
         destroy(state, producer);
         count++;
     }
-    map_for_each(entry, &state->verifications)
+    if (!state->verifications)
+        return count;
+    map_for_each(entry, state->verifications)
     {
         const struct verification *verification = entry->value;
         if (verification->created_ms > expired_ms)

@@ -93,12 +93,12 @@ struct producer_state {
     struct producer **buckets;                    /* bucket_count, a power of two, or NULL */
     uint32_t bucket_count;
     uint32_t producer_count;
-    uint64_t evicted_count;   /* counter */
-    uint64_t next_guard;      /* never 0 */
-    struct list recent;       /* struct producer, least recently used first */
-    struct list open;         /* struct producer with an open transaction, by first offset */
-    struct list unreplicated; /* completed, marker not below the high watermark, by first offset */
-    struct map verifications; /* producer id to its verification entry */
+    uint64_t evicted_count;    /* counter */
+    uint64_t next_guard;       /* never 0 */
+    struct list recent;        /* struct producer, least recently used first */
+    struct list open;          /* struct producer with an open transaction, by first offset */
+    struct list unreplicated;  /* completed, marker not below the high watermark, by first offset */
+    struct map *verifications; /* producer id to its verification entry; NULL before the first */
     struct producer_undo *undo; /* undo_capacity, used from undo_first to undo_end */
     uint32_t undo_first;
     uint32_t undo_end;

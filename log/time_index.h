@@ -34,9 +34,9 @@ struct time_index {
     uint32_t stored_count;
     uint32_t tail_count;
     uint32_t tail_capacity;
+    bool last_known;
     struct time_entry *tail;
     struct time_entry last;
-    bool last_known;
 };
 
 void time_index_deinit(struct time_index *index, struct heap *heap);

@@ -9,8 +9,9 @@
 
 static const struct partition_log_events replica_log_events;
 
-struct replica *replica_create(struct heap *heap, struct view topic, struct uuid topic_id,
-                               int32_t partition, const struct topic_config *config)
+struct replica *replica_create(struct shared_configs *configs, struct heap *heap, struct view topic,
+                               struct uuid topic_id, int32_t partition,
+                               const struct topic_config *config)
 {
     size_t size = sizeof(struct replica) + topic.size;
     struct replica *replica = heap_must_get(heap, MEMORY_STATE, size);
@@ -23,7 +24,7 @@ struct replica *replica_create(struct heap *heap, struct view topic, struct uuid
     replica->topic_id = topic_id;
     replica->partition = partition;
     replica->state = REPLICA_OPENING;
-    replica->config = *config;
+    replica->settings = shared_configs_take(configs, config);
     replica->leader_epoch = -1;
     replica->partition_epoch = -1;
     list_init(&replica->local_waits);
@@ -43,6 +44,7 @@ void replica_destroy(struct replica *replica)
     klamm_assert(list_is_empty(&replica->watches));
     klamm_assert(list_is_empty(&replica->turns));
     list_remove(&replica->link);
+    shared_config_release(replica->settings);
     heap_put(replica->heap, MEMORY_STATE, replica, replica->held_size);
 }
 
@@ -64,7 +66,7 @@ int64_t replica_high_watermark(const struct replica *replica)
 
 int64_t replica_local_end(const struct replica *replica)
 {
-    return replica->config.durability == TOPIC_DURABILITY_SYNC
+    return replica_config(replica)->durability == TOPIC_DURABILITY_SYNC
                ? partition_log_durable_end(replica->log)
                : partition_log_written_end(replica->log);
 }
@@ -140,7 +142,9 @@ void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partiti
 
 void replica_set_config(struct replica *replica, const struct topic_config *config)
 {
-    replica->config = *config;
+    const struct shared_config *before = replica->settings;
+    replica->settings = shared_configs_take(before->home, config);
+    shared_config_release(before);
     if (!replica->log)
         return;
     struct log_config log_config;
@@ -318,7 +322,7 @@ void replica_unwatch(struct replica_watch *watch)
 enum kafka_error replica_delete_records(struct replica *replica, int64_t offset,
                                         int64_t *log_start_offset)
 {
-    if (!replica->config.cleanup_delete)
+    if (!replica_config(replica)->cleanup_delete)
         return KAFKA_ERROR_POLICY_VIOLATION;
     if (offset < -1)
         return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;

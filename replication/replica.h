@@ -30,6 +30,7 @@
 #include "config/topic_config.h"
 #include "log/partition_log.h"
 #include "protocol/errors.h"
+#include "replication/shared_config.h"
 
 enum replica_state {
     REPLICA_OPENING, /* its log is being opened or made */
@@ -48,7 +49,7 @@ struct replica {
     int32_t partition;
     enum replica_state state;
     struct partition_log *log; /* NULL unless LEADING */
-    struct topic_config config;
+    const struct shared_config *settings;
     int32_t leader_epoch;
     int32_t partition_epoch;
     int64_t epoch_start_offset; /* log end when this leader epoch began here */
@@ -90,9 +91,10 @@ struct replica_watch {
     void (*fired)(struct replica_watch *watch); /* out of the list already */
 };
 
-/* A replica without a log, OPENING; copies the name and the config. */
-struct replica *replica_create(struct heap *heap, struct view topic, struct uuid topic_id,
-                               int32_t partition, const struct topic_config *config);
+/* A replica without a log, OPENING; copies the name, shares the config. */
+struct replica *replica_create(struct shared_configs *configs, struct heap *heap, struct view topic,
+                               struct uuid topic_id, int32_t partition,
+                               const struct topic_config *config);
 /* GONE or never attached; nobody waits. */
 void replica_destroy(struct replica *replica);
 
@@ -101,6 +103,11 @@ void replica_attach(struct replica *replica, struct partition_log *log, int32_t 
                     int32_t partition_epoch);
 /* A newer state from the metadata; a new leader epoch begins at the log end. */
 void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
+static inline const struct topic_config *replica_config(const struct replica *replica)
+{
+    return &replica->settings->config;
+}
+
 /* Takes effect for what comes next. */
 void replica_set_config(struct replica *replica, const struct topic_config *config);
 /* The log or its directory is lost: tells everybody KAFKA_STORAGE_ERROR. */

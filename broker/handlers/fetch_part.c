@@ -67,7 +67,7 @@ static enum kafka_error check_item(const struct fetch_item *item, const struct r
         return item->leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
                                        : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     if (item->part->version < ZSTD_SINCE_VERSION &&
-        replica->config.compression_type == TOPIC_COMPRESSION_ZSTD)
+        replica_config(replica)->compression_type == TOPIC_COMPRESSION_ZSTD)
         return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
     return KAFKA_ERROR_NONE;
 }

@@ -142,7 +142,7 @@ static enum kafka_error prepare(struct produce_item *item, const struct replica 
 {
     if (item->validation)
         return take_result(item, &item->validation->result);
-    struct record_rules rules = rules_of(&replica->config, at->wall_ms);
+    struct record_rules rules = rules_of(replica_config(replica), at->wall_ms);
     struct record_validation result;
     struct view records = view_of(item->records, item->records_size);
     buffer_init(&item->replacement, at->heap, MEMORY_SCRATCH, 0);
@@ -221,7 +221,7 @@ static void validated(struct job *job)
 /* Queues the item; true when that was necessary. */
 static bool take_turn(struct produce_item *item, struct replica *replica, struct loop *at)
 {
-    struct record_rules rules = rules_of(&replica->config, at->wall_ms);
+    struct record_rules rules = rules_of(replica_config(replica), at->wall_ms);
     struct view records = view_of(item->records, item->records_size);
     bool is_work = item->records_size >= JOB_WORK_MIN &&
                    record_validation_work_size(records, &rules) >= JOB_WORK_MIN;

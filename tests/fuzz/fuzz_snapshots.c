@@ -1,6 +1,7 @@
 /*
- * Binary files beside the log: producer snapshots, transaction indexes, metadata snapshots; the
- * first byte chooses which. What is accepted is written again byte for byte, or reads the same.
+ * Binary files beside the log: producer snapshots, transaction indexes, metadata snapshots, the
+ * state file of a directory and the state of a log in it; the first byte chooses which. What is
+ * accepted is written again byte for byte, or reads the same.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/seed_batch.h"
@@ -9,10 +10,12 @@
 #include "base/crc32c.h"
 #include "base/random.h"
 #include "cluster/quorum/snapshot_file.h"
+#include "log/log_state.h"
 #include "log/producer_snapshot.h"
+#include "log/state_file.h"
 #include "log/transaction_index.h"
 
-enum { FORMATS = 3 };
+enum { FORMATS = 5, STATE_ENTRIES_MAX = 64 };
 
 static void check_producers(struct view bytes, struct heap *heap)
 {
@@ -58,6 +61,61 @@ static void check_transactions(struct view bytes, struct heap *heap)
         klamm_assert(index.count == 0);
     }
     transaction_index_deinit(&index, heap);
+}
+
+/* Puts the checksum right, so that what lies behind it is seen. */
+static void mend_state_file(uint8_t *data, size_t size)
+{
+    enum { AT = STATE_FILE_HEAD_SIZE - 4 };
+    if (size < STATE_FILE_HEAD_SIZE)
+        return;
+    uint32_t checksum = crc32c(0, data, AT);
+    store_u32(data + AT,
+              crc32c(checksum, data + STATE_FILE_HEAD_SIZE, size - STATE_FILE_HEAD_SIZE));
+}
+
+static void check_state_file(struct view bytes, struct heap *heap)
+{
+    enum { EPOCH_AT = 6, EPOCH_SIZE = 8 };
+    struct state_file_walk walk;
+    struct state_file_entry entries[STATE_ENTRIES_MAX], again;
+    size_t count = 0;
+    uint8_t *copy = heap_must_get(heap, MEMORY_SCRATCH, bytes.size + 1);
+    if (bytes.size)
+        memcpy(copy, bytes.data, bytes.size);
+    mend_state_file(copy, bytes.size);
+    int64_t epoch = bytes.size >= EPOCH_AT + EPOCH_SIZE ? load_i64(copy + EPOCH_AT) : 0;
+    if (state_file_open(&walk, view_of(copy, bytes.size), epoch)) {
+        while (count < STATE_ENTRIES_MAX && state_file_next(&walk, &entries[count]))
+            count++;
+        size_t size_max = state_file_size_max(entries, count);
+        uint8_t *written = heap_must_get(heap, MEMORY_SCRATCH, size_max);
+        size_t size = state_file_encode(epoch, entries, count, written, size_max);
+        klamm_assert(state_file_open(&walk, view_of(written, size), epoch));
+        for (size_t i = 0; i < count; i++) {
+            klamm_assert(state_file_next(&walk, &again));
+            klamm_assert(state_file_compare_names(again.name, entries[i].name) == 0);
+            klamm_assert(again.active_size == entries[i].active_size);
+            klamm_assert(again.state.size == entries[i].state.size);
+        }
+        klamm_assert(!state_file_next(&walk, &again));
+        heap_put(heap, MEMORY_SCRATCH, written, size_max);
+    }
+    heap_put(heap, MEMORY_SCRATCH, copy, bytes.size + 1);
+}
+
+static void check_log_state(struct view bytes, struct heap *heap)
+{
+    static const struct producer_state_options options = {.expiration_ms = INT64_MAX};
+    struct log_load load = {.heap = heap, .producer_options = &options};
+    log_load_init(&load);
+    if (log_state_decode(&load, bytes, 0)) {
+        klamm_assert(load.segment_count > 0);
+        klamm_assert(load.log_start <= load.log_end);
+        klamm_assert(load.segments[load.segment_count - 1].base_offset <= load.log_end);
+        klamm_assert(leader_epochs_latest(&load.epochs) >= -1);
+    }
+    log_load_deinit(&load);
 }
 
 static bool take_batch(void *context, struct view batch, const char **problem)
@@ -106,6 +164,12 @@ void fuzz_one(const uint8_t *data, size_t size)
         break;
     case 1:
         check_transactions(bytes, &heap);
+        break;
+    case 2:
+        check_state_file(bytes, &heap);
+        break;
+    case 3:
+        check_log_state(bytes, &heap);
         break;
     default:
         check_metadata(bytes, &heap);
@@ -160,6 +224,54 @@ static size_t seed_transactions(struct random_stream *random, uint8_t *data, siz
     return writer.size;
 }
 
+/* The state of a log of some segments, as log_state_encode writes it. */
+static size_t seed_log_state(struct random_stream *random, uint8_t *data, size_t capacity)
+{
+    struct writer writer = writer_of(data, capacity);
+    uint32_t segments = 1 + (uint32_t)random_below(random, 3);
+    write_u8(&writer, LOG_STATE_VERSION);
+    write_varlong(&writer, (int64_t)segments * 100);
+    write_uvarint(&writer, 1);
+    write_varint(&writer, 4);
+    write_varlong(&writer, 0);
+    write_uvarint(&writer, segments);
+    for (uint32_t i = 0; i < segments; i++) {
+        write_varlong(&writer, (int64_t)i * 100);
+        write_uvarint(&writer, 5000);
+        write_uvarint(&writer, 900);
+        for (int field = 0; field < 4; field++)
+            write_varlong(&writer, 50 + field);
+        write_uvarint(&writer, 2);
+        write_uvarint(&writer, 2);
+        bool is_known = random_chance(random, 1, 2);
+        write_u8(&writer, is_known ? 3 : 0);
+        if (!is_known)
+            continue;
+        write_uvarint(&writer, 70);
+        write_uvarint(&writer, 4100);
+        write_varlong(&writer, 50);
+        write_uvarint(&writer, 70);
+    }
+    uint8_t snapshot[512];
+    size_t snapshot_size = seed_producers(random, snapshot, sizeof(snapshot));
+    write_uvarint(&writer, (uint32_t)snapshot_size);
+    write_bytes(&writer, snapshot, snapshot_size);
+    return writer.failed ? 0 : writer.size;
+}
+
+static size_t seed_state_file(struct random_stream *random, uint8_t *data, size_t capacity)
+{
+    uint8_t state[1024];
+    size_t state_size = seed_log_state(random, state, sizeof(state));
+    const struct state_file_entry entries[] = {
+        {VIEW_LITERAL("a-0"), UUID_ONE, 1700000000000, 0, 17, view_of(state, state_size)},
+        {VIEW_LITERAL("a-1"), UUID_ONE, 1700000000000, 900, 0, VIEW_NULL},
+    };
+    if (state_file_size_max(entries, 2) > capacity)
+        return 0;
+    return state_file_encode(7, entries, 2, data, capacity);
+}
+
 /* A header batch, records, a footer batch; the control values are those of version 0. */
 static size_t seed_metadata(struct random_stream *random, uint8_t *data, size_t capacity)
 {
@@ -204,6 +316,10 @@ size_t fuzz_seed(uint64_t number, uint8_t *data, size_t capacity)
         return 1 + seed_producers(&random, data + 1, capacity - 1);
     case 1:
         return 1 + seed_transactions(&random, data + 1, capacity - 1);
+    case 2:
+        return 1 + seed_state_file(&random, data + 1, capacity - 1);
+    case 3:
+        return 1 + seed_log_state(&random, data + 1, capacity - 1);
     default:
         return 1 + seed_metadata(&random, data + 1, capacity - 1);
     }

@@ -392,7 +392,8 @@ static void log_closed(struct log_close *close, bool clean)
             model->start_ever = model->start_max;
     }
     life->scenario->clean = clean;
-    life->stop = (struct directory_stop){.done = owner_stopped, .is_clean = clean};
+    life->stop = (struct directory_stop){
+        .done = owner_stopped, .is_clean = clean, .broker_epoch = life->epoch};
     directory_owner_stop(&life->owner, &life->stop);
 }
 
@@ -529,7 +530,20 @@ static void boot_done(struct job *job)
                               .create = create,
                               .opened = log_opened,
                               .context = life};
+    if (!create && entry->state.size > 0) {
+        life->open.log = partition_log_open_known(&life->open.options, entry->state);
+        if (life->open.log) {
+            log_opened(&life->open);
+            return;
+        }
+    }
     partition_log_open(&life->open);
+}
+
+static void damage_done(struct state_damage *damage)
+{
+    struct life *life = container_of(damage, struct life, damage);
+    loop_start_job(life->loop, &life->boot.job);
 }
 
 void log_life_boot(struct loop *loop, void *argument)
@@ -548,5 +562,6 @@ void log_life_boot(struct loop *loop, void *argument)
     life->boot.new_directory_ids = &directory_id;
     log_boot_init(&life->boot);
     life->boot.job.done = boot_done;
-    loop_start_job(loop, &life->boot.job);
+    state_damage_start(&life->damage, loop, log_directories[0], &scenario->state_copy,
+                       &scenario->random, damage_done);
 }

@@ -13,6 +13,7 @@
 #include "log/partition_log.h"
 #include "tests/sim/log_model.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/state_damage.h"
 
 enum {
     PRODUCERS = 4,
@@ -40,8 +41,9 @@ struct scenario {
     bool stopped; /* this life ended by a clean stop */
     bool clean;   /* everything was closed when the marker began to be written */
     struct log_config config;
-    int32_t epoch;  /* the newest leader epoch of all lives */
-    bool truncates; /* this run cuts the log now and then */
+    int32_t epoch;                       /* the newest leader epoch of all lives */
+    struct state_damage_copy state_copy; /* of the state file of some clean stop */
+    bool truncates;                      /* this run cuts the log now and then */
     uint64_t operations;
     uint64_t appended, read, looked_up;
     struct life *life; /* of the running node; its memory is the node's */
@@ -66,6 +68,7 @@ struct scan {
 struct life {
     struct scenario *scenario;
     struct loop *loop;
+    struct state_damage damage;
     struct log_boot_job boot;
     struct directory_owner owner;
     struct directory_shard directory;

@@ -22,6 +22,7 @@ void coordinator_fixture_init(struct coordinator_fixture *fixture,
     fixture_init(&fixture->log);
     heap_init_plain(&fixture->heap);
     heap_init_plain(&fixture->other_heap);
+    shared_configs_init(&fixture->configs, &fixture->other_heap, 1);
     arena_init(&fixture->arena, &fixture->other_heap, MEMORY_STATE, 0);
     struct config_report report = {0};
     const struct server_config_input input = {.file_name = VIEW_NULL, .file_text = VIEW_NULL};
@@ -46,8 +47,8 @@ void coordinator_fixture_init(struct coordinator_fixture *fixture,
 /* The replica takes the log and leads with the next epoch. */
 static void lead(struct coordinator_fixture *fixture)
 {
-    fixture->replica = replica_create(&fixture->other_heap, fixture->kind->topic, UUID_ONE, 0,
-                                      &fixture->log.topic);
+    fixture->replica = replica_create(&fixture->configs, &fixture->other_heap, fixture->kind->topic,
+                                      UUID_ONE, 0, &fixture->log.topic);
     fixture->leader_epoch++;
     replica_attach(fixture->replica, fixture->log.log, fixture->leader_epoch,
                    fixture->leader_epoch);
@@ -94,6 +95,7 @@ void coordinator_fixture_deinit(struct coordinator_fixture *fixture)
     leave(fixture);
     coordinator_host_deinit(&fixture->host);
     fixture_deinit(&fixture->log);
+    shared_configs_deinit(&fixture->configs);
     image_release(fixture->image);
     arena_deinit(&fixture->arena);
     for (unsigned i = 0; i < MEMORY_CLASSES; i++) {

@@ -30,6 +30,7 @@ struct coordinator_fixture {
     struct arena arena;     /* of the configuration */
     struct server_config config;
     const struct coordinator_kind *kind;
+    struct shared_configs configs; /* of replicas */
     struct replica *replica;
     struct coordinator_host host;
     struct coordinator *coordinator; /* NULL: resigned */

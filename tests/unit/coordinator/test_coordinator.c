@@ -265,7 +265,9 @@ static void a_batch_that_does_not_fit_is_refused_whole(void **state)
 {
     (void)state;
     begin();
-    test.replica->config.max_message_bytes = 1000;
+    struct topic_config config = *replica_config(test.replica);
+    config.max_message_bytes = 1000;
+    replica_set_config(test.replica, &config);
     struct coordinator_records records;
     coordinator_records_begin(&records, test.coordinator);
     size_t room = coordinator_records_room(&records);
@@ -274,7 +276,8 @@ static void a_batch_that_does_not_fit_is_refused_whole(void **state)
     assert_int_equal(note_write(notes(), 0, 5, 1), KAFKA_ERROR_NONE);
     /* What cannot be cut may be larger than what clients may send, but must fit a segment. */
     assert_int_equal(note_write(notes(), 10, 100, 1), KAFKA_ERROR_NONE);
-    test.replica->config.segment_bytes = 1000;
+    config.segment_bytes = 1000;
+    replica_set_config(test.replica, &config);
     assert_int_equal(note_write(notes(), 110, 100, 1), KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
     assert_int_equal(notes()->texts[110], -1);
     assert_int_equal(coordinator_end_offset(test.coordinator), 105);

@@ -212,14 +212,35 @@ static void indexes_made_again_equal_those_written_while_appending(void **state)
     memory_node_put_file(&fixture->node, FIRST_INDEX, VIEW_LITERAL("garbage that is not an index"));
     fixture_open(fixture);
     assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    fixture_close(fixture); /* what is short stays in memory until then */
     struct view rebuilt = memory_node_durable_file(&fixture->node, FIRST_INDEX);
     assert_int_equal(rebuilt.size, index.size);
     assert_memory_equal(rebuilt.data, index.data, index.size);
     rebuilt = memory_node_durable_file(&fixture->node, FIRST_TIMES);
     assert_int_equal(rebuilt.size, times.size);
     assert_memory_equal(rebuilt.data, times.data, times.size);
+    fixture_open(fixture);
     free(index.data);
     free(times.data);
+}
+
+static void entries_of_before_a_crash_are_gone_when_the_log_is_cut(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 40; i++)
+        fixture_write(fixture, 1, 500);
+    fixture_close(fixture);
+    fixture->clean = false;
+    fixture_open(fixture); /* the entries are in memory now, and in a file too */
+    assert_int_equal(fixture_truncate(fixture, 3), STORAGE_OK);
+    for (int32_t i = 0; i < 30; i++)
+        fixture_write(fixture, 1, 700);
+    assert_int_equal(fixture_scan(fixture, 1000), 33);
+    assert_int_equal(fixture_truncate(fixture, 31), STORAGE_OK);
+    assert_int_equal(fixture_scan(fixture, 1000), 31);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(fixture_scan(fixture, 1000), 31);
 }
 
 static void a_missing_or_padded_index_is_made_again_after_a_clean_stop(void **state)
@@ -677,6 +698,69 @@ static void what_a_start_has_found_survives_a_power_cut(void **state)
     assert_int_equal(partition_log_end_offset(fixture->log), 10);
 }
 
+static uint64_t sync_calls(const struct log_fixture *fixture)
+{
+    return fixture->node.calls[STORAGE_SYNC] + fixture->node.calls[STORAGE_SYNC_DIRECTORY];
+}
+
+static void a_start_syncs_nothing_of_a_log_that_was_durable(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = sync_calls(fixture);
+        fixture_crash(fixture);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_int_equal(sync_calls(fixture), before);
+        assert_int_equal(partition_log_end_offset(fixture->log), i);
+        assert_int_equal(fixture_write(fixture, 1, 100), i);
+        partition_log_flush(fixture->log);
+        memory_node_run(&fixture->node);
+        assert_int_equal(partition_log_recovery_point(fixture->log), i + 1);
+    }
+    /* The indexes that stayed in memory are written when the log closes. */
+    fixture_crash(fixture);
+    fixture_close(fixture);
+    assert_true(fixture->closed_clean);
+    fixture_open(fixture);
+    assert_int_equal(fixture_scan(fixture, 1000), 3);
+}
+
+static void the_name_of_an_empty_segment_is_durable_before_what_follows(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture_write(fixture, 1, 100);
+    partition_log_flush(fixture->log);
+    memory_node_run(&fixture->node);
+    /* A new, empty segment, whose name is in memory only when the process dies. */
+    assert_int_equal(fixture_truncate(fixture, 0), STORAGE_OK);
+    fixture->recovery_point = 0;
+    fixture_drop(fixture);
+    uint64_t before = fixture->node.calls[STORAGE_SYNC_DIRECTORY];
+    fixture_open(fixture);
+    assert_int_equal(fixture->node.calls[STORAGE_SYNC_DIRECTORY], before);
+    assert_int_equal(fixture_write(fixture, 1, 100), 0);
+    partition_log_flush(fixture->log);
+    memory_node_run(&fixture->node);
+    assert_int_equal(fixture->node.calls[STORAGE_SYNC_DIRECTORY], before + 1);
+    fixture_crash(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 1);
+    /* A clean stop without a write makes it durable too. */
+    assert_int_equal(fixture_truncate(fixture, 0), STORAGE_OK);
+    fixture->recovery_point = 0;
+    fixture_drop(fixture);
+    fixture_open(fixture);
+    before = fixture->node.calls[STORAGE_SYNC_DIRECTORY];
+    fixture_close(fixture);
+    assert_true(fixture->closed_clean);
+    assert_int_equal(fixture->node.calls[STORAGE_SYNC_DIRECTORY], before + 1);
+    memory_node_fail(&fixture->node, STORAGE_SYNC_DIRECTORY, 0, STORAGE_IO);
+    fixture->clean = false;
+    fixture_open(fixture);
+    fixture_close(fixture);
+    assert_false(fixture->closed_clean);
+    fixture_open(fixture);
+}
+
 static void what_the_recovery_point_covers_is_not_read_again(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -787,11 +871,14 @@ int main(void)
         CLAIM(a_zero_tail_is_cut),
         CLAIM(snapshots_of_earlier_stops_do_not_pile_up),
         CLAIM(what_a_start_has_found_survives_a_power_cut),
+        CLAIM(a_start_syncs_nothing_of_a_log_that_was_durable),
+        CLAIM(the_name_of_an_empty_segment_is_durable_before_what_follows),
         CLAIM(what_the_recovery_point_covers_is_not_read_again),
         CLAIM(later_segments_go_with_a_torn_one),
         CLAIM(a_segment_that_follows_its_torn_predecessor_stays),
         CLAIM(a_segment_that_lost_whole_batches_takes_later_ones_along),
         CLAIM(indexes_made_again_equal_those_written_while_appending),
+        CLAIM(entries_of_before_a_crash_are_gone_when_the_log_is_cut),
         CLAIM(a_missing_or_padded_index_is_made_again_after_a_clean_stop),
         CLAIM(recovery_is_the_same_a_second_time),
         CLAIM(half_finished_replacements_are_resolved),

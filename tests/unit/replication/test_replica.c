@@ -20,6 +20,7 @@ struct waiter {
 
 static struct {
     struct log_fixture log;
+    struct shared_configs configs;
     struct replica *replica;
     unsigned told;
     unsigned fired;
@@ -41,6 +42,7 @@ static void end(void)
     if (test.replica->state != REPLICA_GONE)
         replica_detach(test.replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     replica_destroy(test.replica);
+    shared_configs_deinit(&test.configs);
     fixture_drop(&test.log);
     fixture_deinit(&test.log);
 }
@@ -76,7 +78,9 @@ static void begin(enum topic_durability durability)
     fixture_create(&test.log);
     assert_non_null(test.log.log);
     struct uuid id = partition_log_topic_id(test.log.log);
-    test.replica = replica_create(&test.log.heap, VIEW_LITERAL("topic"), id, 0, &test.log.topic);
+    shared_configs_init(&test.configs, &test.log.heap, 1);
+    test.replica = replica_create(&test.configs, &test.log.heap, VIEW_LITERAL("topic"), id, 0,
+                                  &test.log.topic);
     replica_attach(test.replica, test.log.log, 3, 0);
     memory_node_run(&test.log.node);
     /* One batch, so that the segment file is open before a test holds requests back. */
@@ -381,12 +385,21 @@ static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
     topic_config_default(&config, &arena);
     arena_deinit(&arena);
     struct replica_table table;
+    struct shared_configs configs;
+    shared_configs_init(&configs, &heap, 2);
     replica_table_init(&table, &heap, 1);
     struct uuid a = uuid_of_halves(1, 2), b = uuid_of_halves(1, 3);
-    struct replica *first = replica_create(&heap, VIEW_LITERAL("a"), a, 0, &config);
-    struct replica *second = replica_create(&heap, VIEW_LITERAL("b"), b, 0, &config);
+    struct replica *first = replica_create(&configs, &heap, VIEW_LITERAL("a"), a, 0, &config);
+    struct replica *second = replica_create(&configs, &heap, VIEW_LITERAL("b"), b, 0, &config);
     replica_table_add(&table, first);
     replica_table_add(&table, second);
+    /* Equal settings are one copy, until one of the two gets others. */
+    assert_ptr_equal(first->settings, second->settings);
+    config.retention_ms = 12345;
+    replica_set_config(second, &config);
+    assert_ptr_not_equal(first->settings, second->settings);
+    assert_int_equal(replica_config(second)->retention_ms, 12345);
+    assert_int_not_equal(replica_config(first)->retention_ms, 12345);
     assert_ptr_equal(replica_table_find(&table, a, 0), first);
     assert_ptr_equal(replica_table_find(&table, b, 0), second);
     assert_null(replica_table_find(&table, a, 1));
@@ -398,6 +411,7 @@ static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
     replica_table_remove(&table, second);
     replica_destroy(second);
     replica_table_deinit(&table);
+    shared_configs_deinit(&configs);
     assert_int_equal(heap.used[MEMORY_STATE], 0);
 }
 
