@@ -20,7 +20,8 @@ struct log_truncation {
     bool is_full;            /* everything goes; the log starts again at `offset` */
     int64_t old_written_end; /* to fall back to */
     int64_t old_high_watermark;
-    bool copies; /* the cut is below the high watermark */
+    bool copies;             /* the cut is below the high watermark */
+    int64_t incomplete_base; /* the first sealed segment whose side files are not complete, or -1 */
     enum storage_status status;
     int64_t *bases;             /* of the segments, ascending */
     struct segment_file **busy; /* their files with unsynced bytes, referenced */
@@ -224,6 +225,13 @@ static enum storage_status cut_files(struct log_truncation *truncation,
         storage_run_close(storage, cut.file);
     if (status == STORAGE_OK)
         status = unlink_file(truncation, storage, base_offset, SEGMENT_INDEX_SUFFIX);
+    /* Indexes and aborted transactions that are in memory only: the load finds them again. */
+    if (status == STORAGE_OK && truncation->incomplete_base >= 0)
+        status =
+            unlink_file(truncation, storage, truncation->incomplete_base, SEGMENT_INDEX_SUFFIX);
+    /* A segment that is empty now is not scanned: what was aborted in it must not come back. */
+    if (status == STORAGE_OK)
+        status = unlink_file(truncation, storage, base_offset, TRANSACTION_INDEX_SUFFIX);
     if (status == STORAGE_OK)
         status =
             storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
@@ -349,9 +357,12 @@ void partition_log_begin_truncation(struct partition_log *log)
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(*truncation->bases));
     truncation->busy =
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(struct segment_file *));
+    truncation->incomplete_base = -1;
     for (uint32_t i = 0; i < log->segment_count; i++) {
         struct segment_file *file = log->segments[i]->file;
         truncation->bases[i] = log->segments[i]->base_offset;
+        if (log->segments[i]->needs_side_files && truncation->incomplete_base < 0)
+            truncation->incomplete_base = truncation->bases[i];
         if (!file || !file->log || !commit_file_is_busy(&file->commit))
             continue;
         segment_file_acquire(file);
