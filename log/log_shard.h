@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "runtime/loop.h"
 
+struct cleaner;
 struct log_place;
 struct segment_file;
 
@@ -46,7 +47,9 @@ struct log_shard {
     struct storage_buffer
         *write_buffers; /* LOG_WRITE_BUFFERS_MAX, while no write holds it; or NULL */
     uint64_t retention_interval_ns;
-    bool is_device_full; /* a write found no space, and none succeeded since; said once */
+    struct list compacted;   /* struct partition_log.compacted_link */
+    struct cleaner *cleaner; /* who compacts them; NULL: nobody */
+    bool is_device_full;     /* a write found no space, and none succeeded since; said once */
     struct log_counters counters;
 };
 

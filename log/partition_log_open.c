@@ -69,6 +69,8 @@ static enum job_progress open_step(struct job *job, const struct job_context *co
         load->clean = options->clean || open->create;
         load->recovery_point = options->recovery_point;
         load->log_start = options->log_start_offset;
+        load->is_checkpointed = options->is_checkpointed;
+        load->cleaner_offset = options->cleaner_offset;
         log_load_init(load);
         if (!open->create && !open->lacks_topic_id)
             return JOB_MORE;

@@ -7,6 +7,7 @@
  * place: the kept part is written into a new file, which replaces the old one by rename.
  */
 #include "base/assert.h"
+#include "log/compaction.h"
 #include "log/log_recovery.h"
 #include "log/partition_log_truncation.h"
 #include "log/producer_snapshot.h"
@@ -396,6 +397,7 @@ static void request_truncation(struct partition_log *log, int64_t offset, bool i
     if (log->state == PARTITION_LOG_RUNNING || log->state == PARTITION_LOG_NO_SPACE)
         log->state = PARTITION_LOG_CUTTING;
     log->truncation = truncation;
+    partition_log_stop_compaction(log);
     loop_defer(log->shard->loop, &log->deferred);
 }
 

@@ -15,20 +15,27 @@
 
 enum test_point {
     BUG_NONE,
-    BUG_LOG_DURABLE_BEFORE_SYNC,   /* the durable end is the written end */
-    BUG_LOG_DURABLE_OF_NOW,        /* a sync that ends covers what was written during it */
-    BUG_LOG_IGNORE_FAILED_SYNC,    /* a failed sync counts as done */
-    BUG_LOG_SKIP_DIRECTORY_SYNC,   /* a new segment's name is not synced */
-    BUG_LOG_RECOVERY_POINT_EARLY,  /* the checkpoint says the written end */
-    BUG_LOG_SKIP_CRC_ON_RECOVERY,  /* recovery trusts batch headers */
-    BUG_LOG_SKIP_TAIL_CUT,         /* recovery leaves what lies behind the last good batch */
-    BUG_LOG_SKIP_BOOT_SYNC,        /* names of a dead process are not made durable */
-    BUG_LOG_KEEP_CLEAN_MARKER,     /* the marker of a clean stop stays after the start */
-    BUG_LOG_DELETE_WITHOUT_ORDER,  /* segments are deleted without syncs between them */
-    BUG_LOG_NO_SPACE_KEEPS_TAIL,   /* what a failed append left is not cut */
-    BUG_LOG_KEEP_FAILED_PRODUCERS, /* producer state of failed appends stays */
-    BUG_LOG_SEQUENCE_NOT_CHECKED,  /* a retried batch is appended again */
-    BUG_LOG_READ_ABOVE_WATERMARK,  /* consumers read up to the written end */
+    BUG_LOG_DURABLE_BEFORE_SYNC,    /* the durable end is the written end */
+    BUG_LOG_DURABLE_OF_NOW,         /* a sync that ends covers what was written during it */
+    BUG_LOG_IGNORE_FAILED_SYNC,     /* a failed sync counts as done */
+    BUG_LOG_SKIP_DIRECTORY_SYNC,    /* a new segment's name is not synced */
+    BUG_LOG_RECOVERY_POINT_EARLY,   /* the checkpoint says the written end */
+    BUG_LOG_SKIP_CRC_ON_RECOVERY,   /* recovery trusts batch headers */
+    BUG_LOG_SKIP_TAIL_CUT,          /* recovery leaves what lies behind the last good batch */
+    BUG_LOG_SKIP_BOOT_SYNC,         /* names of a dead process are not made durable */
+    BUG_LOG_KEEP_CLEAN_MARKER,      /* the marker of a clean stop stays after the start */
+    BUG_LOG_DELETE_WITHOUT_ORDER,   /* segments are deleted without syncs between them */
+    BUG_LOG_NO_SPACE_KEEPS_TAIL,    /* what a failed append left is not cut */
+    BUG_LOG_KEEP_FAILED_PRODUCERS,  /* producer state of failed appends stays */
+    BUG_LOG_SEQUENCE_NOT_CHECKED,   /* a retried batch is appended again */
+    BUG_LOG_READ_ABOVE_WATERMARK,   /* consumers read up to the written end */
+    BUG_COMPACT_KEEP_OLDEST,        /* of two records of a key the older one stays */
+    BUG_COMPACT_COUNT_ABORTED,      /* aborted data counts as the newest of its key */
+    BUG_COMPACT_DROP_MARKERS_EARLY, /* a marker goes while data of its transaction is there */
+    BUG_COMPACT_FORGET_PRODUCER,    /* the last batch of a producer goes with its records */
+    BUG_COMPACT_SKIP_OUTPUT_SYNC,   /* what was written anew is not synced before it replaces */
+    BUG_COMPACT_SWAP_WITHOUT_ORDER, /* files are renamed without syncs between the steps */
+    BUG_COMPACT_KEEP_PLACES,        /* remembered places of replaced segments are used on */
     BUG_COUNT
 };
 
