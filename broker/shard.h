@@ -12,6 +12,7 @@
 #include "broker/producer_ids.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
+#include "log/cleaner.h"
 #include "log/directory_shard.h"
 #include "log/log_shard.h"
 #include "log/producer_state.h"
@@ -38,6 +39,7 @@ struct shard {
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
+    struct cleaner cleaner;              /* once the directories are attached */
     struct replica_table replicas;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
