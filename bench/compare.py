@@ -1,6 +1,7 @@
 """Measures klammd, and Apache Kafka beside it in the same run, with klamm-bench.
 
 usage: compare.py KLAMMD KLAMM_BENCH [--only NAME] [--seconds S] [--pairs N] [--partitions N]
+                  [--lag-mib N]
 
 Each load runs in interleaved pairs (Klamm, Kafka, Klamm, Kafka, ...) after a warm-up of each; the
 table gives medians and the ratio of medians. Without Kafka's jars (KLAMM_KAFKA_LIBS) the column
@@ -8,6 +9,7 @@ stays empty. Times on shared machines are noise; ratios taken in one run are wha
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -87,6 +89,12 @@ def settings(kind, mode):
     return values
 
 
+def kafka_broker(mode):
+    broker = processes.Kafka(settings("kafka", mode))
+    broker.java_options = KAFKA_JAVA_OPTIONS
+    return broker
+
+
 def compare_loads(options, brokers):
     rows = []
     for name, (mode, arguments, figure) in Loads(options.seconds).loads.items():
@@ -122,6 +130,75 @@ def print_row(name, figure, figures):
             continue
         ratio = f"{values[1] / values[0]:.2f}" if len(values) == 2 and values[0] else ""
         print(f"| {key} | " + " | ".join(f"{value:.4g}" for value in values) + f" | {ratio} |")
+    sys.stdout.flush()
+
+
+def evict(broker, topic):
+    """Takes the topic's log files out of the page cache; what is appended to meanwhile stays."""
+    for folder, _, names in os.walk(broker.directory):
+        if not os.path.basename(folder).startswith(topic + "-"):
+            continue
+        for name in names:
+            if name.endswith(".log"):
+                descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+                os.fsync(descriptor)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(descriptor)
+
+
+def reading_evicted(options, broker, topic, reader, produce):
+    """Runs `produce` while evicted data is read, again and again; its figures, MiB read."""
+    read_mib = 0
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        evict(broker, topic)
+        figures = pool.submit(produce)
+        while not figures.done():
+            with tempfile.NamedTemporaryFile(suffix=".json") as result:
+                subprocess.run([options.bench, *reader, "--quiet", "--json", result.name],
+                               stdout=subprocess.DEVNULL, check=True, timeout=600)
+                report = json.load(open(result.name))
+            read_mib += report["mib_per_s"] * report["elapsed_s"]
+            if not figures.done():
+                evict(broker, topic)
+        return figures.result(), read_mib
+
+
+def lagging_run(options, kind, make_broker):
+    """What a consumer that reads data from the disk does to the producers beside it."""
+    bulk = ["--records-min", "500", "--records-max", "500", "--record-size", "1000",
+            "--partitions", "12"]
+    load = ["many", "--partitions", "288", "--connections", "100", "--rate", "1000",
+            "--seconds", str(options.seconds)]
+    p99, medians, read_mib = {"alone": [], "beside": []}, {"alone": [], "beside": []}, []
+    with make_broker() as broker:
+        broker.start()
+        subprocess.run([options.bench, "produce", broker.address, "--topic", "evicted", "--quiet",
+                        *bulk, "--bytes", str(options.lag_mib << 20), "--seconds", "600"],
+                       stdout=subprocess.DEVNULL, check=True, timeout=900)
+
+        def produce():
+            return measure(options.bench, broker, "lagging producers", "cache", load)
+
+        reader = ["fetch", broker.address, "--topic", "evicted", "--partitions", "12"]
+        produce()
+        for _ in range(options.pairs):
+            figures = {"alone": produce()}
+            figures["beside"], read = reading_evicted(options, broker, "evicted", reader,
+                                                        produce)
+            read_mib.append(read / figures["beside"]["elapsed_s"])
+            for name, values in figures.items():
+                p99[name].append(values["latency_p99_ms"])
+                medians[name].append(values["latency_p50_ms"])
+        assert broker.stop(120) == 0 or kind != "Klamm"
+        turns = [line for line in broker.output().splitlines() if "turns: " in line]
+    ratios = [beside / alone for alone, beside in zip(p99["alone"], p99["beside"])]
+    print(f"\n### {kind}: a consumer on {options.lag_mib} MiB of evicted data, produce beside it\n")
+    for name in p99:
+        print(f"produce {name}: p50 {statistics.median(medians[name]):.3g} ms, p99 "
+              + ", ".join(f"{value:.3g}" for value in p99[name]) + " ms")
+    print(f"p99 beside / alone: {statistics.median(ratios):.2f}; "
+          f"read {statistics.median(read_mib):.0f} MiB/s")
+    print("\n".join(turns))
     sys.stdout.flush()
 
 
@@ -262,27 +339,32 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("klammd")
     parser.add_argument("bench")
-    parser.add_argument("--only", help="loads whose name has this; 'partitions' for that run alone")
+    parser.add_argument("--only", help="loads whose name has this; 'partitions' or 'lagging' for "
+                        "that run alone")
+    parser.add_argument("--lag-mib", type=int, default=8192)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=10000)
     parser.add_argument("--no-kafka", action="store_true")
     options = parser.parse_args()
-    if options.only != "partitions":
+    if options.only not in ("partitions", "lagging"):
         with contextlib.ExitStack() as stack:
             brokers = {"Klamm": {}}
             for mode in ("cache", "sync"):
                 brokers["Klamm"][mode] = stack.enter_context(
                     processes.Klamm(options.klammd, settings("klamm", mode)))
             if processes.kafka_libraries() and not options.no_kafka:
-                brokers["Kafka"] = {mode: stack.enter_context(
-                    processes.Kafka(settings("kafka", mode))) for mode in ("cache", "sync")}
-            for broker in brokers.get("Kafka", {}).values():
-                broker.java_options = KAFKA_JAVA_OPTIONS
+                brokers["Kafka"] = {mode: stack.enter_context(kafka_broker(mode))
+                                    for mode in ("cache", "sync")}
             for kind in brokers.values():
                 for broker in kind.values():
                     broker.start()
             compare_loads(options, brokers)
+    if options.only in (None, "lagging"):
+        lagging_run(options, "Klamm", lambda: processes.Klamm(
+            options.klammd, settings("klamm", "cache")))
+        if processes.kafka_libraries() and not options.no_kafka:
+            lagging_run(options, "Kafka", lambda: kafka_broker("cache"))
     if options.only in (None, "partitions"):
         partitions_run(options, options.partitions)
 

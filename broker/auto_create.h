@@ -1,8 +1,10 @@
 /*
- * Creating topics on first use: the part of a Metadata request that asks the controller.
+ * Creating topics on first use: the part of a request that asks the controller.
  *
- * Partition count and replication factor are the cluster's defaults. Whether the creation worked is
- * not reported: the request looks the names up again, in an image that every shard shows.
+ * Partition count and replication factor are the cluster's defaults, for the cluster's own topics
+ * what is configured for them (internal_topics.h). Whether the creation worked is not reported: the
+ * request looks the names up again, in an image that every shard shows. That an internal topic
+ * cannot be created is said in the log, because no client is told why.
  */
 #ifndef KLAMM_BROKER_AUTO_CREATE_H
 #define KLAMM_BROKER_AUTO_CREATE_H

@@ -68,6 +68,7 @@ static void dispatch_request(struct connection_request *base)
     request->started = false;
     request->expired = false;
     request->answered = false;
+    request->is_local = false;
     list_init(&request->parts);
     timer_init(&request->deadline, NULL);
     arena_init(&request->arena, shard->loop->heap, MEMORY_SCRATCH, DECODED_SIZE_LIMIT);

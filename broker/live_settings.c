@@ -25,6 +25,7 @@ void live_settings_apply_shard(struct shard *shard, const struct image *image)
     arena_init(&arena, shard->loop->heap, MEMORY_SCRATCH, 0);
     resolve(&settings, broker, image, &arena);
     shard->producers.expiration_ms = settings.producer_id_expiration_ms;
+    shard->producers.is_verification_enabled = settings.transaction_partition_verification_enable;
     for (size_t i = 0; shard->directories && i < broker->directories->count; i++) {
         struct committer_options *options = &shard->directories[i].committer.options;
         if (shard->directories[i].is_failed)

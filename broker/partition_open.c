@@ -30,6 +30,7 @@ static void log_opened(struct log_open_job *job)
         log_info(diagnostics, "log: directory=%s %s", open->path.text, job->message);
     if (job->status == LOG_OPEN_OK && replica->state == REPLICA_OPENING) {
         replica_attach(replica, job->log, open->leader_epoch, open->partition_epoch);
+        coordinators_lead(&shard->coordinators, replica);
     } else if (job->status == LOG_OPEN_OK) {
         partition_remove_log(shard, replica, job->log);
     } else if (replica->state == REPLICA_GONE) {

@@ -123,6 +123,7 @@ void partition_remove(struct shard *shard, struct replica *replica)
 {
     bool opening = replica->state == REPLICA_OPENING;
     replica_table_remove(&shard->replicas, replica);
+    coordinators_leave(&shard->coordinators, replica);
     struct partition_log *log = replica_detach(replica, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
     if (opening)
         return; /* partition_open finds it gone */

@@ -11,7 +11,31 @@
 #include "broker/request.h"
 
 #include "base/assert.h"
+#include "broker/local_request.h"
 #include "broker/shard.h"
+
+/* ---- Holding the request open ---- */
+
+static void hold(struct request *request)
+{
+    connection_request_hold(&request->base);
+}
+
+static void release(struct request *request)
+{
+    if (!request->is_local) {
+        connection_request_release(&request->base);
+        return;
+    }
+    klamm_assert(request->base.holds > 0);
+    if (--request->base.holds > 0 || !request->answered)
+        return;
+    arena_deinit(&request->arena);
+    struct local_request *local = local_request_of(request);
+    local->ended(local);
+}
+
+/* ---- Answering ---- */
 
 void *request_get(struct request *request, size_t count, size_t size)
 {
@@ -59,15 +83,29 @@ static void return_parts(struct request *request)
     }
 }
 
+static void finish_local(struct request *request, const void *response)
+{
+    struct local_request *local = local_request_of(request);
+    hold(request);
+    local->answered(local, response);
+    return_parts(request);
+    release(request);
+}
+
 static void finish(struct request *request, struct answer *answer)
 {
     klamm_assert(!request->answered);
     request->answered = true;
     timer_clear(&request->deadline);
-    connection_request_hold(&request->base);
+    if (request->is_local) {
+        klamm_assert(!answer); /* answers with slices are for connections */
+        finish_local(request, NULL);
+        return;
+    }
+    hold(request);
     connection_answer(&request->base, answer);
     return_parts(request);
-    connection_request_release(&request->base);
+    release(request);
 }
 
 void request_respond_answer(struct request *request, struct answer *answer)
@@ -77,6 +115,13 @@ void request_respond_answer(struct request *request, struct answer *answer)
 
 void request_respond(struct request *request, const void *response)
 {
+    if (request->is_local) {
+        klamm_assert(!request->answered);
+        request->answered = true;
+        timer_clear(&request->deadline);
+        finish_local(request, response);
+        return;
+    }
     size_t size;
     struct answer *answer = request_encode(request, response, 1, NULL, 0, NULL, &size);
     if (!answer) {
@@ -99,12 +144,16 @@ void request_refuse(struct request *request, enum connection_close_reason reason
     klamm_assert(!request->answered);
     request->answered = true;
     timer_clear(&request->deadline);
-    connection_request_hold(&request->base);
+    if (request->is_local) {
+        finish_local(request, NULL);
+        return;
+    }
+    hold(request);
     if (request->base.connection)
         connection_close(request->base.connection, reason, detail);
     connection_answer(&request->base, NULL);
     return_parts(request);
-    connection_request_release(&request->base);
+    release(request);
 }
 
 void *request_add_part(struct request *request, size_t size)
@@ -139,7 +188,7 @@ static void come_home(struct message *message, struct loop *at)
             request->row->arrived(part);
         join_when_complete(request);
     }
-    connection_request_release(&request->base);
+    release(request);
 }
 
 void part_done(struct part *part, struct loop *at)
@@ -168,7 +217,7 @@ void request_post_part(struct request *request, struct part *part, unsigned loop
     part->message.deliver = arrive;
     klamm_assert(request->started);
     request->parts_out++;
-    connection_request_hold(&request->base);
+    hold(request);
     if (loop_index == loop->index)
         arrive(&part->message, loop);
     else
@@ -185,7 +234,7 @@ static void settle(struct message *message, struct loop *at)
 {
     (void)at;
     struct part *part = container_of(message, struct part, message);
-    connection_request_release(&part->request->base);
+    release(part->request);
 }
 
 static void give_back(struct message *message, struct loop *at)
@@ -209,7 +258,7 @@ void part_return(struct part *part)
     if (part->arena.held == 0 && !request->row->release)
         return;
     struct loop *loop = request_loop(request);
-    connection_request_hold(&request->base);
+    hold(request);
     part->message.deliver = give_back;
     if (part->target == loop->index)
         give_back(&part->message, loop);

@@ -37,6 +37,7 @@ struct request {
     bool started;  /* split has been called */
     bool expired;  /* the deadline has passed */
     bool answered; /* request_respond or request_end was called */
+    bool is_local; /* of this node itself (local_request.h) */
 };
 
 /* A piece of a request for one loop; the first member of a handler's own part struct. */

@@ -2,8 +2,11 @@
 #include "broker/shard.h"
 
 #include "base/hash.h"
+#include "broker/coordinator_kinds.h"
 #include "broker/dispatch.h"
+#include "broker/producer_id_source.h"
 #include "broker/request.h"
+#include "broker/transaction_coordinator.h"
 
 enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 5000 };
 
@@ -44,10 +47,16 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     struct log_shard_options log_options = {.open_files_limit = broker->open_files_limit};
     log_shard_init(&shard->logs, loop, &log_options);
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
+    shard->producers.is_verification_enabled = settings->transaction_partition_verification_enable;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
+    coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
+    coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;
     fetch_sessions_init(&shard->sessions, loop->heap,
                         (slots + broker->shard_count - 1) / broker->shard_count, loop->seed);
+    producer_id_source_init(shard);
+    transaction_coordinator_init(shard);
+    verifications_init(&shard->verifications, shard);
     list_init(&shard->updates);
     timer_init(&shard->maintenance, maintain);
     loop_set_timer(loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));

@@ -9,9 +9,10 @@
 #define KLAMM_BROKER_SHARD_H
 
 #include "broker/broker.h"
-#include "broker/producer_ids.h"
+#include "broker/verifications.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
+#include "coordinator/coordinators.h"
 #include "log/cleaner.h"
 #include "log/directory_shard.h"
 #include "log/log_shard.h"
@@ -19,6 +20,8 @@
 #include "replication/fetch_session.h"
 #include "replication/replica_table.h"
 #include "runtime/loop.h"
+#include "transaction/marker_writer.h"
+#include "transaction/producer_ids.h"
 
 struct request;
 struct shard_stop;
@@ -26,6 +29,7 @@ struct shard_stop;
 /* Counters of the broker's own work; plain values, summed on scrape. */
 struct shard_counters {
     uint64_t requests[128];        /* by API key */
+    uint64_t local_requests;       /* of this node to itself */
     uint64_t refused_requests;     /* unknown API or version, malformed */
     uint64_t trailing_requests;    /* had bytes left behind the body */
     uint64_t fetched_size;         /* bytes of records answered to Fetch */
@@ -41,8 +45,11 @@ struct shard {
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
     struct cleaner cleaner;              /* once the directories are attached */
     struct replica_table replicas;
+    struct coordinators coordinators;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
+    struct marker_writer markers;       /* of the transaction coordinators */
+    struct verifications verifications; /* of partitions that ask them */
     const struct image *image; /* NULL before the first version */
     struct list updates;       /* images to be applied, the first one being worked on */
     unsigned opening;          /* logs being opened */

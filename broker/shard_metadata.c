@@ -29,6 +29,7 @@ static void one_less(struct shard *shard, struct shard_update *current)
     list_remove(&current->link);
     heap_put(shard->loop->heap, MEMORY_STATE, current, sizeof(*current));
     shard->image = update->image;
+    coordinators_show(&shard->coordinators, update->image, update->delta);
     image_update_shown(update);
     begin_next(shard);
 }
@@ -58,6 +59,12 @@ static void add_partition(struct shard *shard, struct shard_update *current,
                          current);
 }
 
+static void lead(struct shard *shard, struct replica *replica, const struct image_partition *state)
+{
+    replica_lead(replica, state->leader_epoch, state->partition_epoch);
+    coordinators_lead(&shard->coordinators, replica);
+}
+
 static void apply_topic(struct shard *shard, struct shard_update *current,
                         const struct image_topic_change *topic)
 {
@@ -71,7 +78,7 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         if (!change.after && replica)
             partition_remove(shard, replica);
         else if (change.after && replica)
-            replica_lead(replica, change.after->leader_epoch, change.after->partition_epoch);
+            lead(shard, replica, change.after);
         else if (change.after)
             add_partition(shard, current, topic->after, &change);
     }

@@ -2,8 +2,9 @@
  * The orderly stop of a shard, in steps that the control loop asks for one after the other, each on
  * all shards before the next: a message that travels to the shard and back.
  *
- *  1. connections: answer what is parked, send what is answered, close them. Afterwards no answer
- *     holds a range of a file, on any shard.
+ *  1. connections: the coordinators resign, which answers whoever waits for them; answer what else
+ *     is parked, send what is answered, close them. Afterwards no answer holds a range of a file, on
+ *     any shard.
  *  2. logs: close every log, with its data on disk.
  *  3. directories: end the committers and remove their journals, after the checkpoints were
  * written.

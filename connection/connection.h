@@ -104,6 +104,7 @@ struct connection {
     uint8_t head[4]; /* the frame's size field as it arrives */
     uint8_t head_size;
     bool reading;
+    bool expects_large; /* the frame before was large: its follower is read into place */
     bool muted;
     bool closing;
     bool stream_open;

@@ -18,6 +18,8 @@
 #include "connection/connection_internal.h"
 
 enum { FRAME_AT_ONCE = 1024 * 1024, FRAME_FIRST = 4096, API_KEY_PRODUCE = 0 };
+/* Behind a frame of FRAME_LARGE only so much goes through the shared buffer and is copied. */
+enum { FRAME_LARGE = 128 * 1024, READ_SIZE_BEFORE_LARGE = 4096 };
 
 void connection_drop_input(struct connection *connection)
 {
@@ -194,6 +196,7 @@ static void start_request(struct connection *connection)
         .borrowed = connection->block_borrowed,
     };
     connection->turn_frames++;
+    connection->expects_large = connection->frame_size >= FRAME_LARGE;
     owner->counters.frames++;
     if (!parse_header(request)) {
         char text[64];
@@ -338,7 +341,7 @@ static size_t connection_space(struct stream *stream, uint8_t **place)
         return 0;
     }
     *place = owner->read_buffer;
-    return CONNECTION_READ_SIZE;
+    return connection->expects_large ? READ_SIZE_BEFORE_LARGE : CONNECTION_READ_SIZE;
 }
 
 static void connection_received(struct stream *stream, size_t size)

@@ -139,6 +139,12 @@ struct commit_room_wait {
     void (*ready)(struct commit_room_wait *wait);
 };
 
+/* Someone who waits for the checkpoints of the directory; embedded. */
+struct commit_checkpoint_wait {
+    /* On the loop that asked, in a later turn. False: they are not written, now at least. */
+    void (*written)(struct commit_checkpoint_wait *wait, bool ok);
+};
+
 struct commit_sync;
 
 /* The last offsets of a closed partition; they still belong into the checkpoints. */
@@ -160,6 +166,10 @@ struct committer {
     struct committer_options options;
     void (*failed)(struct committer *committer, enum storage_status status, void *context);
     void *failed_context;
+    /* Writes the checkpoint files with the offsets of now; NULL: nobody keeps checkpoints. Set by
+     * the owner of the committer, called with failed_context. */
+    void (*write_checkpoints)(struct committer *committer, struct commit_checkpoint_wait *wait,
+                              void *context);
     struct list partitions;
     struct list remembered;      /* struct commit_remembered */
     uint64_t membership_version; /* changes when a partition comes or goes */

@@ -127,6 +127,7 @@ static struct segment *adopt_output(struct compaction *compaction, struct compac
     segment->first_append_ms = from->first_append_ms;
     segment->last_append_ms = from->last_append_ms;
     segment->is_sealed = true;
+    segment->has_snapshot = from->has_snapshot;
     segment->index.stored_count = from->index.stored_count;
     segment->times.stored_count = from->times.stored_count;
     for (uint32_t i = 0; i < from->aborted.count; i++)
@@ -144,6 +145,20 @@ static struct segment *adopt_output(struct compaction *compaction, struct compac
     return segment;
 }
 
+/*
+ * Whether a file holds the producers at an offset: it stays where one of the `count` segments from
+ * `place` on began and a new one begins, as its first one does.
+ */
+static bool has_snapshot_at(const struct partition_log *log, uint32_t place, uint32_t count,
+                            int64_t offset)
+{
+    for (uint32_t i = place; i < place + count; i++) {
+        if (log->segments[i]->base_offset == offset)
+            return log->segments[i]->has_snapshot;
+    }
+    return false;
+}
+
 /* Makes `count` places from `place` on `new_count` places; what was there is given back. */
 static void replace_segments(struct compaction *compaction, uint32_t place, uint32_t count)
 {
@@ -156,6 +171,10 @@ static void replace_segments(struct compaction *compaction, uint32_t place, uint
     struct segment **segments = heap_must_get(heap, MEMORY_STATE, total * sizeof(*segments));
     memcpy(segments, log->segments, place * sizeof(*segments));
     memcpy(segments + place + new_count, log->segments + place + count, behind * sizeof(*segments));
+    for (uint32_t i = 0; i < new_count; i++) {
+        struct segment *segment = &outputs->items[i].segment;
+        segment->has_snapshot = has_snapshot_at(log, place, count, segment->base_offset);
+    }
     for (uint32_t i = 0; i < count; i++)
         partition_log_free_segment(log, log->segments[place + i]);
     heap_put(heap, MEMORY_STATE, log->segments, log->segment_capacity * sizeof(*segments));

@@ -1,7 +1,8 @@
 /*
  * How it works: the committer reports a failure here; from there one message goes to the owner on
- * the control loop, which tells every loop, this one too. The owner's questions are answered in
- * directory_owner.c, next to the messages that carry them.
+ * the control loop, which tells every loop, this one too. A wish for checkpoints goes there and
+ * comes home when they are written. The owner's questions are answered in directory_owner.c, next
+ * to the messages that carry them.
  */
 #include "log/directory_shard.h"
 
@@ -23,6 +24,53 @@ static void committer_failed(struct committer *committer, enum storage_status st
     }
 }
 
+/* A wish for checkpoints on its way to the owner and back. */
+struct checkpoint_errand {
+    struct message message;
+    struct directory_flush_wait flush;
+    struct directory_shard *shard;
+    struct commit_checkpoint_wait *wait;
+    bool is_written;
+};
+
+static void errand_came_home(struct message *message, struct loop *at)
+{
+    struct checkpoint_errand *errand = container_of(message, struct checkpoint_errand, message);
+    struct commit_checkpoint_wait *wait = errand->wait;
+    bool is_written = errand->is_written;
+    heap_put(at->heap, MEMORY_STATE, errand, sizeof(*errand));
+    wait->written(wait, is_written);
+}
+
+static void errand_done(struct directory_flush_wait *flush, bool ok)
+{
+    struct checkpoint_errand *errand = container_of(flush, struct checkpoint_errand, flush);
+    struct directory_shard *shard = errand->shard;
+    errand->is_written = ok;
+    errand->message.deliver = errand_came_home;
+    loop_post(shard->owner->loop, shard->loop->index, &errand->message);
+}
+
+static void errand_arrived(struct message *message, struct loop *at)
+{
+    struct checkpoint_errand *errand = container_of(message, struct checkpoint_errand, message);
+    (void)at;
+    errand->flush.done = errand_done;
+    directory_owner_flush(errand->shard->owner, &errand->flush);
+}
+
+static void write_checkpoints(struct committer *committer, struct commit_checkpoint_wait *wait,
+                              void *context)
+{
+    struct directory_shard *shard = context;
+    struct checkpoint_errand *errand =
+        heap_must_get(committer->loop->heap, MEMORY_STATE, sizeof(*errand));
+    errand->shard = shard;
+    errand->wait = wait;
+    errand->message.deliver = errand_arrived;
+    loop_post(shard->loop, 0, &errand->message);
+}
+
 void directory_shard_init(struct directory_shard *shard, struct loop *loop, unsigned index,
                           const char *path, struct directory_owner *owner,
                           const struct committer_options *options,
@@ -37,6 +85,8 @@ void directory_shard_init(struct directory_shard *shard, struct loop *loop, unsi
     if (!log_path_set(&shard->path, path))
         klamm_unreachable("the path was checked at the start");
     committer_init(&shard->committer, loop, shard->path.text, options, committer_failed, shard);
+    if (owner)
+        shard->committer.write_checkpoints = write_checkpoints;
 }
 
 void directory_shard_fail(struct directory_shard *shard, enum storage_status status)

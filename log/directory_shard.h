@@ -2,8 +2,8 @@
  * One log directory as seen by one loop: its committer, and the loop's half of the checkpoints.
  *
  * The owner on the control loop (log/directory_owner.h) asks each loop for the offsets of its
- * partitions and writes the checkpoint files; a failure seen here is told to the owner, and the
- * owner tells every loop.
+ * partitions and writes the checkpoint files, also when a log of this loop wants them written; a
+ * failure seen here is told to the owner, and the owner tells every loop.
  *
  * Invariants:
  *  1. is_failed is set on this loop before any partition is told, and never cleared. Partitions

@@ -181,6 +181,9 @@ static bool take_entry(struct log_load *load, const struct storage_entry *entry)
     } else if (log_path_parse_offset(entry->name, PRODUCER_SNAPSHOT_SUFFIX, &base_offset)) {
         load->last_snapshot_offset = base_offset; /* names are sorted: the last is the newest */
         load->last_snapshot_size = entry->size;
+        if (load->segment_count > 0 &&
+            load->segments[load->segment_count - 1].base_offset == base_offset)
+            load->segments[load->segment_count - 1].has_snapshot = true;
     }
     return true;
 }

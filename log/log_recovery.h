@@ -99,7 +99,21 @@ bool log_load_check(struct log_load *load, enum storage_status status, const cha
 const char *log_load_path(struct log_load *load, int64_t base_offset, const char *suffix);
 /* Removes the files of segments [from, segment_count) and the segments. */
 bool log_load_drop_segments(struct log_load *load, uint32_t from);
+/* Removes a file of the segment with this base; that it is not there is no error. */
+bool log_load_remove_file(struct log_load *load, int64_t base_offset, const char *suffix);
+/* Opens the log of the segment at work for load->scan, unless it is open; false ends the step. */
+bool log_load_open_scan(struct log_load *load, const struct segment *segment);
+/* A batch with a producer id was read; an aborted transaction goes to `segment` (NULL: it is
+ * already there). */
+void log_load_apply_producer(struct log_load *load, struct segment *segment, struct view batch);
+
+enum { LOG_LOAD_PIECES_PER_STEP = 1 }; /* of log_scan, in one step of the load */
+
 /* Listing phase: log_listing.c. */
 bool log_load_list(struct log_load *load);
+/* Indexes phase: log_trust.c. */
+void log_load_step_indexes(struct log_load *load);
+/* Scanning phase: log_rescan.c. */
+void log_load_step_scanning(struct log_load *load);
 
 #endif

@@ -201,6 +201,7 @@ static int64_t segment_age_base_ms(const struct segment *segment)
 struct retention {
     uint32_t count;
     bool needs_timestamps; /* stopped at a segment whose largest timestamp was not read yet */
+    bool needs_sync;       /* stopped at a segment with bytes that are not synced yet */
 };
 
 static bool is_expired(const struct partition_log *log, const struct segment *segment)
@@ -235,6 +236,11 @@ static struct retention survey(const struct partition_log *log, bool pause_age)
         }
         if (!by_start && !by_size && !(by_age && is_expired(log, segment)))
             break;
+        /* A power cut may bring it back, and its torn end would take what follows along. */
+        if (segment->file && commit_file_is_busy(&segment->file->commit)) {
+            retention.needs_sync = true;
+            break;
+        }
         excess = excess > segment->size ? excess - segment->size : 0;
         retention.count++;
     }
@@ -309,6 +315,20 @@ static void read_timestamp(struct partition_log *log, const struct segment *segm
 
 /* ---- The step -------------------------------------------------------------------------------- */
 
+/*
+ * What stays must begin with a snapshot of the producers: what they wrote before is needed to know
+ * them again, and goes. A seal without space wrote none; the next roll brings one. On a full device
+ * making room comes first, and without producers there is nothing to lose.
+ */
+static uint32_t count_with_snapshot(const struct partition_log *log, uint32_t count)
+{
+    if (log->state == PARTITION_LOG_NO_SPACE || log->producers.producer_count == 0)
+        return count;
+    while (count > 0 && !log->segments[count]->has_snapshot)
+        count--;
+    return count;
+}
+
 static void retain(struct partition_log *log, bool pause_age)
 {
     if (log->compaction) {
@@ -317,6 +337,10 @@ static void retain(struct partition_log *log, bool pause_age)
     }
     struct retention retention = survey(log, pause_age);
     uint32_t count = retention.count;
+    if (retention.needs_sync) {
+        partition_log_flush(log);
+        log->next_retention_ns = 0;
+    }
     if (count == log->segment_count) {
         /* Everything goes: the log needs an empty segment to go on with. */
         if (!list_is_empty(&log->queue) || log->write_count > 0 || log->is_rolling_back)
@@ -332,6 +356,7 @@ static void retain(struct partition_log *log, bool pause_age)
         count = DELETION_SEGMENTS_MAX;
         log->next_retention_ns = 0;
     }
+    count = count_with_snapshot(log, count);
     if (count > 0) {
         int64_t start = log->segments[count]->base_offset;
         if (start > log->log_start)

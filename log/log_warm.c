@@ -1,11 +1,13 @@
 /*
  * Warming: open the files, then search in a job and read the bytes once, so that they are in the
- * page cache. Ranges that will be copied are read whole, larger ones at their start; the transport
- * warms the rest ahead of what it sends.
+ * page cache. Ranges that will be copied are read whole, and so is a first batch that the reader
+ * wants whatever its size; larger ones at their start: the transport warms the rest ahead of what
+ * it sends.
  */
 #include "base/assert.h"
 #include "log/log_search.h"
 #include "log/partition_log_internal.h"
+#include "protocol/batch.h"
 
 enum { WARM_BYTES_MAX = 1024 * 1024, WARM_PIECE = 64 * 1024, OPENS_MAX = 4 };
 
@@ -19,6 +21,7 @@ struct log_warm_job {
     int64_t offset;
     int64_t bound; /* what the read may not reach */
     uint32_t max_bytes;
+    bool min_one;
     uint64_t generation;
     uint32_t position;       /* out: of the offset */
     uint32_t bound_position; /* out */
@@ -37,12 +40,28 @@ static void warm_finish(struct log_warm_job *job, enum log_read_status status)
     partition_log_job_end(log);
 }
 
+/* Bytes of the batch that a reader wants whole whatever its size; 0 when it cannot be told. */
+static size_t first_batch_size(const struct log_warm_job *job, const struct job_context *context)
+{
+    uint8_t prefix[BATCH_PREFIX_SIZE];
+    size_t read_size;
+    if (!job->min_one ||
+        storage_run_read(context->storage, job->search.log, job->position, prefix, sizeof(prefix),
+                         &read_size) != STORAGE_OK ||
+        read_size < sizeof(prefix) || batch_length(prefix) < 0)
+        return 0;
+    return batch_size(prefix);
+}
+
 static enum log_read_status warm_bytes(struct log_warm_job *job, const struct job_context *context)
 {
     uint32_t left = job->search.size - job->position;
     uint32_t wanted = job->max_bytes > LOG_COPY_LIMIT ? job->max_bytes : LOG_COPY_LIMIT;
     if (wanted > WARM_BYTES_MAX)
         wanted = WARM_BYTES_MAX;
+    size_t first = first_batch_size(job, context);
+    if (wanted < first)
+        wanted = first > UINT32_MAX ? UINT32_MAX : (uint32_t)first;
     if (wanted > left)
         wanted = left;
     uint8_t *piece = heap_must_get(context->heap, MEMORY_SCRATCH, WARM_PIECE);
@@ -179,6 +198,7 @@ void partition_log_warm(struct partition_log *log, const struct log_read *read,
     job->offset = read->offset;
     job->bound = partition_log_bound(log, read->bound);
     job->max_bytes = read->max_bytes;
+    job->min_one = read->min_one;
     job->generation = log->generation;
     warm->job = job;
     partition_log_job_begin(log);

@@ -162,7 +162,8 @@ static void log_deferred(struct deferred *deferred)
 {
     struct partition_log *log = container_of(deferred, struct partition_log, deferred);
     partition_log_pump(log);
-    partition_log_job_begin(log); /* callbacks may ask for the end of the log */
+    list_remove(&log->deferred.link); /* what the pump ended is told here, not a turn later */
+    partition_log_job_begin(log);     /* callbacks may ask for the end of the log */
     for (struct list *link; (link = list_pop_front(&log->finished)) != NULL;) {
         struct log_append *append = container_of(link, struct log_append, link);
         if (append->done)
@@ -292,6 +293,7 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     log->first_dirty = options->cleaner_offset;
     list_init(&log->lookups);
     list_link_init(&log->compacted_link);
+    log->cut_limit = INT64_MAX;
     partition_log_adopt(log, load);
     join_committer(log, options->committer);
     join_cleaner(log);

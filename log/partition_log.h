@@ -362,9 +362,8 @@ struct log_change {
 /*
  * Removes the batches that hold `offset` and everything behind it. Queued appends are written
  * first; then the log end is at most `offset`, and reads below it go on. With STORAGE_NO_SPACE the
- * log is as it was before.
- * The owner writes the checkpoints (directory_owner_flush) before it appends again: with a recovery
- * point behind the cut, recovery would trust what is appended there before it is durable.
+ * log is as it was before: the device is full, or the directory's checkpoints cannot be written yet
+ * because its partitions are still being loaded.
  */
 void partition_log_truncate(struct partition_log *log, int64_t offset, struct log_change *change);
 /* Drops everything; the log is empty and starts (and ends) at `offset`. */

@@ -53,6 +53,7 @@ struct partition_log {
     int64_t log_end;
     uint64_t generation; /* of remembered places */
     struct leader_epochs epochs;
+    bool is_writing_epochs; /* a job has their text: no second one may replace the file */
     struct producer_state producers;
 
     bool has_committer;
@@ -93,6 +94,7 @@ struct partition_log {
 
     uint32_t jobs; /* that refer to this log: side files, lookups, warmings, deletions */
     struct log_truncation *truncation;
+    int64_t cut_limit; /* of the recovery point, while a truncation is under way; INT64_MAX: none */
     struct log_close *close;
     bool is_dropping;
     bool is_changed; /* since its files were last complete: closing has something to write */

@@ -11,11 +11,13 @@ enum { TAIL_ENTRIES_MAX = 2048 }; /* of one index in memory before they go to th
 
 void partition_log_update_recovery_limit(struct partition_log *log)
 {
-    log->commit.recovery_limit = INT64_MAX;
+    log->commit.recovery_limit = log->cut_limit;
     for (uint32_t i = 0; i < log->segment_count; i++) {
         if (!log->segments[i]->is_sealed || !log->segments[i]->needs_side_files)
             continue;
-        log->commit.recovery_limit = partition_log_segment_end(log, i) - 1;
+        int64_t limit = partition_log_segment_end(log, i) - 1;
+        if (limit < log->commit.recovery_limit)
+            log->commit.recovery_limit = limit;
         return;
     }
 }

@@ -1,7 +1,11 @@
 /*
- * A truncation waits until nothing is written and no job refers to the log, cuts the files in a
- * job, loads the directory again like a clean one, and takes over what the load found: producers,
- * epochs and indexes need no second way of falling back.
+ * A truncation waits until nothing is written and no job refers to the log, has the recovery point
+ * of the checkpoint lowered below what it will cut, cuts the files in a job, loads the directory
+ * again like a clean one, and takes over what the load found: producers, epochs and indexes need no
+ * second way of falling back.
+ *
+ * The checkpoint comes first because a recovery point behind the cut would have the next start
+ * trust what is appended there afterwards, durable or not.
  *
  * Below the high watermark a range may be on its way to a consumer, so nothing there is changed in
  * place: the kept part is written into a new file, which replaces the old one by rename.
@@ -16,13 +20,15 @@ struct log_truncation {
     struct job job;
     struct partition_log *log;
     struct log_change *change;
+    struct commit_checkpoint_wait checkpoint_wait;
+    enum { CHECKPOINT_OLD, CHECKPOINT_WAITED_FOR, CHECKPOINT_LOWERED } checkpoint;
     int64_t offset;
     int64_t log_start;
+    int64_t incomplete_base; /* of the first sealed segment without side files; INT64_MAX: none */
     bool is_full;            /* everything goes; the log starts again at `offset` */
     int64_t old_written_end; /* to fall back to */
     int64_t old_high_watermark;
-    bool copies;             /* the cut is below the high watermark */
-    int64_t incomplete_base; /* the first sealed segment whose side files are not complete, or -1 */
+    bool copies; /* the cut is below the high watermark */
     enum storage_status status;
     int64_t *bases;             /* of the segments, ascending */
     struct segment_file **busy; /* their files with unsynced bytes, referenced */
@@ -176,13 +182,21 @@ static enum storage_status sync_busy(struct log_truncation *truncation, struct s
     return status;
 }
 
-/* Removes what lies behind the cut, the newest first, so that a crash leaves no hole. */
+/*
+ * Removes what lies behind the cut, the newest first, so that a crash leaves no hole: a recovery
+ * point behind the cut would have it trusted. Names may reach the disk in any order, so each has to
+ * be gone before the next may go, and the last one before the file is cut.
+ */
 static enum storage_status remove_behind(struct log_truncation *truncation,
                                          const struct job_context *context, uint32_t kept)
 {
     enum storage_status status = unlink_snapshots(truncation, context);
-    for (uint32_t i = truncation->base_count; i > kept && status == STORAGE_OK; i--)
+    for (uint32_t i = truncation->base_count; i > kept && status == STORAGE_OK; i--) {
         status = unlink_segment(truncation, context->storage, truncation->bases[i - 1]);
+        if (status == STORAGE_OK)
+            status = storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY,
+                                      truncation->log->directory, NULL);
+    }
     return status;
 }
 
@@ -202,7 +216,8 @@ static enum storage_status start_anew(struct log_truncation *truncation,
 
 /*
  * Cuts the files; the index of the cut segment goes, so that the load makes all its side files
- * again. What needs space comes first: when there is none, nothing was changed.
+ * again, and that of a segment whose entries are in memory only. What needs space comes first: when
+ * there is none, nothing was changed.
  */
 static enum storage_status cut_files(struct log_truncation *truncation,
                                      const struct job_context *context)
@@ -226,8 +241,7 @@ static enum storage_status cut_files(struct log_truncation *truncation,
         storage_run_close(storage, cut.file);
     if (status == STORAGE_OK)
         status = unlink_file(truncation, storage, base_offset, SEGMENT_INDEX_SUFFIX);
-    /* Indexes and aborted transactions that are in memory only: the load finds them again. */
-    if (status == STORAGE_OK && truncation->incomplete_base >= 0)
+    if (status == STORAGE_OK && truncation->incomplete_base < base_offset)
         status =
             unlink_file(truncation, storage, truncation->incomplete_base, SEGMENT_INDEX_SUFFIX);
     /* A segment that is empty now is not scanned: what was aborted in it must not come back. */
@@ -319,6 +333,8 @@ static void truncation_done(struct job *job)
         adopt_load(log, truncation);
     if (log->state == PARTITION_LOG_FAILED)
         change->status = log->failure;
+    log->cut_limit = INT64_MAX;
+    partition_log_update_recovery_limit(log);
     if (truncation->load) {
         struct heap *load_heap = truncation->load->heap;
         log_load_deinit(truncation->load);
@@ -342,10 +358,57 @@ static void drop_epochs(struct deferred *deferred)
     change->done(change);
 }
 
+/* Nothing was changed: the checkpoints cannot be written. */
+static void give_up(struct partition_log *log, struct log_truncation *truncation)
+{
+    struct log_change *change = truncation->change;
+    log->truncation = NULL;
+    log->cut_limit = INT64_MAX;
+    partition_log_update_recovery_limit(log);
+    change->status = log->state == PARTITION_LOG_FAILED ? log->failure : STORAGE_NO_SPACE;
+    heap_put(log->shard->heap, MEMORY_SCRATCH, truncation, sizeof(*truncation));
+    if (log->state == PARTITION_LOG_CUTTING)
+        log->state = PARTITION_LOG_RUNNING;
+    change->done(change);
+}
+
+static void checkpoint_written(struct commit_checkpoint_wait *wait, bool ok)
+{
+    struct log_truncation *truncation = container_of(wait, struct log_truncation, checkpoint_wait);
+    struct partition_log *log = truncation->log;
+    truncation->checkpoint = CHECKPOINT_LOWERED;
+    partition_log_job_begin(log); /* the callback may ask for the end of the log */
+    if (!ok)
+        give_up(log, truncation);
+    partition_log_job_end(log);
+}
+
+/* The base of the segment that will be cut is as low as the end of the log can get. */
+static void lower_checkpoint(struct partition_log *log, struct log_truncation *truncation)
+{
+    struct committer *committer = log->has_committer ? log->commit.committer : NULL;
+    uint32_t place = truncation->is_full ? 0 : partition_log_segment_at(log, truncation->offset);
+    log->cut_limit = log->segments[place]->base_offset;
+    if (truncation->offset < log->cut_limit)
+        log->cut_limit = truncation->offset;
+    partition_log_update_recovery_limit(log);
+    truncation->checkpoint = CHECKPOINT_LOWERED;
+    if (!committer || !committer->write_checkpoints)
+        return;
+    truncation->checkpoint = CHECKPOINT_WAITED_FOR;
+    truncation->checkpoint_wait.written = checkpoint_written;
+    committer->write_checkpoints(committer, &truncation->checkpoint_wait,
+                                 committer->failed_context);
+}
+
 void partition_log_begin_truncation(struct partition_log *log)
 {
     struct log_truncation *truncation = log->truncation;
     struct heap *heap = log->shard->heap;
+    if (truncation->checkpoint == CHECKPOINT_OLD)
+        lower_checkpoint(log, truncation);
+    if (truncation->checkpoint == CHECKPOINT_WAITED_FOR)
+        return;
     log->truncation = NULL;
     truncation->log_start = log->log_start;
     if (truncation->is_full || truncation->log_start > truncation->offset)
@@ -358,12 +421,14 @@ void partition_log_begin_truncation(struct partition_log *log)
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(*truncation->bases));
     truncation->busy =
         heap_must_get(heap, MEMORY_SCRATCH, log->segment_count * sizeof(struct segment_file *));
-    truncation->incomplete_base = -1;
+    truncation->incomplete_base = INT64_MAX;
     for (uint32_t i = 0; i < log->segment_count; i++) {
-        struct segment_file *file = log->segments[i]->file;
-        truncation->bases[i] = log->segments[i]->base_offset;
-        if (log->segments[i]->needs_side_files && truncation->incomplete_base < 0)
-            truncation->incomplete_base = truncation->bases[i];
+        const struct segment *segment = log->segments[i];
+        struct segment_file *file = segment->file;
+        truncation->bases[i] = segment->base_offset;
+        if (segment->is_sealed && segment->needs_side_files &&
+            segment->base_offset < truncation->incomplete_base)
+            truncation->incomplete_base = segment->base_offset;
         if (!file || !file->log || !commit_file_is_busy(&file->commit))
             continue;
         segment_file_acquire(file);

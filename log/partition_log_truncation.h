@@ -4,7 +4,8 @@
 
 #include "log/partition_log_internal.h"
 
-/* Starts the job of log->truncation; queue and jobs are empty. */
+/* Goes on with log->truncation: its wish for a checkpoint, then its job. Queue and jobs are empty.
+ */
 void partition_log_begin_truncation(struct partition_log *log);
 
 #endif

@@ -18,15 +18,15 @@ static_assert(PRODUCER_SNAPSHOT_HEADER_SIZE == 2 + 4 + 4, "the layout of the hea
 static_assert(PRODUCER_SNAPSHOT_ENTRY_SIZE == 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8,
               "the layout of an entry");
 
-size_t producer_snapshot_size(const struct producer_state *state)
+size_t producer_snapshot_file_size(const struct producer_state *state)
 {
     return PRODUCER_SNAPSHOT_HEADER_SIZE +
            (size_t)state->producer_count * PRODUCER_SNAPSHOT_ENTRY_SIZE;
 }
 
-void producer_snapshot_encode(const struct producer_state *state, uint8_t *data)
+void producer_snapshot_file_encode(const struct producer_state *state, uint8_t *data)
 {
-    size_t size = producer_snapshot_size(state);
+    size_t size = producer_snapshot_file_size(state);
     struct writer writer = writer_of(data, size);
     klamm_assert(state->undo_first == state->undo_end);
     write_i16(&writer, PRODUCER_SNAPSHOT_VERSION);
@@ -62,7 +62,7 @@ static struct producer_info read_entry(struct reader *reader)
     return info;
 }
 
-bool producer_snapshot_decode(struct view bytes, struct producer_state *state, int64_t now_ms)
+bool producer_snapshot_file_decode(struct view bytes, struct producer_state *state, int64_t now_ms)
 {
     struct reader reader = reader_of(bytes);
     int16_t version = read_i16(&reader);
@@ -105,8 +105,8 @@ enum storage_status producer_snapshot_write(struct storage storage, const char *
     enum storage_status closed = storage_run_close(storage, file);
     if (status == STORAGE_OK)
         status = closed;
-    if (status == STORAGE_OK)
-        status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, directory, NULL);
+    if (status != STORAGE_OK)
+        storage_run_path(storage, STORAGE_UNLINK, path.text, NULL);
     return status;
 }
 
@@ -120,7 +120,7 @@ static enum storage_status load_one(struct storage storage, const char *path, in
         file_content_read(storage, path, scratch, SNAPSHOT_FILE_SIZE_MAX, &content);
     if (status != STORAGE_OK)
         return status;
-    *valid = producer_snapshot_decode(file_content_view(&content), state, now_ms);
+    *valid = producer_snapshot_file_decode(file_content_view(&content), state, now_ms);
     file_content_release(&content);
     return STORAGE_OK;
 }

@@ -25,17 +25,20 @@ enum {
 
 #define PRODUCER_SNAPSHOT_SUFFIX ".snapshot"
 
-/* Bytes of the file that producer_snapshot_encode makes. */
-size_t producer_snapshot_size(const struct producer_state *state);
-/* Writes exactly producer_snapshot_size bytes into `data`. The state must be settled. */
-void producer_snapshot_encode(const struct producer_state *state, uint8_t *data);
+/* Bytes of the file that producer_snapshot_file_encode makes. */
+size_t producer_snapshot_file_size(const struct producer_state *state);
+/* Writes exactly producer_snapshot_file_size bytes into `data`. The state must be settled. */
+void producer_snapshot_file_encode(const struct producer_state *state, uint8_t *data);
 /*
  * Fills an empty state; producers expired at now_ms are left out (never those with an open
  * transaction). false, and an empty state, when the bytes are not a valid snapshot.
  */
-bool producer_snapshot_decode(struct view bytes, struct producer_state *state, int64_t now_ms);
+bool producer_snapshot_file_decode(struct view bytes, struct producer_state *state, int64_t now_ms);
 
-/* Writes `bytes` as `<offset>.snapshot` of the partition directory, durably. Only inside a job. */
+/*
+ * Writes `bytes` as `<offset>.snapshot` of the partition directory and syncs the file; the caller
+ * syncs the directory. A failure leaves no file. Only inside a job.
+ */
 enum storage_status producer_snapshot_write(struct storage storage, const char *directory,
                                             int64_t offset, struct view bytes);
 /*

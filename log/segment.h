@@ -49,6 +49,7 @@ struct segment {
     bool is_sealed;             /* not the active segment any more */
     bool needs_side_files;      /* sealed, but indexes are not complete and synced in their files */
     bool is_index_writing;      /* a job writes entries of the tails */
+    bool has_snapshot;          /* of the producers at its base, in a file */
 };
 
 void segment_init(struct segment *segment, int64_t base_offset);

@@ -33,6 +33,7 @@ struct side_job {
     char *epochs;
     size_t epochs_capacity;
     size_t epochs_size;
+    bool lacks_epochs; /* another job is writing them: the segment is not complete with this one */
     uint32_t offset_count; /* tail entries in the blobs */
     uint32_t time_count;
     uint32_t aborted_count;
@@ -107,6 +108,15 @@ static void take_back(struct side_job *side, struct heap *heap)
     heap_put(heap, MEMORY_SCRATCH, side, sizeof(*side));
 }
 
+/* The segment that begins where the snapshot was taken has what is below it in a file now. */
+static void mark_snapshot(struct partition_log *log, int64_t offset)
+{
+    for (uint32_t i = log->segment_count; i > 0; i--) {
+        if (log->segments[i - 1]->base_offset == offset)
+            log->segments[i - 1]->has_snapshot = true;
+    }
+}
+
 static void side_done(struct job *job)
 {
     struct side_job *side = container_of(job, struct side_job, job);
@@ -115,14 +125,18 @@ static void side_done(struct job *job)
     enum storage_status status = side->status;
     void (*done)(struct partition_log *, enum storage_status) = side->options.done;
     segment->is_index_writing = false;
+    if (side->epochs)
+        log->is_writing_epochs = false;
     if (status == STORAGE_OK) {
         offset_index_stored(&segment->index, log->shard->heap, side->offset_count);
         time_index_stored(&segment->times, log->shard->heap, side->time_count);
         segment->aborted.written_count += side->aborted_count;
         if (segment->file)
             segment_file_forget_index(segment->file);
-        if (side->options.is_seal)
+        if (side->options.is_seal && !side->lacks_epochs)
             segment->needs_side_files = false;
+        if (side->options.with_snapshot)
+            mark_snapshot(log, side->snapshot_offset);
     } else {
         log->epochs.is_dirty = true;
     }
@@ -171,15 +185,18 @@ static void encode_state(struct side_job *side, struct partition_log *log, struc
 {
     if (side->options.with_snapshot) {
         side->snapshot_offset = log->written_end;
-        side->snapshot_size = producer_snapshot_size(&log->producers);
+        side->snapshot_size = producer_snapshot_file_size(&log->producers);
         side->snapshot = blob(heap, side->snapshot_size);
-        producer_snapshot_encode(&log->producers, side->snapshot);
+        producer_snapshot_file_encode(&log->producers, side->snapshot);
     }
-    if (side->options.is_seal && log->epochs.is_dirty) {
+    /* Jobs end in any order: an older text would replace a newer one. */
+    side->lacks_epochs = side->options.is_seal && log->is_writing_epochs;
+    if (side->options.is_seal && log->epochs.is_dirty && !side->lacks_epochs) {
         side->epochs_capacity = leader_epochs_text_size_max(&log->epochs);
         side->epochs = heap_must_get(heap, MEMORY_SCRATCH, side->epochs_capacity);
         side->epochs_size = leader_epochs_encode(&log->epochs, side->epochs, side->epochs_capacity);
         log->epochs.is_dirty = false;
+        log->is_writing_epochs = true;
     }
 }
 

@@ -3,24 +3,35 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "log/sorted_entries.h"
 
-enum { TAIL_FIRST_CAPACITY = 4 };
+_Static_assert(TIME_INDEX_ENTRY_SIZE <= (int)SORTED_ENTRY_FILE_SIZE_MAX, "entry size");
+
+static int64_t timestamp_of(const void *entry)
+{
+    return ((const struct time_entry *)entry)->timestamp;
+}
+
+static int64_t timestamp_in_file(const uint8_t *data)
+{
+    return time_index_decode(data).timestamp;
+}
+
+/* Padding is all zero; a real entry of time 0 and offset 0 says no more than none. */
+static bool is_padding(const uint8_t *data, uint32_t place)
+{
+    struct time_entry entry = time_index_decode(data);
+    (void)place;
+    return entry.timestamp == 0 && entry.relative_offset == 0;
+}
+
+static const struct sorted_entry_kind by_timestamp = {
+    sizeof(struct time_entry), TIME_INDEX_ENTRY_SIZE, timestamp_of, timestamp_in_file, is_padding};
 
 void time_index_deinit(struct time_index *index, struct heap *heap)
 {
     heap_put(heap, MEMORY_STATE, index->tail, index->tail_capacity * sizeof(*index->tail));
     *index = (struct time_index){0};
-}
-
-static void tail_grow(struct time_index *index, struct heap *heap)
-{
-    uint32_t capacity = index->tail_capacity ? index->tail_capacity * 2 : TAIL_FIRST_CAPACITY;
-    struct time_entry *tail = heap_must_get(heap, MEMORY_STATE, capacity * sizeof(*tail));
-    if (index->tail_count)
-        memcpy(tail, index->tail, index->tail_count * sizeof(*tail));
-    heap_put(heap, MEMORY_STATE, index->tail, index->tail_capacity * sizeof(*tail));
-    index->tail = tail;
-    index->tail_capacity = capacity;
 }
 
 void time_index_append(struct time_index *index, struct heap *heap, struct time_entry entry)
@@ -30,8 +41,8 @@ void time_index_append(struct time_index *index, struct heap *heap, struct time_
             return;
         klamm_assert(entry.relative_offset >= index->last.relative_offset);
     }
-    if (index->tail_count == index->tail_capacity)
-        tail_grow(index, heap);
+    index->tail = sorted_entries_reserve(&by_timestamp, heap, index->tail, index->tail_count,
+                                         &index->tail_capacity);
     index->tail[index->tail_count++] = entry;
     index->last = entry;
     index->last_known = true;
@@ -40,54 +51,22 @@ void time_index_append(struct time_index *index, struct heap *heap, struct time_
 bool time_index_floor_in_tail(const struct time_index *index, int64_t timestamp,
                               struct time_entry *entry)
 {
-    uint32_t low = 0;
-    uint32_t high = index->tail_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (index->tail[middle].timestamp <= timestamp)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
-        return false;
-    *entry = index->tail[low - 1];
-    return true;
-}
-
-static enum storage_status entry_at(const struct file_reader *reader, uint32_t place,
-                                    struct time_entry *entry)
-{
-    uint8_t data[TIME_INDEX_ENTRY_SIZE];
-    enum storage_status status = file_reader_read(reader, (uint64_t)place * TIME_INDEX_ENTRY_SIZE,
-                                                  data, TIME_INDEX_ENTRY_SIZE);
-    if (status == STORAGE_OK)
-        *entry = time_index_decode(data);
-    return status;
+    uint32_t count = sorted_entries_up_to(&by_timestamp, index->tail, index->tail_count, timestamp);
+    if (count > 0)
+        *entry = index->tail[count - 1];
+    return count > 0;
 }
 
 enum storage_status time_index_floor_in_file(const struct file_reader *reader, uint32_t count,
                                              int64_t timestamp, bool *found,
                                              struct time_entry *entry)
 {
-    uint32_t low = 0;
-    uint32_t high = count;
-    *found = false;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        struct time_entry probe;
-        enum storage_status status = entry_at(reader, middle, &probe);
-        if (status != STORAGE_OK)
-            return status;
-        if (probe.timestamp <= timestamp) {
-            low = middle + 1;
-            *entry = probe;
-            *found = true;
-        } else {
-            high = middle;
-        }
-    }
-    return STORAGE_OK;
+    uint8_t data[TIME_INDEX_ENTRY_SIZE];
+    enum storage_status status =
+        sorted_entries_floor_in_file(&by_timestamp, reader, count, timestamp, found, data);
+    if (status == STORAGE_OK && *found)
+        *entry = time_index_decode(data);
+    return status;
 }
 
 void time_index_encode(const struct time_entry *entries, uint32_t count, uint8_t *data)
@@ -105,42 +84,27 @@ struct time_entry time_index_decode(const uint8_t data[TIME_INDEX_ENTRY_SIZE])
 
 void time_index_stored(struct time_index *index, struct heap *heap, uint32_t count)
 {
-    klamm_assert(count <= index->tail_count);
     index->stored_count += count;
-    index->tail_count -= count;
-    if (index->tail_count == 0) {
-        heap_put(heap, MEMORY_STATE, index->tail, index->tail_capacity * sizeof(*index->tail));
-        index->tail = NULL;
-        index->tail_capacity = 0;
-    } else {
-        memmove(index->tail, index->tail + count, index->tail_count * sizeof(*index->tail));
-    }
+    index->tail = sorted_entries_drop(&by_timestamp, heap, index->tail, count, &index->tail_count,
+                                      &index->tail_capacity);
 }
 
 enum storage_status time_index_inspect(const struct file_reader *reader, uint64_t file_size,
                                        uint32_t last_relative_offset, uint32_t *count,
                                        struct time_entry *last, bool *valid)
 {
-    *valid = file_size <= INT32_MAX;
-    *count = *valid ? (uint32_t)(file_size / TIME_INDEX_ENTRY_SIZE) : 0;
-    while (*count > 0) {
-        enum storage_status status = entry_at(reader, *count - 1, last);
-        if (status != STORAGE_OK)
-            return status;
-        /* Padding is all zero; a real entry of time 0 and offset 0 says no more than none. */
-        if (last->timestamp != 0 || last->relative_offset != 0)
-            break;
-        --*count;
-    }
-    if (*count == 0)
-        return STORAGE_OK;
+    uint8_t last_data[TIME_INDEX_ENTRY_SIZE];
+    uint8_t before_data[TIME_INDEX_ENTRY_SIZE];
+    enum storage_status status =
+        sorted_entries_end(&by_timestamp, reader, file_size, count, last_data, before_data, valid);
+    if (status != STORAGE_OK || *count == 0)
+        return status;
+    *last = time_index_decode(last_data);
     *valid = last->timestamp >= 0 && last->relative_offset <= last_relative_offset;
-    if (*count == 1 || !*valid)
+    if (*count == 1)
         return STORAGE_OK;
-    struct time_entry before;
-    enum storage_status status = entry_at(reader, *count - 2, &before);
-    if (status == STORAGE_OK)
-        *valid =
-            before.timestamp < last->timestamp && before.relative_offset <= last->relative_offset;
-    return status;
+    struct time_entry before = time_index_decode(before_data);
+    *valid = *valid && before.timestamp < last->timestamp &&
+             before.relative_offset <= last->relative_offset;
+    return STORAGE_OK;
 }

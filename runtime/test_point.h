@@ -22,7 +22,7 @@ enum test_point {
     BUG_LOG_RECOVERY_POINT_EARLY,   /* the checkpoint says the written end */
     BUG_LOG_SKIP_CRC_ON_RECOVERY,   /* recovery trusts batch headers */
     BUG_LOG_SKIP_TAIL_CUT,          /* recovery leaves what lies behind the last good batch */
-    BUG_LOG_SKIP_BOOT_SYNC,         /* names of a dead process are not made durable */
+    BUG_LOG_SKIP_BOOT_SYNC,         /* names, epochs of a dead process are not made durable */
     BUG_LOG_KEEP_CLEAN_MARKER,      /* the marker of a clean stop stays after the start */
     BUG_LOG_DELETE_WITHOUT_ORDER,   /* segments are deleted without syncs between them */
     BUG_LOG_NO_SPACE_KEEPS_TAIL,    /* what a failed append left is not cut */

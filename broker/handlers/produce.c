@@ -44,6 +44,7 @@ static void add_to_part(struct request *request, struct produce_item *item)
         part = request_add_part(request, sizeof(*part));
         part->acks = REQUEST_MESSAGE(produce, request)->acks;
         part->version = request_version(request);
+        part->transactional_id = REQUEST_MESSAGE(produce, request)->transactional_id;
         part->last = &part->first;
         context->parts[target] = part;
     }
@@ -52,25 +53,40 @@ static void add_to_part(struct request *request, struct produce_item *item)
     part->last = &item->next;
 }
 
-static bool has_transactional_records(const struct produce_request *message)
+/* The transactional batches of a request: whether there are any, and of one producer only. */
+struct transactional_records {
+    bool exist;
+    bool are_mixed;
+    int64_t producer_id;
+};
+
+static struct transactional_records find_transactional(const struct produce_request *message)
 {
+    struct transactional_records found = {0};
     for (size_t i = 0; i < message->topic_data_count; i++) {
         const struct produce_request_topic_produce_data *topic = &message->topic_data[i];
         for (size_t j = 0; j < topic->partition_data_count; j++) {
             struct view records = topic->partition_data[j].records.memory;
-            if (records.size >= BATCH_HEADER_SIZE && batch_magic(records.data) == BATCH_MAGIC &&
-                batch_is_transactional(records.data))
-                return true;
+            if (records.size < BATCH_HEADER_SIZE || batch_magic(records.data) != BATCH_MAGIC ||
+                !batch_is_transactional(records.data))
+                continue;
+            int64_t producer_id = batch_producer_id(records.data);
+            found.are_mixed |= found.exist && producer_id != found.producer_id;
+            found.exist = true;
+            found.producer_id = producer_id;
         }
     }
-    return false;
+    return found;
 }
 
 /* What keeps the request as a whole from being carried out. */
 static enum kafka_error check_request(const struct produce_request *message)
 {
-    if (view_is_null(message->transactional_id) && has_transactional_records(message))
+    struct transactional_records transactional = find_transactional(message);
+    if (transactional.exist && view_is_null(message->transactional_id))
         return KAFKA_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    if (transactional.are_mixed)
+        return KAFKA_ERROR_INVALID_PRODUCER_ID_MAPPING;
     bool valid_acks = message->acks >= -1 && message->acks <= 1;
     return valid_acks ? KAFKA_ERROR_NONE : KAFKA_ERROR_INVALID_REQUIRED_ACKS;
 }

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "broker/request.h"
+#include "broker/verifications.h"
 #include "protocol/record_validation.h"
 #include "replication/replica.h"
 
@@ -26,6 +27,7 @@ struct produce_item {
     size_t records_size;
     struct buffer replacement; /* a rebuilt batch, until it is written */
     struct replica_turn turn;
+    struct verification_wait verification; /* of the first batch of a transaction */
     struct produce_validation *validation; /* a job's; NULL: validated on the loop */
     enum kafka_error error;
     const char *message;
@@ -43,6 +45,7 @@ struct produce_part {
     unsigned waiting; /* items that are not finished, and one while the part begins */
     int16_t acks;
     int16_t version;
+    struct view transactional_id; /* null: none */
     struct loop *at;
 };
 

@@ -5,6 +5,9 @@
  * Validation that has to unfold or fold records (another codec, keys of a compacted topic) and is
  * larger than JOB_WORK_MIN runs as a job, with a turn in the order of the partition's appends;
  * everything else is validated right here when it is the item's turn.
+ *
+ * Before the first batch of a transaction its coordinator is asked (broker/verifications.h, KIP-890);
+ * the item takes its place in the order of appends when the answer is there.
  */
 #include "broker/handlers/produce.h"
 
@@ -110,8 +113,6 @@ static enum kafka_error check_header(const struct produce_item *item)
     if ((attributes & BATCH_ATTRIBUTE_CODEC_MASK) == COMPRESSION_ZSTD &&
         item->part->version < ZSTD_SINCE_VERSION)
         return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
-    if (attributes & BATCH_ATTRIBUTE_TRANSACTIONAL)
-        return KAFKA_ERROR_INVALID_TXN_STATE; /* no transaction can have been begun */
     return KAFKA_ERROR_NONE;
 }
 
@@ -244,6 +245,82 @@ static bool take_turn(struct produce_item *item, struct replica *replica, struct
     return true;
 }
 
+/* ---- Verification ---- */
+
+enum { ABORTABLE_SINCE_VERSION = 11, ADDS_SINCE_VERSION = 12 };
+
+static enum verification_form form_of(int16_t version)
+{
+    if (version >= ADDS_SINCE_VERSION)
+        return VERIFICATION_ADDS;
+    return version >= ABORTABLE_SINCE_VERSION ? VERIFICATION_ABORTABLE : VERIFICATION_OLD;
+}
+
+static void begin_append(struct produce_item *item, struct replica *replica, struct loop *at)
+{
+    if (!take_turn(item, replica, at))
+        append_item(item, replica);
+}
+
+/* As Kafka, such an answer does not name the log's start. */
+static void refuse_unverified(struct produce_item *item)
+{
+    if (item->error == KAFKA_ERROR_INVALID_TXN_STATE)
+        item->message = "the partition is not part of the transaction";
+    if (item->error == KAFKA_ERROR_NOT_ENOUGH_REPLICAS)
+        item->message = "the transaction could not be verified";
+    finish_item(item);
+}
+
+static void verified(struct verification_wait *wait, enum kafka_error error)
+{
+    struct produce_item *item = container_of(wait, struct produce_item, verification);
+    struct loop *at = item->part->at;
+    struct replica *replica =
+        replica_table_find(&shard_of(at)->replicas, item->topic_id, item->partition);
+    item->error = replica ? replica_check(replica, -1) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (item->error != KAFKA_ERROR_NONE) {
+        finish_item(item);
+        return;
+    }
+    item->error = verification_error_of_produce(error);
+    if (item->error == KAFKA_ERROR_NONE)
+        begin_append(item, replica, at);
+    else
+        refuse_unverified(item);
+}
+
+/* Asks the coordinator, when that is necessary; true: the item goes on in `verified`. */
+static bool verify(struct produce_item *item, struct replica *replica, struct shard *shard)
+{
+    const uint8_t *batch = item->records;
+    if (!shard->producers.is_verification_enabled || item->records_size < BATCH_HEADER_SIZE ||
+        batch_magic(batch) != BATCH_MAGIC || !batch_is_transactional(batch) ||
+        !batch_has_producer_id(batch))
+        return false;
+    const struct produce_part *part = item->part;
+    const struct verification_question question = {
+        .transactional_id = part->transactional_id,
+        .topic = replica->topic,
+        .topic_id = item->topic_id,
+        .partition = item->partition,
+        .producer_id = batch_producer_id(batch),
+        .producer_epoch = batch_producer_epoch(batch),
+        .form = form_of(part->version),
+    };
+    uint64_t guard = partition_log_begin_verification(
+        replica->log, question.producer_id, question.producer_epoch, batch_base_sequence(batch),
+        question.form == VERIFICATION_ADDS);
+    if (guard == 0)
+        return false;
+    item->append.append.verification_guard = guard;
+    item->verification.done = verified;
+    verifications_ask(&shard->verifications, &question, &item->verification);
+    return true;
+}
+
+/* ---- The part ---- */
+
 static void produce_item(struct produce_item *item, struct shard *shard, struct loop *at)
 {
     struct replica *replica = replica_table_find(&shard->replicas, item->topic_id, item->partition);
@@ -255,8 +332,8 @@ static void produce_item(struct produce_item *item, struct shard *shard, struct 
     item->error = check_header(item);
     if (item->error != KAFKA_ERROR_NONE)
         refuse_item(item, replica);
-    else if (!take_turn(item, replica, at))
-        append_item(item, replica);
+    else if (!verify(item, replica, shard))
+        begin_append(item, replica, at);
 }
 
 void produce_part_run(struct part *base, struct loop *at)

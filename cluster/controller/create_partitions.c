@@ -66,6 +66,10 @@ static bool add_partitions(struct decision *decision, const wanted_topic *wanted
     if (!topic)
         return refuse(result, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
                       VIEW_LITERAL("there is no such topic"));
+    if (image_topic_name_is_internal(wanted->name))
+        return refuse(result, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+                      VIEW_LITERAL("groups and transactions are placed by the number of partitions "
+                                   "of this topic, so it cannot change"));
     if (wanted->count < 0 || (uint32_t)wanted->count <= topic->partition_count)
         return refuse(result, KAFKA_ERROR_INVALID_PARTITIONS,
                       decision_text(decision, "the topic has %u partitions, %d are not more",

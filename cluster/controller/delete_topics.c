@@ -43,6 +43,11 @@ static const struct image_topic *find(const struct image *image, topic_result *r
         refuse(result, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
     else if (has_id && !(topic = image_topic_by_id(image, result->topic_id)))
         refuse(result, KAFKA_ERROR_UNKNOWN_TOPIC_ID, "there is no topic with this id");
+    if (topic && image_topic_name_is_internal(topic->name)) {
+        refuse(result, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+               "the topic is the cluster's own and cannot be deleted");
+        return NULL;
+    }
     return topic;
 }
 

@@ -11,13 +11,13 @@
 
 static const struct controller_feature features[CONTROLLER_FEATURE_COUNT] = {
     {NAME("eligible.leader.replicas.version"), 0, 0, 1, 0},
-    {NAME("group.version"), 0, 0, 1, 0},
+    {NAME("group.version"), 0, 1, 1, 1},
     {NAME("kraft.version"), 0, 1, 1, 0},
     {NAME("metadata.version"), METADATA_VERSION_MINIMUM, METADATA_VERSION_MAXIMUM,
      METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM},
     {NAME("share.version"), 0, 0, 1, 0},
     {NAME("streams.version"), 0, 0, 1, 0},
-    {NAME("transaction.version"), 0, 0, 2, 0},
+    {NAME("transaction.version"), 0, 2, 2, 2},
 };
 
 const struct controller_feature *controller_feature_at(size_t index)

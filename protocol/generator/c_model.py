@@ -27,7 +27,9 @@ def annotate(message):
     # Inner structs come first, so the need for is_default spreads when walked backwards.
     for struct in reversed(message.structs):
         for field in struct.fields:
-            if field.struct is None or field.is_array or field.is_pointer:
+            if field.struct is None or field.is_array:
+                continue
+            if field.is_pointer and field.tagged.empty():
                 continue
             partial = field.versions != struct.versions and not field.ignorable
             if struct.needs_is_default or not field.tagged.empty() or partial:

@@ -155,6 +155,8 @@ class Source:
             if strict and not field.nullable.empty():
                 return '(%s == NULL || message->%s != 0)' % (name, count_field(field))
             return 'message->%s != 0' % count_field(field)
+        if field.is_pointer and not field.tagged.empty():
+            return '(%s == NULL || !%s_is_default(%s))' % (name, field.struct.c_name, name)
         if field.is_pointer:
             return name + ' != NULL'
         if field.struct is not None:
@@ -253,8 +255,11 @@ class Source:
     def decode_pointer(self, field, nullable, reader):
         code, name = self.code, c_field(field)
         code.open('')
-        code.add('bool present;')
-        self.decode_call('message_read_presence(%s, %s, &present)' % (reader, nullable))
+        if reader == 'in':
+            code.add('bool present;')
+            self.decode_call('message_read_presence(%s, %s, &present)' % (reader, nullable))
+        else:
+            code.add('const bool present = read_u8(%s) != 0;' % reader)
         code.add('out->%s = NULL;' % name)
         code.open('if (present)')
         code.add('out->%s = arena_get(arena, sizeof(*out->%s));' % (name, name))
@@ -275,6 +280,8 @@ class Source:
             self.decode_scalars([field], '&tags.field')
         else:
             self.decode_field(field, field.tagged, '&tags.field')
+        if field.is_pointer:
+            code.add('has_%s = true;' % c_field(field))
         code.add('if (reader_left(&tags.field) != 0)')
         code.add('    return false;')
         if text:
@@ -294,6 +301,9 @@ class Source:
             return
         code.open('' if flexible == 'true' else 'if (%s)' % flexible)
         code.add('struct tag_reader tags = tag_reader_of(in);')
+        pointers = [field for field in tagged if field.is_pointer]
+        for field in pointers:
+            code.add('bool has_%s = false;' % c_field(field))
         code.open('while (tag_reader_next(&tags))')
         code.add('switch (tags.tag) {')
         for field in tagged:
@@ -304,6 +314,14 @@ class Source:
         code.close()
         code.add('if (in->failed)')
         code.add('    return false;')
+        for field in pointers:
+            # Without its tag such a struct is not null: Kafka gives it the defaults of its fields.
+            name = c_field(field)
+            code.open('if (!has_%s)' % name)
+            code.add('out->%s = arena_get(arena, sizeof(*out->%s));' % (name, name))
+            self.decode_call('out->%s' % name)
+            code.add('%s_init(out->%s);' % (field.struct.c_name, name))
+            code.close()
         code.close()
 
     def emit_decode(self, linkage):
@@ -441,7 +459,10 @@ class Source:
             code.add('message_write_array_%s(&out->bytes, %s, %s, %s, message->%s);' % (
                 ARRAY_SUFFIX[field.type], flexible, nullable, name, count_field(field)))
         elif field.is_pointer:
-            code.add('message_write_presence(&out->bytes, %s, %s != NULL);' % (nullable, name))
+            if field.tagged.empty():
+                code.add('message_write_presence(&out->bytes, %s, %s != NULL);' % (nullable, name))
+            else:
+                code.add('write_u8(&out->bytes, %s != NULL);' % name)
             code.add('if (%s)' % name)
             code.add('    %s_encode(%s, out, version);' % (field.struct.c_name, name))
         elif field.struct is not None:

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <mimalloc.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -205,26 +206,64 @@ static enum storage_status run_sync(struct storage_file *file)
     return STORAGE_IO;
 }
 
-/* Reads the range into nothing: afterwards it is in the page cache, as far as there is room. */
-static enum storage_status run_warm(const struct storage_request *request)
+/* What cachestat(2) takes and gives; the C library does not know it yet. */
+struct cache_range {
+    uint64_t offset;
+    uint64_t size;
+};
+
+struct cache_counts {
+    uint64_t cached; /* pages; also those that are still being read */
+    uint64_t dirty;
+    uint64_t written_back;
+    uint64_t evicted;
+    uint64_t recently_evicted;
+};
+
+enum { SYSTEM_CACHESTAT = 451, PAGE = 4096, PROBE_STEP = 64 * 1024 };
+
+/* True unless the byte is known not to be in memory. */
+static bool is_byte_resident(struct storage_file *file, uint64_t offset)
+{
+    uint8_t byte;
+    return file_read_now(file, offset, &byte, 1) != STORAGE_NOT_RESIDENT;
+}
+
+bool file_is_resident(struct storage_file *file, uint64_t offset, size_t size)
+{
+    if (size == 0 || atomic_load_explicit(&file->waits, memory_order_relaxed))
+        return true;
+    uint64_t last = offset + size - 1;
+    struct cache_range range = {offset, size};
+    struct cache_counts counts;
+    if (syscall(SYSTEM_CACHESTAT, file->descriptor, &range, &counts, 0) == 0) {
+        if (counts.cached < last / PAGE - offset / PAGE + 1)
+            return false;
+        return is_byte_resident(file, last); /* the last one to come, if they are under way */
+    }
+    for (uint64_t at = offset; at < last; at += PROBE_STEP) {
+        if (!is_byte_resident(file, at))
+            return false;
+    }
+    return is_byte_resident(file, last);
+}
+
+/* Afterwards the range is in the page cache, as far as there is room. */
+void file_warm(int descriptor, uint64_t offset, uint64_t size)
 {
     uint8_t *nowhere = mi_malloc(WARM_PIECE);
     if (!nowhere)
-        return STORAGE_OK;
-    posix_fadvise(request->file->descriptor, (off_t)request->offset, (off_t)request->size,
-                  POSIX_FADV_WILLNEED);
-    uint64_t offset = request->offset;
-    uint64_t left = request->size;
-    while (left > 0) {
-        size_t piece = left < WARM_PIECE ? (size_t)left : WARM_PIECE;
-        ssize_t result = pread(request->file->descriptor, nowhere, piece, (off_t)offset);
+        return;
+    posix_fadvise(descriptor, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
+    while (size > 0) {
+        size_t piece = size < WARM_PIECE ? (size_t)size : WARM_PIECE;
+        ssize_t result = pread(descriptor, nowhere, piece, (off_t)offset);
         if (result <= 0)
             break;
         offset += (uint64_t)result;
-        left -= (uint64_t)result;
+        size -= (uint64_t)result;
     }
     mi_free(nowhere);
-    return STORAGE_OK;
 }
 
 static enum storage_status run_truncate(const struct storage_request *request)
@@ -319,8 +358,10 @@ static enum storage_status run_on_file(struct storage_request *request)
         return write_at(request->file, request->buffers, request->buffer_count, request->offset);
     if (request->operation == STORAGE_SYNC)
         return run_sync(request->file);
-    if (request->operation == STORAGE_WARM)
-        return run_warm(request);
+    if (request->operation == STORAGE_WARM) {
+        file_warm(request->file->descriptor, request->offset, request->size);
+        return STORAGE_OK;
+    }
     if (request->operation == STORAGE_TRUNCATE)
         return run_truncate(request);
     klamm_assert(request->operation == STORAGE_PREALLOCATE);

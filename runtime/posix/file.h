@@ -10,6 +10,7 @@
 #define KLAMM_RUNTIME_POSIX_FILE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "runtime/storage.h"
 
@@ -27,6 +28,14 @@ enum storage_status file_status_of(int error);
 void file_run(struct storage_request *request);
 enum storage_status file_append(struct storage_file *file, const struct storage_buffer *buffers,
                                 size_t buffer_count);
+/*
+ * Whether a range is in memory, so that reading it does not wait for the device. A guess in the
+ * cheap direction: where the kernel cannot count pages some of them stand for their neighbours, and
+ * where it cannot tell at all the answer is yes.
+ */
+bool file_is_resident(struct storage_file *file, uint64_t offset, size_t size);
+/* Blocking: reads the range of a descriptor into nothing, so that it is in memory afterwards. */
+void file_warm(int descriptor, uint64_t offset, uint64_t size);
 enum storage_status file_read_now(struct storage_file *file, uint64_t offset, void *data,
                                   size_t size);
 

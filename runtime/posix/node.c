@@ -35,6 +35,17 @@ enum {
     NAME_THREADS = 4
 };
 
+/*
+ * mimalloc gives freed memory back after 25 ms, and large frames would take their pages anew each
+ * time: a third of the cost of receiving them. Kept for five seconds they are used again.
+ */
+enum { KEEP_FREED_MS = 5000 };
+#if MI_MALLOC_VERSION < 210
+enum { OPTION_KEEP_FREED = mi_option_decommit_delay };
+#else
+enum { OPTION_KEEP_FREED = mi_option_purge_delay };
+#endif
+
 /* The signal handler's only memory: there is one handler per process. */
 static struct {
     volatile sig_atomic_t count;
@@ -94,13 +105,12 @@ static const struct host_ops ops = {host_post, host_start_job, host_fill_entropy
 
 /* ---- A loop's life ---- */
 
+/* Edge-triggered: each write wakes, and nobody has to read the count. */
 static void on_wake(evutil_socket_t descriptor, short what, void *argument)
 {
+    (void)descriptor;
     (void)what;
     (void)argument;
-    uint64_t count;
-    while (read(descriptor, &count, sizeof(count)) < 0 && errno == EINTR)
-        continue;
 }
 
 static void on_timer(evutil_socket_t descriptor, short what, void *argument)
@@ -123,13 +133,14 @@ static void loop_open(struct posix_loop *at, struct node *node, unsigned index)
     }
     struct event_config *config = event_config_new();
     klamm_assert(config != NULL);
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+    event_config_require_features(config, EV_FEATURE_ET);
     at->base = event_base_new_with_config(config);
     event_config_free(config);
     klamm_assert(at->base != NULL);
     at->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     klamm_assert(at->wake_fd >= 0);
-    event_assign(&at->wake_event, at->base, at->wake_fd, EV_READ | EV_PERSIST, on_wake, at);
+    event_assign(&at->wake_event, at->base, at->wake_fd, EV_READ | EV_PERSIST | EV_ET, on_wake, at);
     event_add(&at->wake_event, NULL);
     evtimer_assign(&at->timer_event, at->base, on_timer, at);
     histogram_init(&at->counters.turn_us, &at->heap);
@@ -435,11 +446,29 @@ static void pools_close(struct node *node)
     pthread_mutex_destroy(&node->devices_lock);
 }
 
+/* How long the loops kept what came meanwhile waiting; for who looks at one run. */
+static void say_turns(const struct node *node)
+{
+    for (unsigned i = 0; i < node->count; i++) {
+        const struct node_loop_counters *counters = &node->loops[i].counters;
+        const struct histogram *turns = &counters->turn_us;
+        log_info(node->options->diagnostics,
+                 "turns: loop=%u turns=%llu p99_us=%llu longest_us=%llu above_2_ms=%llu "
+                 "warmed_ranges=%llu",
+                 i, (unsigned long long)turns->count,
+                 (unsigned long long)histogram_percentile(turns, 0.99),
+                 (unsigned long long)turns->maximum,
+                 (unsigned long long)(turns->count - histogram_count_up_to(turns, 2000)),
+                 (unsigned long long)counters->warmed_ranges);
+    }
+}
+
 int node_run(const struct node_options *options)
 {
     klamm_assert(options->shards >= 1);
     struct node node = {.options = options, .count = options->shards + 1};
     klamm_assert(node.count <= LOOP_COUNT_MAX);
+    mi_option_set_default((mi_option_t)OPTION_KEEP_FREED, KEEP_FREED_MS);
     raise_descriptor_limit();
     pools_open(&node);
     size_t loops_size = node.count * sizeof(struct posix_loop);
@@ -459,6 +488,8 @@ int node_run(const struct node_options *options)
         pthread_join(node.loops[i].thread, NULL);
     watchdog_stop(&watchdog);
     pools_close(&node);
+    if (atomic_load(&node.status) == 0) /* else the reason is the last thing said */
+        say_turns(&node);
     if (!options->keep_signals)
         signals.wake_fd = -1;
     for (unsigned i = 0; i < node.count; i++)

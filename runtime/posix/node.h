@@ -31,6 +31,7 @@ struct node_loop_counters {
     uint64_t sent_size;      /* bytes by sendmsg */
     uint64_t sendfile_calls; /* ranges, or parts of them, that went without a copy */
     uint64_t sendfile_size;  /* bytes */
+    uint64_t warmed_ranges;  /* ranges that a worker read before they were sent */
     uint64_t receives;       /* recv calls that brought bytes */
     uint64_t received_size;  /* bytes */
     uint64_t accepted;

@@ -31,15 +31,23 @@ static bool goes_by_sendfile(const struct slice *slice)
     return slice->kind == SLICE_FILE && slice->size >= SENDFILE_MIN;
 }
 
-/* Reads a small range into the copy buffer; NULL when the buffer has no room for it. */
-static uint8_t *copy_range(struct posix_transport *transport, struct vector *vector,
+/* Reads a small range into the copy buffer; NULL when it has no room, or a worker reads first. */
+static uint8_t *copy_range(struct posix_stream *stream, struct vector *vector,
                            const struct slice *slice)
 {
+    struct posix_transport *transport = stream->transport;
     if (!transport->copy)
         transport->copy = heap_must_get(&transport->at->heap, MEMORY_STATE, COPY_SIZE);
     if (COPY_SIZE - vector->copied_size < slice->size)
         return NULL;
     uint8_t *place = transport->copy + vector->copied_size;
+    if (file_read_now(slice->file, slice->offset, place, slice->size) == STORAGE_OK) {
+        vector->copied_size += slice->size;
+        return place;
+    }
+    /* What is sent before it goes first; the range is then at the front, and comes here again. */
+    if (vector->count > 0 || posix_stream_resident(stream, slice) == 0)
+        return NULL;
     size_t done = 0;
     while (done < slice->size) {
         ssize_t result = pread(slice->file->descriptor, place + done, slice->size - done,
@@ -57,7 +65,7 @@ static uint8_t *copy_range(struct posix_transport *transport, struct vector *vec
 }
 
 /* Adds a slice; false when the vector ends before it. */
-static bool vector_add(struct posix_transport *transport, struct vector *vector,
+static bool vector_add(struct posix_stream *stream, struct vector *vector,
                        const struct slice *slice, size_t budget)
 {
     if (slice->size == 0)
@@ -69,7 +77,7 @@ static bool vector_add(struct posix_transport *transport, struct vector *vector,
         uint8_t *plain;
     } place = {slice->data};
     if (slice->kind == SLICE_FILE)
-        place.plain = copy_range(transport, vector, slice);
+        place.plain = copy_range(stream, vector, slice);
     if (!place.plain)
         return false;
     vector->parts[vector->count++] = (struct iovec){place.plain, slice->size};
@@ -82,7 +90,7 @@ static void vector_fill(struct posix_stream *stream, struct vector *vector, size
     *vector = (struct vector){.count = 0};
     for (const struct stream_send *send = stream->first; send; send = send->next) {
         for (size_t i = 0; i < send->slice_count; i++) {
-            if (!vector_add(stream->transport, vector, &send->slices[i], budget)) {
+            if (!vector_add(stream, vector, &send->slices[i], budget)) {
                 vector->more = true;
                 return;
             }
@@ -148,7 +156,10 @@ static enum wrote write_range(struct posix_stream *stream, const struct slice *s
 {
     struct node_loop_counters *counters = &stream->transport->at->counters;
     off_t offset = (off_t)slice->offset;
-    size_t size = slice->size < *budget ? slice->size : *budget;
+    size_t resident = posix_stream_resident(stream, slice);
+    if (resident == 0)
+        return WROTE_NOTHING;
+    size_t size = resident < *budget ? resident : *budget;
     ssize_t result = sendfile(stream->descriptor, slice->file->descriptor, &offset, size);
     if (result < 0)
         return write_failed(stream);
@@ -169,6 +180,8 @@ static enum wrote write_vector(struct posix_stream *stream, size_t *budget,
     vector_fill(stream, &vector, *budget);
     if (vector.count == 0 && vector.short_file)
         return failed(stream, TRANSPORT_SHORT_FILE);
+    if (stream->warm && vector.count == 0)
+        return WROTE_NOTHING;
     if (vector.count == 0) { /* only empty slices */
         consume(stream, 0, false, finished);
         return WROTE_SOME;
@@ -199,7 +212,7 @@ static const struct slice *first_slice(const struct posix_stream *stream)
 
 void posix_stream_write(struct posix_stream *stream)
 {
-    if (stream->connecting || stream->blocked || stream->failure != TRANSPORT_OK)
+    if (stream->connecting || stream->blocked || stream->warm || stream->failure != TRANSPORT_OK)
         return;
     struct stream_send *finished_first = NULL;
     struct stream_send **finished = &finished_first;

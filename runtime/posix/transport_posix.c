@@ -19,7 +19,7 @@
 #include "runtime/posix/posix_stream.h"
 #include "runtime/posix/socket_address.h"
 
-enum { READS_PER_TURN = 16 };
+enum { READS_PER_TURN = 16, FLUSH_BYTES = 1024 * 1024 };
 
 static const uint64_t linger_ns = UINT64_C(10) * 1000000000;
 
@@ -99,6 +99,7 @@ void posix_stream_bury(struct posix_stream *stream, bool reset)
     klamm_assert(!stream->buried);
     stream->buried = true;
     timer_clear(&stream->linger);
+    posix_stream_forget_warm(stream);
     list_remove(&stream->ready.link);
     list_remove(&stream->unsent_link);
     list_remove(&stream->all_link);
@@ -213,13 +214,23 @@ void transport_posix_network(struct posix_transport *transport)
     }
 }
 
+static uint64_t sent_bytes(const struct posix_transport *transport)
+{
+    const struct node_loop_counters *counters = &transport->at->counters;
+    return counters->sent_size + counters->sendfile_size;
+}
+
+/* A few busy streams get several rounds in one turn: a turn of its own costs more than a round. */
 void transport_posix_flush(struct posix_transport *transport)
 {
-    struct list now;
-    list_init(&now);
-    list_splice_back(&now, &transport->unsent);
-    for (struct list *link; (link = list_pop_front(&now)) != NULL;)
-        posix_stream_write(container_of(link, struct posix_stream, unsent_link));
+    uint64_t start = sent_bytes(transport);
+    do {
+        struct list now;
+        list_init(&now);
+        list_splice_back(&now, &transport->unsent);
+        for (struct list *link; (link = list_pop_front(&now)) != NULL;)
+            posix_stream_write(container_of(link, struct posix_stream, unsent_link));
+    } while (!list_is_empty(&transport->unsent) && sent_bytes(transport) - start < FLUSH_BYTES);
     graveyard_clear(transport);
 }
 

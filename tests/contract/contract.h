@@ -21,6 +21,9 @@ struct contract {
     const char *directory; /* an empty directory for this run */
     const char *host;      /* where streams of this node reach itself */
     void (*end)(struct contract *contract, struct loop *loop); /* the host's: stops the node */
+    /* Takes a file out of memory, where the host has such a thing; else NULL. */
+    void (*evict)(struct contract *contract, const char *path);
+    bool is_evicted;     /* the host's: reading the file had to wait for the device */
     const char *failure; /* the first broken promise, or NULL */
     int failure_line;
     struct job job; /* of storage cases */

@@ -31,7 +31,7 @@ struct service {
     size_t expected;
     unsigned sends_done;
     unsigned closed_calls;
-    bool client_closed, cut_short;
+    bool client_closed, cut_short, evicts;
     enum transport_status why;
 };
 
@@ -227,6 +227,8 @@ static void file_written(struct storage_request *request)
     struct service *service = container_of(request, struct service, write);
     struct transport transport = service->contract->loops[0]->transport;
     CHECK(service->contract, request->status == STORAGE_OK);
+    if (service->evicts && service->contract->evict)
+        service->contract->evict(service->contract, service->path);
     service->listener.events = &listener_events;
     CHECK(service->contract, transport_listen(transport, &service->listener,
                                               service->contract->host, 0, 16) == TRANSPORT_OK);
@@ -250,7 +252,7 @@ static void file_opened(struct storage_request *request)
     storage_submit(loop->storage, &service->write);
 }
 
-static void start_service(struct contract *contract, bool cut_short)
+static struct service *start_service(struct contract *contract, bool cut_short)
 {
     struct loop *loop = contract->loops[0];
     struct service *service = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*service));
@@ -267,11 +269,17 @@ static void start_service(struct contract *contract, bool cut_short)
                                              .flags = STORAGE_FLAG_READ | STORAGE_FLAG_WRITE |
                                                       STORAGE_FLAG_CREATE};
     storage_submit(loop->storage, &service->open);
+    return service;
 }
 
 static void bytes_and_ranges_arrive_in_order(struct contract *contract)
 {
     start_service(contract, false);
+}
+
+static void ranges_that_are_not_in_memory_arrive_in_order(struct contract *contract)
+{
+    start_service(contract, false)->evicts = true;
 }
 
 static void a_range_behind_the_end_of_its_file_resets(struct contract *contract)
@@ -367,6 +375,7 @@ static void a_port_is_given_once(struct contract *contract)
 
 const struct contract_case transport_cases[] = {
     CASE(bytes_and_ranges_arrive_in_order),
+    CASE(ranges_that_are_not_in_memory_arrive_in_order),
     CASE(a_range_behind_the_end_of_its_file_resets),
     CASE(a_refused_stream_is_closed_once_behind_its_sends),
     CASE(a_reset_finishes_sends_before_it_returns),

@@ -1,6 +1,6 @@
 """Sends the same request sequences to Apache Kafka and to Klamm and compares every answer.
 
-usage: differential.py KLAMMD [--self] [--only SCENARIO] [--show N]
+usage: differential.py KLAMMD [--self] [--only SCENARIO_PATTERN] [--show N]
 
 Kafka's released jars are taken from KLAMM_KAFKA_LIBS; without them the run is skipped (status 77).
 --self compares Kafka with a second Kafka, to see that a scenario does not depend on chance.
@@ -16,7 +16,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import processes  # noqa: E402
+import consumer_group_scenarios  # noqa: E402
+import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
+import transaction_scenarios  # noqa: E402
 from target import Target  # noqa: E402
 
 
@@ -46,6 +49,7 @@ def differences(ours, theirs, path=""):
 
 def run_scenario(scenario, target):
     target.notes = []
+    target.random_ids = {}
     target.disconnect()
     try:
         scenario(target, scenario.__name__.replace("_", "-"))
@@ -90,8 +94,13 @@ def main():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
-    chosen = [s for s in scenarios.SCENARIOS if options.only in (None, s.__name__)]
-    first = processes.Kafka() if options.against_itself else processes.Klamm(options.klammd)
+    every = (scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS +
+             transaction_scenarios.SCENARIOS)
+    chosen = [s for s in every
+              if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
+    settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it
+    first = (processes.Kafka() if options.against_itself
+             else processes.Klamm(options.klammd, settings))
     with first, processes.Kafka() as second:
         first.start()
         second.start()

@@ -11,6 +11,7 @@ import uuid
 import wire
 
 NOW_FIELDS = {"LogAppendTimeMs"}
+RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PLAIN_FIELDS = {"ClusterId": "<cluster>", "Port": "<port>"}
 
 
@@ -25,6 +26,7 @@ class Target:
         self.port = port
         self.notes = []
         self.topic_ids = {}
+        self.random_ids = {}
         self.connection = None
         self.started_ms = int(time.time() * 1000)
 
@@ -76,8 +78,14 @@ class Target:
             return "<text>"
         if isinstance(value, str):
             value = re.sub(r"/\S*klamm-test-\w+", "<directory>", value)
+            value = RANDOM_ID.sub(self.random_id, value)
             return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", value)
         return value
+
+    def random_id(self, match):
+        """Ids that a broker draws, in the order in which they are met."""
+        number = self.random_ids.setdefault(match.group(), len(self.random_ids) + 1)
+        return f"<random id {number}>"
 
     def note(self, label, value):
         self.notes.append((label, self.plain(value)))

@@ -20,12 +20,12 @@ static void check_producers(struct view bytes, struct heap *heap)
     struct producer_state state, again;
     producer_state_init(&state, heap, &options);
     producer_state_init(&again, heap, &options);
-    if (producer_snapshot_decode(bytes, &state, 0)) {
-        size_t size = producer_snapshot_size(&state);
+    if (producer_snapshot_file_decode(bytes, &state, 0)) {
+        size_t size = producer_snapshot_file_size(&state);
         uint8_t *written = heap_get(heap, MEMORY_SCRATCH, size);
-        producer_snapshot_encode(&state, written);
-        klamm_assert(producer_snapshot_decode(view_of(written, size), &again, 0));
-        klamm_assert(producer_snapshot_size(&again) == size);
+        producer_snapshot_file_encode(&state, written);
+        klamm_assert(producer_snapshot_file_decode(view_of(written, size), &again, 0));
+        klamm_assert(producer_snapshot_file_size(&again) == size);
         heap_put(heap, MEMORY_SCRATCH, written, size);
     } else {
         klamm_assert(producer_state_is_empty(&state));
@@ -138,9 +138,9 @@ static size_t seed_producers(struct random_stream *random, uint8_t *data, size_t
         offset += 4;
     }
     producer_state_settle(&state, offset);
-    size_t size = producer_snapshot_size(&state);
+    size_t size = producer_snapshot_file_size(&state);
     if (size <= capacity)
-        producer_snapshot_encode(&state, data);
+        producer_snapshot_file_encode(&state, data);
     producer_state_deinit(&state);
     return size <= capacity ? size : 0;
 }

@@ -217,16 +217,16 @@ static void compare_snapshot(struct replay *replay, struct view text)
     struct producer_state loaded;
     struct view bytes = unhex(text);
     producer_state_init(&loaded, &heap, &options);
-    assert_true(producer_snapshot_decode(bytes, &loaded, 0));
+    assert_true(producer_snapshot_file_decode(bytes, &loaded, 0));
     assert_int_equal(loaded.producer_count, replay->state.producer_count);
-    size_t size = producer_snapshot_size(&replay->state);
+    size_t size = producer_snapshot_file_size(&replay->state);
     assert_int_equal(size, bytes.size);
     uint8_t *ours = malloc(size);
-    producer_snapshot_encode(&replay->state, ours);
+    producer_snapshot_file_encode(&replay->state, ours);
     for (size_t at = PRODUCER_SNAPSHOT_HEADER_SIZE; at < size; at += PRODUCER_SNAPSHOT_ENTRY_SIZE)
         assert_non_null(memmem(bytes.data, bytes.size, ours + at, PRODUCER_SNAPSHOT_ENTRY_SIZE));
     /* Loaded in Kafka's order, the file comes out byte for byte. */
-    producer_snapshot_encode(&loaded, ours);
+    producer_snapshot_file_encode(&loaded, ours);
     assert_memory_equal(ours, bytes.data, size);
     free(ours);
     drop(bytes);

@@ -317,12 +317,16 @@ static void append_release(struct deferred *deferred)
     heap_put(heap, MEMORY_STATE, pending, sizeof(*pending));
 }
 
+/* Nothing is remembered yet. */
 static void remember_failed(struct scenario *scenario, int64_t base_offset)
 {
     for (size_t i = 0; i < scenario->model.count; i++) {
         const struct model_batch *batch = &scenario->model.batches[i];
-        if (batch->base_offset >= base_offset)
-            log_model_add(&scenario->failed, batch->bytes, batch->size);
+        if (batch->base_offset < base_offset)
+            continue;
+        if (scenario->failed.count == 0)
+            log_model_restart(&scenario->failed, batch->base_offset);
+        log_model_add(&scenario->failed, batch->bytes, batch->size);
     }
 }
 

@@ -13,7 +13,7 @@ struct kafka_request {
     enum kafka_api api;
     int32_t correlation;
     void *context;
-    bool is_sent, is_answered;
+    bool is_sent, is_answered, is_flexible;
     struct stream_send send;
     struct slice slice;
     size_t size;
@@ -97,6 +97,8 @@ static void take_frame(struct kafka_client *client)
                 request->correlation);
     answer_request(request);
     watch_answers(client);
+    if (request->is_flexible)
+        kafka_skip_tags(&body);
     client->events->answered(client, request->api, request->context, &body);
     request_release(request);
     heap_put(client->loop->heap, MEMORY_FRAME, frame, size);
@@ -165,17 +167,19 @@ static void send_done(struct stream_send *send, enum transport_status status)
     request_release(request);
 }
 
-void kafka_client_send(struct kafka_client *client, enum kafka_api api, int16_t version,
-                       const struct writer *body, void *context)
+static void send_request(struct kafka_client *client, enum kafka_api api, int16_t version,
+                         const struct writer *body, void *context, bool is_flexible)
 {
     static const char client_id[] = "sim";
-    size_t size = 4 + 2 + 2 + 4 + 2 + strlen(client_id) + body->size;
+    size_t size = 4 + 2 + 2 + 4 + 2 + strlen(client_id) + is_flexible + body->size;
+    sim_require(sim_of(client->loop), !body->failed, "a request of API %d is too large", (int)api);
     struct kafka_request *request =
         heap_get(client->loop->heap, MEMORY_FRAME, sizeof(*request) + size);
     *request = (struct kafka_request){.client = client,
                                       .api = api,
                                       .correlation = client->next_correlation++,
                                       .context = context,
+                                      .is_flexible = is_flexible,
                                       .size = size};
     struct writer writer = writer_of(request->bytes, size);
     write_i32(&writer, (int32_t)size - 4);
@@ -183,6 +187,8 @@ void kafka_client_send(struct kafka_client *client, enum kafka_api api, int16_t 
     write_i16(&writer, version);
     write_i32(&writer, request->correlation);
     kafka_write_string(&writer, client_id);
+    if (is_flexible)
+        write_u8(&writer, 0); /* no tags */
     write_bytes(&writer, body->data, body->size);
     request->slice = (struct slice){.kind = SLICE_MEMORY, .data = request->bytes, .size = size};
     request->send =
@@ -190,4 +196,16 @@ void kafka_client_send(struct kafka_client *client, enum kafka_api api, int16_t 
     list_push_back(&client->sent, &request->link);
     watch_answers(client);
     stream_send(client->loop->transport, &client->stream, &request->send);
+}
+
+void kafka_client_send(struct kafka_client *client, enum kafka_api api, int16_t version,
+                       const struct writer *body, void *context)
+{
+    send_request(client, api, version, body, context, false);
+}
+
+void kafka_client_send_flexible(struct kafka_client *client, enum kafka_api api, int16_t version,
+                                const struct writer *body, void *context)
+{
+    send_request(client, api, version, body, context, true);
 }

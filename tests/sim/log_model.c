@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "protocol/batch.h"
 #include "protocol/record.h"
 
@@ -23,7 +24,7 @@ void log_model_deinit(struct log_model *model)
 
 int64_t log_model_end(const struct log_model *model)
 {
-    return model->count > 0 ? model->batches[model->count - 1].last_offset + 1 : 0;
+    return model->count > 0 ? model->batches[model->count - 1].last_offset + 1 : model->base_end;
 }
 
 void log_model_add(struct log_model *model, const uint8_t *bytes, size_t size)
@@ -41,7 +42,7 @@ void log_model_add(struct log_model *model, const uint8_t *bytes, size_t size)
                                 .size = (uint32_t)size,
                                 .bytes = heap_must_get(&model->heap, MEMORY_STATE, size)};
     memcpy(batch.bytes, bytes, size);
-    sim_require(model->sim, model->count == 0 || batch.base_offset == log_model_end(model),
+    sim_require(model->sim, batch.base_offset == log_model_end(model),
                 "a batch was accepted at offset %lld behind end %lld", (long long)batch.base_offset,
                 (long long)log_model_end(model));
     model->batches[model->count++] = batch;
@@ -78,6 +79,13 @@ void log_model_cut(struct log_model *model, int64_t offset)
         model->written_end = end;
     if (model->durable_end > end)
         model->durable_end = end;
+}
+
+void log_model_restart(struct log_model *model, int64_t offset)
+{
+    log_model_cut(model, model->base_end);
+    klamm_assert(model->count == 0);
+    model->base_end = model->written_end = model->durable_end = offset;
 }
 
 int64_t log_model_compare(const struct log_model *model, int64_t offset, const uint8_t *bytes,

@@ -3,7 +3,7 @@
  * outside of the simulated node, so it survives crashes.
  *
  * Invariants:
- *  1. Batches are sorted by offset without gaps from the first that was ever accepted.
+ *  1. Batches are sorted by offset without gaps, from `base_end` on.
  *  2. Every batch below `durable_end` survives a power cut, every batch below `written_end` the end
  *     of the process. A truncation lowers both when it is asked for.
  *  3. A batch at or behind both ends may be found again after a crash or not, but if it is, then
@@ -27,6 +27,7 @@ struct log_model {
     struct heap heap;
     struct model_batch *batches;
     size_t count, capacity;
+    int64_t base_end; /* where the first batch begins, or will */
     int64_t written_end;
     int64_t durable_end;
     int64_t start_max;  /* the log start was not seen above this in this life */
@@ -43,6 +44,8 @@ int64_t log_model_end(const struct log_model *model);
 const struct model_batch *log_model_find(const struct log_model *model, int64_t offset);
 /* Forgets every batch with a last offset at or behind `offset`. */
 void log_model_cut(struct log_model *model, int64_t offset);
+/* Forgets everything: the log is empty and goes on at `offset`. */
+void log_model_restart(struct log_model *model, int64_t offset);
 /* The base offset of the batch that holds `offset`, else `offset`: where a cut there ends. */
 int64_t log_model_boundary(const struct log_model *model, int64_t offset);
 /* Compares whole batches that were read from `offset` on; returns the offset behind them. */

@@ -25,6 +25,8 @@ static const struct {
     {"compact", compact_scenario_run},
     {"log", log_scenario_run},
     {"node", node_scenario_run},
+    {"group", group_scenario_run},
+    {"transaction", transaction_scenario_run},
 };
 
 struct command {

@@ -12,6 +12,7 @@
 #include "tests/sim/kafka_client.h"
 
 static const uint64_t poll_ns = 1000000;
+static const uint64_t moment_ns = 100 * 1000000;
 static const uint64_t limit_ns = UINT64_C(60) * 1000000000;
 
 /* In the broker's memory. */
@@ -51,6 +52,7 @@ static void broker_boot(struct loop *loop, void *argument)
                                                    .shard_count = FIXTURE_SHARDS,
                                                    .request_memory = 16 * 1024 * 1024,
                                                    .open_files_limit = 64,
+                                                   .coordinator_kinds = fixture->coordinator_kinds,
                                                    .control = &fixture->process->control};
     }
     struct fixture_process *process = fixture->process;
@@ -60,6 +62,11 @@ static void broker_boot(struct loop *loop, void *argument)
     }
     struct control_host host = {.ready = node_ready, .ended = node_ended, .self = fixture};
     control_boot(&process->control, &process->broker, loop, host);
+}
+
+static void broker_stop(struct loop *control)
+{
+    control_stop(control->owner);
 }
 
 static void build_config(struct broker_fixture *fixture, const char *const *settings, size_t count)
@@ -108,6 +115,12 @@ static void client_poll(struct timer *timer)
     struct fixture_client *own = container_of(timer, struct fixture_client, poll);
     struct broker_fixture *fixture = own->fixture;
     loop_set_timer(own->client.loop, timer, poll_ns);
+    if (fixture->hangs_up) {
+        fixture->hangs_up = false;
+        fixture->state = FIXTURE_CLOSED;
+        kafka_client_drop(&own->client);
+        return;
+    }
     if (fixture->is_ready && !own->client.is_open)
         kafka_client_connect(&own->client);
     if (fixture->state != FIXTURE_ASKED || !own->client.is_usable)
@@ -144,13 +157,22 @@ static bool is_over(void *context)
 
 void broker_fixture_init(struct broker_fixture *fixture, const char *const *settings, size_t count)
 {
-    *fixture = (struct broker_fixture){.sim = sim_create(1)};
+    broker_fixture_init_kinds(fixture, NULL, settings, count);
+}
+
+void broker_fixture_init_kinds(struct broker_fixture *fixture,
+                               const struct coordinator_kind *const *kinds,
+                               const char *const *settings, size_t count)
+{
+    *fixture = (struct broker_fixture){.sim = sim_create(1), .coordinator_kinds = kinds};
     heap_init_plain(&fixture->heap);
     arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
     build_config(fixture, settings, count);
-    fixture->node = sim_add_node(fixture->sim, &(struct sim_node_spec){.loops = FIXTURE_SHARDS + 1,
-                                                                       .boot = broker_boot,
-                                                                       .argument = fixture});
+    fixture->node =
+        sim_add_node(fixture->sim, &(struct sim_node_spec){.loops = FIXTURE_SHARDS + 1,
+                                                           .boot = broker_boot,
+                                                           .stop_requested = broker_stop,
+                                                           .argument = fixture});
     unsigned client =
         sim_add_node(fixture->sim,
                      &(struct sim_node_spec){.loops = 1, .boot = client_boot, .argument = fixture});
@@ -174,6 +196,11 @@ void broker_fixture_restart(struct broker_fixture *fixture)
     assert_true(sim_run_to(fixture->sim, is_ready, fixture, sim_now_ns(fixture->sim) + limit_ns));
 }
 
+struct shard *broker_fixture_shard(struct broker_fixture *fixture, unsigned index)
+{
+    return &fixture->process->shards[index];
+}
+
 void *broker_fixture_get(struct broker_fixture *fixture, size_t count, size_t size)
 {
     void *memory = arena_get_array(&fixture->arena, count ? count : 1, size);
@@ -191,19 +218,64 @@ static struct view with_header_tags(struct broker_fixture *fixture, struct view 
     return view_of(bytes, body.size + has_tags);
 }
 
-struct view broker_fixture_exchange(struct broker_fixture *fixture, int16_t key, int16_t version,
-                                    struct view body)
+static void begin_request(struct broker_fixture *fixture, int16_t key, int16_t version,
+                          struct view body)
 {
     fixture->info = api_info_find(key);
     fixture->version = version;
     fixture->request = with_header_tags(fixture, body);
     fixture->state = FIXTURE_ASKED;
+}
+
+void broker_fixture_send(struct broker_fixture *fixture, int16_t key, int16_t version,
+                         struct view body)
+{
+    begin_request(fixture, key, version, body);
+    sim_run_until(fixture->sim, sim_now_ns(fixture->sim) + moment_ns);
+    assert_int_not_equal(fixture->state, FIXTURE_ASKED);
+}
+
+struct view broker_fixture_await(struct broker_fixture *fixture)
+{
     bool over = sim_run_to(fixture->sim, is_over, fixture, sim_now_ns(fixture->sim) + limit_ns);
     assert_true(over);
     if (fixture->state == FIXTURE_CLOSED)
         return VIEW_NULL;
-    size_t tags = api_info_response_header_version(fixture->info, version) > 0;
+    size_t tags = api_info_response_header_version(fixture->info, fixture->version) > 0;
     return view_of(fixture->answer.data + tags, fixture->answer.size - tags);
+}
+
+struct view broker_fixture_exchange(struct broker_fixture *fixture, int16_t key, int16_t version,
+                                    struct view body)
+{
+    begin_request(fixture, key, version, body);
+    return broker_fixture_await(fixture);
+}
+
+void broker_fixture_hang_up(struct broker_fixture *fixture)
+{
+    fixture->hangs_up = true;
+    sim_run_until(fixture->sim, sim_now_ns(fixture->sim) + moment_ns);
+    assert_false(fixture->hangs_up);
+}
+
+void broker_fixture_begin_stop(struct broker_fixture *fixture)
+{
+    fixture->is_ready = false; /* the client does not come back */
+    sim_stop(fixture->sim, fixture->node);
+}
+
+static bool is_down(void *context)
+{
+    const struct broker_fixture *fixture = context;
+    return !sim_is_running(fixture->sim, fixture->node);
+}
+
+int broker_fixture_await_stop(struct broker_fixture *fixture)
+{
+    bool down = sim_run_to(fixture->sim, is_down, fixture, sim_now_ns(fixture->sim) + limit_ns);
+    assert_true(down);
+    return sim_exit_status(fixture->sim, fixture->node);
 }
 
 /* ---- What many tests need first ---- */

@@ -23,7 +23,9 @@
 
 enum { FIXTURE_SHARDS = 2, FIXTURE_NODE_ID = 1 };
 
+struct coordinator_kind;
 struct fixture_process;
+struct shard;
 
 struct broker_fixture {
     struct sim *sim;
@@ -33,22 +35,38 @@ struct broker_fixture {
     unsigned node;
     struct fixture_process *process; /* of the broker */
     bool is_ready;
+    const struct coordinator_kind *const *coordinator_kinds; /* see struct broker */
     /* The request under way. */
     const struct api_info *info;
     int16_t version;
     struct view request; /* what stands behind client id in the frame */
     struct view answer;  /* behind the correlation id; in the arena */
+    bool hangs_up;       /* the client drops its connection at its next look */
     enum { FIXTURE_IDLE, FIXTURE_ASKED, FIXTURE_SENT, FIXTURE_ANSWERED, FIXTURE_CLOSED } state;
 };
 
 /* Starts a broker with these settings ("key=value") beside its own; ends the test if it fails. */
 void broker_fixture_init(struct broker_fixture *fixture, const char *const *settings, size_t count);
+/* The same with these kinds of coordinators ([COORDINATOR_SLOTS]) instead of the broker's own. */
+void broker_fixture_init_kinds(struct broker_fixture *fixture,
+                               const struct coordinator_kind *const *kinds,
+                               const char *const *settings, size_t count);
 void broker_fixture_deinit(struct broker_fixture *fixture);
 /* A power cut and a start. */
 void broker_fixture_restart(struct broker_fixture *fixture);
 /* Sends a body; the answer's body, or null when the connection was closed. */
 struct view broker_fixture_exchange(struct broker_fixture *fixture, int16_t key, int16_t version,
                                     struct view body);
+/* The same in two steps: sends and runs for a moment; then runs until the answer is there. */
+void broker_fixture_send(struct broker_fixture *fixture, int16_t key, int16_t version,
+                         struct view body);
+struct view broker_fixture_await(struct broker_fixture *fixture);
+/* The client drops its connection, whatever is under way; runs for a moment. */
+void broker_fixture_hang_up(struct broker_fixture *fixture);
+/* Asks the broker to stop in order. */
+void broker_fixture_begin_stop(struct broker_fixture *fixture);
+/* Runs until the broker has stopped; its exit status. */
+int broker_fixture_await_stop(struct broker_fixture *fixture);
 /* Creates a topic with one setting, which may be NULL, and fails the test if that is refused. */
 void broker_fixture_create_topic(struct broker_fixture *fixture, const char *name,
                                  int32_t partitions, const char *setting, const char *value);
@@ -59,6 +77,8 @@ int64_t broker_fixture_produce(struct broker_fixture *fixture, const char *topic
 int64_t broker_fixture_produce_as(struct broker_fixture *fixture, const char *topic,
                                   int32_t partition, int32_t count, int64_t producer_id,
                                   int32_t sequence);
+/* A shard of the broker, 1 to FIXTURE_SHARDS, to be looked at. */
+struct shard *broker_fixture_shard(struct broker_fixture *fixture, unsigned index);
 /* Zeroed memory that lives as long as the fixture. */
 void *broker_fixture_get(struct broker_fixture *fixture, size_t count, size_t size);
 

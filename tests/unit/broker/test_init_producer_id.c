@@ -52,7 +52,7 @@ static void requests_are_checked_before_an_id_is_given(void **state)
         {"", 60000, -1, -1, KAFKA_ERROR_INVALID_REQUEST},
         {"t", 0, -1, -1, KAFKA_ERROR_INVALID_TRANSACTION_TIMEOUT},
         {"t", 900001, -1, -1, KAFKA_ERROR_INVALID_TRANSACTION_TIMEOUT},
-        {"t", 900000, -1, -1, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE},
+        {"t", 900000, -1, -1, KAFKA_ERROR_NOT_COORDINATOR},
     };
     struct broker_fixture fixture;
     broker_fixture_init(&fixture, NULL, 0);

@@ -3,19 +3,22 @@
 
 usage: check_effects.py SOURCE_ROOT
 
-A broker key acts when its member of struct broker_settings is named in a source outside config/, or
-config/ itself turns it into something (a topic default, a listener). A key that acts although the
-settings file says "no effect" is as wrong as the reverse: the manual and the start-up lines would
-mislead.
+A broker key acts when its member of struct broker_settings is named in a source outside config/
+(settings->key, or x_settings(y)->key), or config/ itself turns it into something (a topic default,
+a listener). A key that acts although the settings file says "no effect" is as wrong as the reverse:
+the manual and the start-up lines would mislead.
 """
 import pathlib
 import re
 import sys
 
-# Read by config/ itself, which makes listeners, directories, identity and quorum of them.
+# Read by config/ itself, which makes listeners, directories, identity and quorum of them, and
+# bounds for the settings of groups.
 BUILT_IN = {
     'advertised.listeners', 'broker.id', 'controller.listener.names',
     'controller.quorum.bootstrap.servers', 'controller.quorum.voters',
+    'group.consumer.max.heartbeat.interval.ms', 'group.consumer.max.session.timeout.ms',
+    'group.consumer.min.heartbeat.interval.ms', 'group.consumer.min.session.timeout.ms',
     'inter.broker.listener.name', 'listener.security.protocol.map', 'listeners', 'log.dir',
     'log.dirs', 'metadata.log.dir', 'node.id', 'process.roles', 'security.inter.broker.protocol',
 }
@@ -47,7 +50,7 @@ def main():
                    'replication', 'transaction', 'runtime'):
         for path in (root / folder).rglob('*.[ch]'):
             text = path.read_text(encoding='utf-8')
-            words.update(re.findall(r'settings(?:\.|->)(\w+)', text))
+            words.update(re.findall(r'settings(?:\((?:[^()]|\([^()]*\))*\))?(?:\.|->)(\w+)', text))
     rows = read_rows(root / 'config/settings/broker.txt')
     topic_rows = read_rows(root / 'config/settings/topic.txt')
     topic_keys = {name for row in topic_rows.values() for name in row[2]}

@@ -189,6 +189,40 @@ static void a_large_frame_arrives_whole(void **state)
     free(bytes);
 }
 
+/* Bytes that the connection would take now. */
+static size_t space_of(const struct fixture *fixture)
+{
+    struct stream *stream = fixture->transport.pipes[0].stream;
+    uint8_t *place;
+    return stream->events->space(stream, &place);
+}
+
+static void large_frames_in_a_row_are_read_into_place(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_create(&standard);
+    open_pipe(fixture, 0);
+    uint32_t bodies[] = {300 * 1024, 200 * 1024, 100, 40};
+    uint8_t *bytes = malloc(510 * 1024);
+    size_t size = 0;
+    for (int i = 0; i < 4; i++)
+        size += put_frame(bytes + size, API_PRODUCE, i, bodies[i]);
+    assert_int_equal(space_of(fixture), CONNECTION_READ_SIZE);
+    peer_send(&fixture->transport, 0, bytes, 14 + bodies[0]);
+    assert_int_equal(space_of(fixture), 4096); /* all but these need no copy */
+    peer_send(&fixture->transport, 0, bytes + 14 + bodies[0], size - 14 - bodies[0]);
+    assert_int_equal(space_of(fixture), CONNECTION_READ_SIZE);
+    assert_int_equal(fixture->started, 4);
+    const uint8_t *at = bytes;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(fixture->requests[i]->body.size, bodies[i]);
+        assert_memory_equal(fixture->requests[i]->body.data, at + 14, bodies[i]);
+        at += 14 + bodies[i];
+    }
+    fixture_destroy(fixture);
+    free(bytes);
+}
+
 static void bad_sizes_and_headers_close_with_one_line(void **state)
 {
     (void)state;
@@ -514,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_the_same_however_it_is_cut),
         cmocka_unit_test(a_large_frame_arrives_whole),
+        cmocka_unit_test(large_frames_in_a_row_are_read_into_place),
         cmocka_unit_test(bad_sizes_and_headers_close_with_one_line),
         cmocka_unit_test(answers_leave_in_the_order_of_requests),
         cmocka_unit_test(produce_overlaps_with_produce_alone),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/random.h"
 
 static struct memory_name *find_name(struct memory_node *node, const char *path)
 {
@@ -422,8 +423,10 @@ static void start_job(void *self, struct job *job)
 
 static void fill_entropy(void *self, void *data, size_t size)
 {
-    (void)self;
-    memset(data, 0x5a, size);
+    struct memory_node *node = ((struct memory_loop *)self)->node;
+    struct random_stream random;
+    random_init(&random, 0x5a, node->entropy_drawn++);
+    random_fill(&random, data, size);
 }
 
 static const struct host_ops host_ops = {post_message, start_job, fill_entropy};

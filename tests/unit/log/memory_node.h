@@ -69,6 +69,7 @@ struct memory_node {
     bool cold; /* read_now answers NOT_RESIDENT */
     struct diagnostics diagnostics;
     char last_line[512];
+    uint64_t entropy_drawn; /* times; each draw differs, and is the same in every run */
 };
 
 void memory_node_init(struct memory_node *node);

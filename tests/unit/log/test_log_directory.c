@@ -462,6 +462,40 @@ static void a_flush_waits_for_a_gathering_that_began_after_it(void **state)
     end_owner(&f);
 }
 
+struct checkpoint_wish {
+    struct commit_checkpoint_wait wait;
+    int done;
+    bool ok;
+};
+
+static void on_checkpoint(struct commit_checkpoint_wait *wait, bool ok)
+{
+    struct checkpoint_wish *wish = container_of(wait, struct checkpoint_wish, wait);
+    wish->done++;
+    wish->ok = ok;
+}
+
+static void a_loop_gets_its_offsets_written_when_it_asks(void **state)
+{
+    (void)state;
+    struct owner_fixture f;
+    begin_owner(&f);
+    struct committer *committer = &f.shards[1].committer;
+    struct checkpoint_wish wish = {.wait = {.written = on_checkpoint}};
+    f.partitions[1].recovery_limit = 17;
+    committer->write_checkpoints(committer, &wish.wait, committer->failed_context);
+    assert_int_equal(wish.done, 0);
+    memory_node_run(&f.node);
+    assert_true(wish.done == 1 && wish.ok);
+    struct view text = memory_node_durable_file(&f.node, "/b/recovery-point-offset-checkpoint");
+    assert_non_null(memmem(text.data, text.size, "t 1 17\n", 7));
+    directory_owner_fail(&f.owner, STORAGE_IO);
+    committer->write_checkpoints(committer, &wish.wait, committer->failed_context);
+    memory_node_run(&f.node);
+    assert_true(wish.done == 2 && !wish.ok);
+    end_owner(&f);
+}
+
 static void a_device_error_on_one_loop_reaches_all(void **state)
 {
     (void)state;
@@ -594,6 +628,7 @@ int main(void)
         cmocka_unit_test(checkpoints_are_written_when_something_changed),
         cmocka_unit_test(a_checkpoint_that_failed_is_written_again),
         cmocka_unit_test(a_flush_waits_for_a_gathering_that_began_after_it),
+        cmocka_unit_test(a_loop_gets_its_offsets_written_when_it_asks),
         cmocka_unit_test(a_device_error_on_one_loop_reaches_all),
         cmocka_unit_test(a_failed_checkpoint_write_fails_the_directory),
         cmocka_unit_test(a_clean_stop_writes_all_offsets_and_the_marker_last),

@@ -316,6 +316,181 @@ static void a_log_that_ends_below_its_start_begins_empty_there(void **state)
     assert_int_equal(fixture_scan(fixture, 1000), 26);
 }
 
+static void a_log_that_began_empty_again_is_found_there_after_a_crash(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture_write(fixture, 10, 50);
+    fixture_close(fixture);
+    fixture->log_start = 25;
+    fixture_open(fixture);
+    /* The checkpoint does not name a log start where a segment begins. */
+    fixture_drop(fixture);
+    memory_node_crash(&fixture->node);
+    fixture->log_start = 0;
+    fixture_open(fixture);
+    assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+    assert_int_equal(partition_log_start_offset(fixture->log), 25);
+    assert_int_equal(partition_log_end_offset(fixture->log), 25);
+}
+
+static void write_in_epoch(struct log_fixture *fixture, int32_t leader_epoch)
+{
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 2, 50, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    append.append.leader_epoch = leader_epoch;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+}
+
+static void assert_epoch_of(struct log_fixture *fixture, int64_t offset, int32_t leader_epoch)
+{
+    const struct leader_epoch *found =
+        leader_epochs_of_offset(partition_log_leader_epochs(fixture->log), offset);
+    assert_non_null(found);
+    assert_int_equal(found->epoch, leader_epoch);
+}
+
+/* Time for the regular step, and what it starts. */
+static void maintain(struct log_fixture *fixture)
+{
+    memory_node_advance(&fixture->node, UINT64_C(2000000000));
+    partition_log_maintain(fixture->log, false);
+    memory_node_run(&fixture->node);
+}
+
+static void epochs_found_in_sealed_segments_survive_a_second_crash(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t epoch = 1; epoch <= 4; epoch++) {
+        partition_log_roll(fixture->log);
+        write_in_epoch(fixture, epoch);
+    }
+    struct job_context context = memory_node_context(&fixture->node);
+    storage_run_path(context.storage, STORAGE_UNLINK, FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME,
+                     NULL);
+    fixture_drop(fixture);
+    fixture->recovery_point = 0;
+    fixture_open(fixture);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t epoch = 1; epoch <= 4; epoch++)
+            assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+        fixture_crash(fixture);
+    }
+    maintain(fixture);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 8);
+    fixture_crash(fixture);
+    for (int32_t epoch = 1; epoch <= 4; epoch++)
+        assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+}
+
+static void a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int i = 0; i < 3; i++)
+        write_in_epoch(fixture, 7);
+    /* The cut makes the index; the checkpoint is written when the segment is still active. */
+    assert_int_equal(fixture_truncate(fixture, 4), STORAGE_OK);
+    int64_t recovery_point = partition_log_recovery_point(fixture->log);
+    assert_int_equal(recovery_point, 4);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 7);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    assert_true(view_is_null(
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/" LEADER_EPOCHS_FILE_NAME)));
+    fixture_drop(fixture);
+    memory_node_crash(&fixture->node);
+    fixture->recovery_point = recovery_point;
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 6);
+    assert_epoch_of(fixture, 0, 7);
+}
+
+static void a_cut_keeps_the_recovery_point_before_a_segment_without_side_files(void **state)
+{
+    struct log_fixture *fixture = *state;
+    write_in_epoch(fixture, 1);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 2);
+    write_in_epoch(fixture, 2);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 1);
+    assert_int_equal(fixture_truncate(fixture, 4), STORAGE_OK);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 1);
+    fixture_crash(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 4);
+    assert_epoch_of(fixture, 0, 1);
+    assert_epoch_of(fixture, 2, 2);
+}
+
+/* The two jobs that wait change places. */
+static void swap_jobs(struct memory_node *node)
+{
+    struct job *first = node->first_job;
+    struct job *second = first->next;
+    assert_non_null(second);
+    assert_null(second->next);
+    node->first_job = second;
+    second->next = first;
+    first->next = NULL;
+    node->last_job = &first->next;
+}
+
+static void an_older_text_of_epochs_never_replaces_a_newer_one(void **state)
+{
+    struct log_fixture *fixture = *state;
+    write_in_epoch(fixture, 1);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_RENAME, 0, STORAGE_NO_SPACE);
+    write_in_epoch(fixture, 2);
+    /* A seal with the epochs 1 and 2, then, once 3 has come, that of the first segment again. */
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    fixture_batch(fixture, &append, &options, 2, 50, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    append.append.leader_epoch = 3;
+    partition_log_roll(fixture->log);
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    partition_log_maintain(fixture->log, false);
+    swap_jobs(&fixture->node);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+    partition_log_roll(fixture->log);
+    write_in_epoch(fixture, 3);
+    maintain(fixture);
+    assert_int_equal(partition_log_recovery_point(fixture->log), 8);
+    fixture_crash(fixture);
+    for (int32_t epoch = 1; epoch <= 3; epoch++)
+        assert_epoch_of(fixture, 2 * epoch - 1, epoch);
+}
+
+static void a_cut_makes_index_entries_again_that_found_no_space(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.index_interval_bytes = 1;
+    partition_log_set_config(fixture->log, &fixture->config);
+    for (int64_t i = 0; i < 9; i++) {
+        if (i > 0 && i % 3 == 0)
+            partition_log_roll(fixture->log);
+        /* Of the second segment the offset index is written, the time index not. */
+        if (i == 6)
+            memory_node_fail(&fixture->node, STORAGE_WRITE, 1, STORAGE_NO_SPACE);
+        fixture_write_at(fixture, 1, 50, 1000 + i);
+    }
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    assert_int_equal(fixture_truncate(fixture, 8), STORAGE_OK);
+    const struct segment *second = fixture->log->segments[1];
+    assert_int_equal(second->base_offset, 3);
+    assert_int_equal(second->max_timestamp, 1005);
+    assert_int_equal(time_index_count(&second->times), 2);
+    assert_int_equal(
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000003.timeindex").size,
+        2 * TIME_INDEX_ENTRY_SIZE);
+}
+
 /* Writes a batch of producer `id`; transactional when `transactional`. */
 static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
                            bool transactional)
@@ -331,6 +506,84 @@ static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequ
     assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
     memory_node_run(&fixture->node);
     fixture_append_free(fixture, &append);
+}
+
+static void expect_producer(struct log_fixture *fixture, int64_t id, int32_t sequence)
+{
+    struct producer_info info;
+    assert_true(producer_state_find(partition_log_producers(fixture->log), id, &info));
+    assert_int_equal(info.last_sequence, sequence);
+}
+
+static void deleted_segments_leave_a_snapshot_of_their_producers(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++) {
+        partition_log_roll(fixture->log);
+        /* The seal of the first segment finds no space, and is made up for without a snapshot. */
+        if (i == 1)
+            memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+        write_producer(fixture, 5 + i, 0, false);
+        maintain(fixture);
+    }
+    partition_log_set_high_watermark(fixture->log, 3);
+    partition_log_advance_start(fixture->log, 1);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    fixture_crash(fixture);
+    expect_producer(fixture, 5, 0);
+    partition_log_set_high_watermark(fixture->log, 3);
+    partition_log_advance_start(fixture->log, 2);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+    fixture_crash(fixture);
+    expect_producer(fixture, 5, 0);
+    expect_producer(fixture, 6, 0);
+}
+
+static void a_segment_is_synced_before_it_is_deleted(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fixture->config.durability = TOPIC_DURABILITY_CACHE;
+    partition_log_set_config(fixture->log, &fixture->config);
+    fixture_write(fixture, 2, 50);
+    partition_log_roll(fixture->log);
+    fixture_write(fixture, 2, 50);
+    partition_log_set_high_watermark(fixture->log, 4);
+    assert_true(partition_log_advance_start(fixture->log, 3));
+    assert_int_equal(partition_log_durable_end(fixture->log), 0);
+    partition_log_maintain(fixture->log, false);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    memory_node_run(&fixture->node);
+    assert_int_equal(partition_log_durable_end(fixture->log), 4);
+    maintain(fixture);
+    assert_int_equal(partition_log_segment_count(fixture->log), 1);
+}
+
+static void recovery_makes_the_snapshots_of_segments_that_it_scans(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int32_t i = 0; i < 3; i++) {
+        partition_log_roll(fixture->log);
+        write_producer(fixture, 5, i, false);
+    }
+    struct bytes snapshot = copy_of(fixture, FIXTURE_DIRECTORY "/00000000000000000002.snapshot");
+    assert_true(snapshot.size > 10);
+    struct job_context context = memory_node_context(&fixture->node);
+    storage_run_path(context.storage, STORAGE_UNLINK,
+                     FIXTURE_DIRECTORY "/00000000000000000001.snapshot", NULL);
+    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000002.snapshot",
+                         VIEW_LITERAL("torn"));
+    fixture_drop(fixture);
+    fixture->recovery_point = 0;
+    fixture_open(fixture);
+    assert_true(
+        memory_node_exists(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000001.snapshot"));
+    struct view again = memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY
+                                                 "/00000000000000000002.snapshot");
+    assert_int_equal(again.size, snapshot.size);
+    assert_memory_equal(again.data, snapshot.data, snapshot.size);
+    free(snapshot.data);
 }
 
 static void write_marker(struct log_fixture *fixture, int64_t id, bool commit)
@@ -543,7 +796,16 @@ int main(void)
         CLAIM(recovery_is_the_same_a_second_time),
         CLAIM(half_finished_replacements_are_resolved),
         CLAIM(a_log_that_ends_below_its_start_begins_empty_there),
+        CLAIM(a_log_that_began_empty_again_is_found_there_after_a_crash),
+        CLAIM(epochs_found_in_sealed_segments_survive_a_second_crash),
+        CLAIM(a_recovery_point_at_the_end_of_a_segment_is_older_than_its_seal),
+        CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
+        CLAIM(an_older_text_of_epochs_never_replaces_a_newer_one),
+        CLAIM(a_cut_makes_index_entries_again_that_found_no_space),
         CLAIM(producers_and_aborted_transactions_survive_any_stop),
+        CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
+        CLAIM(a_segment_is_synced_before_it_is_deleted),
+        CLAIM(recovery_makes_the_snapshots_of_segments_that_it_scans),
         cmocka_unit_test(damaged_files_never_stop_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

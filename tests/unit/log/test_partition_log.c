@@ -312,6 +312,101 @@ static void truncation_cuts_whole_batches_and_goes_on(void **state)
     }
 }
 
+/* Every offset can be read, in batches of two records. */
+static void assert_no_hole(struct log_fixture *fixture)
+{
+    int64_t end = partition_log_end_offset(fixture->log);
+    for (int64_t offset = 0; offset < end; offset += 2) {
+        struct log_read read = {
+            .offset = offset, .max_bytes = 1, .min_one = true, .bound = LOG_READ_LOG_END};
+        struct log_slice slice;
+        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+        assert_int_equal(slice.next_offset, offset + 2);
+        log_slice_release(&slice);
+    }
+}
+
+static void a_truncation_that_a_power_cut_ends_leaves_no_hole(void **state)
+{
+    (void)state;
+    bool was_cut = false;
+    for (int after = 0; !was_cut; after++) {
+        struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+        fixture_init(fixture);
+        fixture_create(fixture);
+        for (int i = 0; i < 9; i++) {
+            if (i % 3 == 0)
+                partition_log_roll(fixture->log);
+            fixture_write(fixture, 2, 50);
+        }
+        int64_t recovery_point = partition_log_recovery_point(fixture->log);
+        assert_int_equal(recovery_point, 18);
+        memory_node_fail(&fixture->node, STORAGE_SYNC_DIRECTORY, after, STORAGE_IO);
+        was_cut = fixture_truncate(fixture, 2) == STORAGE_OK;
+        fixture->node.failure[STORAGE_SYNC_DIRECTORY].status = STORAGE_OK;
+        /* The checkpoint does not know of the cut yet. */
+        fixture_drop(fixture);
+        memory_node_crash(&fixture->node);
+        fixture->recovery_point = recovery_point;
+        fixture_open(fixture);
+        assert_int_equal(fixture->open_status, LOG_OPEN_OK);
+        assert_no_hole(fixture);
+        assert_true(!was_cut || partition_log_end_offset(fixture->log) == 2);
+        fixture_deinit(fixture);
+        free(fixture);
+    }
+}
+
+/* A directory that writes checkpoints when it is told to. */
+static struct commit_checkpoint_wait *waiting;
+
+static void take_wish(struct committer *committer, struct commit_checkpoint_wait *wait,
+                      void *context)
+{
+    (void)committer;
+    (void)context;
+    waiting = wait;
+}
+
+static void count_change(struct log_change *change)
+{
+    ++*(int *)change->context;
+}
+
+static void the_checkpoint_is_lowered_before_anything_is_cut(void **state)
+{
+    struct log_fixture *fixture = *state;
+    for (int i = 0; i < 6; i++) {
+        if (i == 3)
+            partition_log_roll(fixture->log);
+        fixture_write(fixture, 2, 50);
+    }
+    size_t size =
+        memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000006.log").size;
+    fixture->committer.write_checkpoints = take_wish;
+    for (int is_written = 0; is_written < 2; is_written++) {
+        int done = 0;
+        struct log_change change = {.done = count_change, .context = &done};
+        partition_log_truncate(fixture->log, 9, &change);
+        memory_node_run(&fixture->node);
+        assert_int_equal(done, 0);
+        /* The base of the segment: where in it the cut will be is not known yet. */
+        assert_int_equal(partition_log_recovery_point(fixture->log), 6);
+        assert_int_equal(
+            memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000006.log").size,
+            size);
+        waiting->written(waiting, is_written);
+        memory_node_run(&fixture->node);
+        assert_int_equal(done, 1);
+        assert_int_equal(change.status, is_written ? STORAGE_OK : STORAGE_NO_SPACE);
+        int64_t end = is_written ? 8 : 12;
+        assert_int_equal(partition_log_end_offset(fixture->log), end);
+        assert_int_equal(partition_log_recovery_point(fixture->log), end);
+        assert_int_equal(fixture_scan(fixture, 1000), end);
+    }
+    assert_int_equal(fixture_write(fixture, 2, 50), 8);
+}
+
 static void truncation_below_the_watermark_leaves_leased_bytes_alone(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -715,6 +810,8 @@ int main(void)
         CLAIM(a_full_truncation_may_go_up_and_survives_a_crash),
         CLAIM(a_crash_loses_only_what_was_not_durable),
         CLAIM(truncation_cuts_whole_batches_and_goes_on),
+        cmocka_unit_test(a_truncation_that_a_power_cut_ends_leaves_no_hole),
+        CLAIM(the_checkpoint_is_lowered_before_anything_is_cut),
         CLAIM(truncation_below_the_watermark_leaves_leased_bytes_alone),
         CLAIM(a_cut_takes_aborted_transactions_along),
         CLAIM(a_cut_keeps_aborted_transactions_that_are_in_memory_only),

@@ -501,21 +501,21 @@ static void snapshots_come_back_without_the_expired(void **state)
     struct producer_info info;
     uint8_t bytes[256];
     fill_producers(&producers);
-    size_t size = producer_snapshot_size(&producers);
+    size_t size = producer_snapshot_file_size(&producers);
     assert_int_equal(size, 10 + 3 * 46);
-    producer_snapshot_encode(&producers, bytes);
+    producer_snapshot_file_encode(&producers, bytes);
     producer_state_init(&back, &heap, &options);
-    assert_true(producer_snapshot_decode(view_of(bytes, size), &back, 5000));
+    assert_true(producer_snapshot_file_decode(view_of(bytes, size), &back, 5000));
     assert_int_equal(back.producer_count, 3);
     assert_int_equal(producer_state_first_unstable_offset(&back), 100);
     assert_true(producer_state_find(&back, 7, &info));
     assert_int_equal(info.last_offset, 900);
     assert_int_equal(info.offset_delta, 4);
     uint8_t again[256];
-    producer_snapshot_encode(&back, again);
+    producer_snapshot_file_encode(&back, again);
     assert_memory_equal(bytes, again, size);
     producer_state_clear(&back);
-    assert_true(producer_snapshot_decode(view_of(bytes, size), &back, 6000));
+    assert_true(producer_snapshot_file_decode(view_of(bytes, size), &back, 6000));
     assert_int_equal(back.producer_count, 1); /* the open transaction stays */
     producer_state_deinit(&back);
     producer_state_deinit(&producers);
@@ -527,21 +527,21 @@ static void a_snapshot_with_any_byte_changed_or_missing_is_refused(void **state)
     struct producer_state producers, back;
     uint8_t bytes[256];
     fill_producers(&producers);
-    size_t size = producer_snapshot_size(&producers);
-    producer_snapshot_encode(&producers, bytes);
+    size_t size = producer_snapshot_file_size(&producers);
+    producer_snapshot_file_encode(&producers, bytes);
     producer_state_init(&back, &heap, &options);
     for (size_t i = 0; i < size; i++) {
         bytes[i] ^= 0x40;
-        assert_false(producer_snapshot_decode(view_of(bytes, size), &back, 0));
+        assert_false(producer_snapshot_file_decode(view_of(bytes, size), &back, 0));
         assert_true(producer_state_is_empty(&back));
         bytes[i] ^= 0x40;
-        assert_false(producer_snapshot_decode(view_of(bytes, i), &back, 0));
+        assert_false(producer_snapshot_file_decode(view_of(bytes, i), &back, 0));
     }
-    assert_false(producer_snapshot_decode(view_of(bytes, size + 1), &back, 0));
+    assert_false(producer_snapshot_file_decode(view_of(bytes, size + 1), &back, 0));
     /* A right checksum over wrong content: the same producer twice. */
     memcpy(bytes + 10 + 46, bytes + 10, 46);
     store_u32(bytes + 2, crc32c(0, bytes + 6, size - 6));
-    assert_false(producer_snapshot_decode(view_of(bytes, size), &back, 0));
+    assert_false(producer_snapshot_file_decode(view_of(bytes, size), &back, 0));
     assert_true(producer_state_is_empty(&back));
     producer_state_deinit(&back);
     producer_state_deinit(&producers);
@@ -558,8 +558,8 @@ static void loading_falls_back_to_the_next_older_snapshot(void **state)
     memory_node_make_directory(&node, "/p");
     struct storage storage = memory_node_storage(&node);
     fill_producers(&producers);
-    producer_snapshot_encode(&producers, bytes);
-    struct view content = view_of(bytes, producer_snapshot_size(&producers));
+    producer_snapshot_file_encode(&producers, bytes);
+    struct view content = view_of(bytes, producer_snapshot_file_size(&producers));
     assert_int_equal(producer_snapshot_write(storage, "/p", 10, content), STORAGE_OK);
     assert_int_equal(producer_snapshot_write(storage, "/p", 30, content), STORAGE_OK);
     memory_node_put_file(&node, "/p/00000000000000000020.snapshot", VIEW_LITERAL("torn"));
@@ -573,6 +573,7 @@ static void loading_falls_back_to_the_next_older_snapshot(void **state)
     assert_int_equal(producer_snapshot_load(storage, "/p", 9, 0, &heap, &back, &offset),
                      STORAGE_OK);
     assert_int_equal(offset, -1);
+    assert_int_equal(storage_run_path(storage, STORAGE_SYNC_DIRECTORY, "/p", NULL), STORAGE_OK);
     memory_node_crash(&node);
     assert_true(memory_node_exists(&node, "/p/00000000000000000030.snapshot"));
     producer_state_deinit(&back);
