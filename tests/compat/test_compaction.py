@@ -1,4 +1,5 @@
 """A compacted topic of a real klammd: it shrinks while it is written to and keeps the last values.
+So do the internal topics: offsets that were committed, in transactions too, are there after restarts.
 
 Where Apache Kafka's jars are, its dump tool reads every file of the compacted directory, and Kafka
 itself starts on it and serves the same last values.
@@ -146,7 +147,78 @@ def kafka_reads_it(node, writer):
     assert kafka.stop() in (0, 143)
 
 
+# ---- Internal topics ----
+
+INTERNAL = {**CLEANING, "log.roll.ms": "500", "offsets.topic.num.partitions": "1",
+            "transaction.state.log.num.partitions": "1", "num.partitions": "50",
+            "offsets.topic.segment.bytes": str(SEGMENT),
+            "transaction.state.log.segment.bytes": str(SEGMENT)}
+PLACES = 50
+
+
+def places(offset=confluent_kafka.OFFSET_INVALID):
+    return [confluent_kafka.TopicPartition("input", place, offset) for place in range(PLACES)]
+
+
+def check_committed(node, expected):
+    for group, offset in expected.items():
+        consumer = confluent_kafka.Consumer(
+            {"bootstrap.servers": node.address, "group.id": group, "isolation.level":
+             "read_committed"})
+        found = {place.offset for place in consumer.committed(places(), 30)}
+        consumer.close()
+        assert found == {offset}, f"{group} committed {offset}, found {found}"
+
+
+def commit_and_abort(node, rounds):
+    """Offsets of a group without and of one with transactions; the last transaction is aborted."""
+    plain = confluent_kafka.Consumer({"bootstrap.servers": node.address, "group.id": "plain"})
+    member = confluent_kafka.Consumer({"bootstrap.servers": node.address, "group.id": "exact"})
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": node.address, "transactional.id": "compaction"})
+    producer.init_transactions(30)
+    expected = {}
+    for turn in range(1, rounds + 1):
+        plain.commit(offsets=places(turn), asynchronous=False)
+        expected["plain"] = turn
+        producer.begin_transaction()
+        producer.send_offsets_to_transaction(places(turn), member.consumer_group_metadata(), 30)
+        if turn % 3 == 0:
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+            expected["exact"] = turn
+    plain.close()
+    member.close()
+    return expected
+
+
+def internal_topics_shrink_and_load(binary):
+    with processes.Klamm(binary, INTERNAL) as node:
+        node.start()
+        admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
+        topic = confluent_kafka.admin.NewTopic("input", PLACES, 1)
+        admin.create_topics([topic])["input"].result(30)
+        for _ in range(2):
+            begun = len(node.output())
+            expected = commit_and_abort(node, 300)
+            for name in ("__consumer_offsets", "__transaction_state"):
+                processes.wait_until(lambda: f"compacted {name}-0 from" in node.output()[begun:],
+                                     f"a compacted {name}")
+            processes.wait_until(lambda: size_of(node, "__consumer_offsets") < 2 * SEGMENT,
+                                 "a smaller __consumer_offsets")
+            check_committed(node, expected)
+            node.kill()
+            node.start()
+            check_committed(node, expected)
+            assert node.stop() == 0
+            node.start()
+            check_committed(node, expected)
+        assert "cannot be compacted" not in node.output()
+
+
 def main():
+    internal_topics_shrink_and_load(sys.argv[1])
     with processes.Klamm(sys.argv[1], CLEANING) as node:
         node.start()
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
