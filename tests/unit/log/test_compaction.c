@@ -199,6 +199,23 @@ static void of_every_key_the_last_record_stays(void **state)
     assert_false(start(fixture, &generous, &(struct outcome){0}));
 }
 
+/* Retention does not go behind a segment that has none. */
+static void new_segments_know_their_producer_snapshots(void **state)
+{
+    struct log_fixture *fixture = *state;
+    fill(fixture, 100);
+    compact(fixture);
+    assert_true(fixture->log->segment_count > 2);
+    for (uint32_t i = 1; i < fixture->log->segment_count; i++) {
+        char path[64];
+        const struct segment *segment = fixture->log->segments[i];
+        snprintf(path, sizeof(path), FIXTURE_DIRECTORY "/%020lld.snapshot",
+                 (long long)segment->base_offset);
+        assert_true(segment->has_snapshot);
+        assert_true(memory_node_file(&fixture->node, path).size > 0);
+    }
+}
+
 static void it_survives_a_clean_stop_and_a_power_cut(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -682,6 +699,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(of_every_key_the_last_record_stays),
+        TEST(new_segments_know_their_producer_snapshots),
         TEST(it_survives_a_clean_stop_and_a_power_cut),
         TEST(old_files_go_after_the_delay),
         TEST(a_reader_with_a_lease_keeps_the_old_bytes),
