@@ -37,7 +37,8 @@ static void strays_swept(struct sweep *sweep)
     if (control->state != CONTROL_STARTING)
         return;
     char message[512];
-    live_settings_start(&control->live, &control->publisher, &control->listeners, control->broker);
+    live_settings_start(&control->live, &control->publisher, &control->listeners,
+                        &control->cleaning, control->broker);
     if (!listeners_open(&control->listeners, message, sizeof(message))) {
         control_fail(control, message);
         return;

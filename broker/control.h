@@ -21,6 +21,7 @@
 #include "broker/sweep.h"
 #include "cluster/controller/controller.h"
 #include "cluster/metadata/publisher.h"
+#include "log/cleaner_permits.h"
 #include "runtime/loop.h"
 
 enum control_state { CONTROL_STARTING, CONTROL_SERVING, CONTROL_STOPPING, CONTROL_STOPPED };
@@ -49,7 +50,8 @@ struct control {
     struct directories directories;
     struct directory_owner *owners; /* [directories.count]; init'ed where the directory works */
     struct shard_attach *attaches;  /* [shard_count] */
-    unsigned attaching;             /* shards that have not attached yet */
+    struct cleaner_permits cleaning;
+    unsigned attaching; /* shards that have not attached yet */
     struct sweep strays;
     struct sweep deleted;
     struct publisher publisher;

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "broker/cleaning.h"
 #include "broker/shard_metadata.h"
 
 static const char *keep_string(struct control *control, struct view text)
@@ -161,8 +162,11 @@ static void attach_shards(struct control *control)
     unsigned count = control->broker->shard_count;
     control->attaches = keep_array(control, count, sizeof(*control->attaches));
     control->attaching = count;
+    cleaner_permits_init(&control->cleaning, control->loop,
+                         cleaning_permit_count(&control->broker->config->settings));
     for (unsigned i = 0; i < count; i++) {
         control->attaches[i].owners = control->owners;
+        control->attaches[i].permits = &control->cleaning;
         control->attaches[i].attached = shard_attached;
         control->attaches[i].context = control;
         shard_attach_post(&control->attaches[i], control->loop, i + 1);

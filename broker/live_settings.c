@@ -5,6 +5,7 @@
 #include "broker/live_settings.h"
 
 #include "base/text.h"
+#include "broker/cleaning.h"
 #include "broker/listeners.h"
 #include "broker/shard.h"
 #include "broker/topic_settings.h"
@@ -34,6 +35,10 @@ void live_settings_apply_shard(struct shard *shard, const struct image *image)
         options->unsynced_bytes_max =
             (uint64_t)settings.klamm_unflushed_max_bytes / broker->shard_count;
     }
+    if (shard->directories) {
+        struct cleaner_options cleaning = cleaning_options(&settings);
+        cleaner_set_options(&shard->cleaner, &cleaning);
+    }
     arena_deinit(&arena);
 }
 
@@ -62,6 +67,7 @@ static void apply_control(struct live_settings *live, const struct image *image)
     arena_init(&arena, live->listeners->loop->heap, MEMORY_SCRATCH, 0);
     resolve(&settings, live->broker, image, &arena);
     listeners_set_limits(live->listeners, &settings);
+    cleaner_permits_set_limit(live->cleaning, cleaning_permit_count(&settings));
     arena_deinit(&arena);
 }
 
@@ -86,10 +92,11 @@ static void look(struct live_settings *live)
 }
 
 void live_settings_start(struct live_settings *live, struct publisher *publisher,
-                         struct listeners *listeners, const struct broker *broker)
+                         struct listeners *listeners, struct cleaner_permits *cleaning,
+                         const struct broker *broker)
 {
-    *live =
-        (struct live_settings){.publisher = publisher, .listeners = listeners, .broker = broker};
+    *live = (struct live_settings){
+        .publisher = publisher, .listeners = listeners, .cleaning = cleaning, .broker = broker};
     look(live);
 }
 

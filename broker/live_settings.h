@@ -2,8 +2,9 @@
  * Broker settings that take effect while the node runs.
  *
  * Topic defaults among them reach the replicas through shard_metadata.c. What is left, limits of
- * connections, the flusher and producer ids, is resolved anew on each loop when the dynamic entries
- * of this broker or of the cluster have changed, and handed to whoever keeps a copy.
+ * connections, the flusher, the cleaner and producer ids, is resolved anew on each loop when the
+ * dynamic entries of this broker or of the cluster have changed, and handed to whoever keeps a
+ * copy.
  *
  * Invariants:
  *  1. A loop resolves for itself, from the image that it shows; nothing is shared.
@@ -15,6 +16,7 @@
 #include "broker/broker.h"
 #include "cluster/metadata/publisher.h"
 
+struct cleaner_permits;
 struct listeners;
 struct shard;
 
@@ -22,6 +24,7 @@ struct shard;
 struct live_settings {
     struct publisher *publisher;
     struct listeners *listeners;
+    struct cleaner_permits *cleaning;
     const struct broker *broker;
     const struct image *seen; /* referenced; NULL while not watching */
     struct publisher_waiter next;
@@ -29,7 +32,8 @@ struct live_settings {
 
 /* On the control loop: applies what the newest image says and watches for more. */
 void live_settings_start(struct live_settings *live, struct publisher *publisher,
-                         struct listeners *listeners, const struct broker *broker);
+                         struct listeners *listeners, struct cleaner_permits *cleaning,
+                         const struct broker *broker);
 /* Watches no more; fine when it never began. */
 void live_settings_stop(struct live_settings *live);
 /* On a shard: applies what `image` says. */

@@ -73,9 +73,11 @@ static void fill_options(struct partition_open *open, const struct log_directory
         .producers = &shard->producers,
         .committer = &shard->directories[open->place].committer,
         .clean = entry && shard->broker->directories->found[open->place].is_clean,
+        .is_checkpointed = entry && entry->is_checkpointed,
         .recovery_point = entry ? entry->recovery_point : 0,
         .log_start_offset = entry ? entry->log_start_offset : 0,
         .high_watermark = entry ? entry->high_watermark : 0,
+        .cleaner_offset = entry ? entry->cleaner_offset : -1,
     };
 }
 

@@ -13,6 +13,7 @@
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
 #include "coordinator/coordinators.h"
+#include "log/cleaner.h"
 #include "log/directory_shard.h"
 #include "log/log_shard.h"
 #include "log/producer_state.h"
@@ -43,6 +44,7 @@ struct shard {
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
     struct shared_configs configs;       /* of the replicas */
+    struct cleaner cleaner;              /* once the directories are attached */
     struct replica_table replicas;
     struct coordinators coordinators;
     struct fetch_sessions sessions;

@@ -2,6 +2,7 @@
 #include "broker/shard_attach.h"
 
 #include "broker/broker.h"
+#include "broker/cleaning.h"
 
 static void attach_home(struct message *message, struct loop *at)
 {
@@ -48,6 +49,8 @@ static void attach_arrived(struct message *message, struct loop *at)
             directory_shard_init(&shard->directories[i], at, (unsigned)i, found->path.text,
                                  &attach->owners[i], &options, directory_failed, shard);
     }
+    struct cleaner_options cleaning = cleaning_options(settings);
+    cleaner_init(&shard->cleaner, &shard->logs, attach->permits, &cleaning);
     attach->directories = shard->directories;
     message->deliver = attach_home;
     loop_post(at, 0, message);

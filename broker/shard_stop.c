@@ -75,6 +75,8 @@ static void close_logs(struct timer *timer)
         return;
     }
     timer_clear(&shard->maintenance);
+    if (shard->directories)
+        cleaner_stop(&shard->cleaner);
     stop->is_clean = true;
     stop->closing = 1;
     list_for_each_safe(link, after, &shard->replicas.replicas)

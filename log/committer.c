@@ -169,6 +169,7 @@ static void remember(struct committer *committer, const struct commit_partition 
     remembered->recovery_point = commit_partition_recovery_point(partition);
     remembered->log_start_offset = partition->log_start_offset;
     remembered->first_base_offset = partition->first_base_offset;
+    remembered->cleaner_offset = partition->cleaner_offset;
     remembered->high_watermark = partition->high_watermark;
     remembered->topic_size = partition->topic.size;
     memcpy(remembered->topic, partition->topic.data, partition->topic.size);

@@ -76,6 +76,7 @@ struct commit_partition {
     int64_t log_start_offset;
     int64_t first_base_offset; /* of the first segment */
     int64_t high_watermark;
+    int64_t cleaner_offset; /* below it the log was compacted; -1: never */
     /*
      * The recovery point may not pass this offset yet, because side files (indexes, snapshot) of a
      * sealed segment are not synced: the last offset of the first such segment. INT64_MAX: none.
@@ -164,6 +165,7 @@ struct commit_remembered {
     int64_t high_watermark;
     int64_t active_base_offset;
     uint32_t active_size;
+    int64_t cleaner_offset;
     size_t topic_size;
     size_t state_size; /* 0: nothing is known of it */
     char topic[];      /* topic_size bytes, then the state */

@@ -37,6 +37,7 @@ struct directory_report_entry {
     int64_t active_base_offset;
     uint32_t active_size;
     struct view state; /* in the report's own memory */
+    int64_t cleaner_offset; /* -1: never compacted */
 };
 
 /* What one loop knows; made in its heap, given back there. */
@@ -88,6 +89,7 @@ static uint64_t digest_of(const struct committer *committer, unsigned kind)
         digest = hash_u64(digest, (uint64_t)commit_partition_recovery_point(partition));
         digest = hash_u64(digest, (uint64_t)partition->log_start_offset);
         digest = hash_u64(digest, (uint64_t)partition->first_base_offset);
+        digest = hash_u64(digest, (uint64_t)partition->cleaner_offset);
     }
     return digest;
 }
@@ -132,6 +134,12 @@ static int64_t log_start_to_remember(int64_t log_start_offset, int64_t first_bas
     return log_start_offset > first_base_offset ? log_start_offset : -1;
 }
 
+/* A log that was never compacted begins at its start anyway. */
+static int64_t cleaner_offset_to_remember(int64_t cleaner_offset)
+{
+    return cleaner_offset > 0 ? cleaner_offset : -1;
+}
+
 static struct directory_report *full_report(struct directory_shard *shard)
 {
     struct committer *committer = &shard->committer;
@@ -160,6 +168,7 @@ static struct directory_report *full_report(struct directory_shard *shard)
             .log_start_offset =
                 log_start_to_remember(from->log_start_offset, from->first_base_offset),
             .high_watermark = from->high_watermark,
+            .cleaner_offset = cleaner_offset_to_remember(from->cleaner_offset),
         };
     }
     list_for_each(link, &committer->remembered)
@@ -176,6 +185,7 @@ static struct directory_report *full_report(struct directory_shard *shard)
             .active_base_offset = from->active_base_offset,
             .active_size = from->active_size,
             .state = put_text(&text, view_of(from->topic + from->topic_size, from->state_size)),
+            .cleaner_offset = cleaner_offset_to_remember(from->cleaner_offset),
         };
     }
     return report;
@@ -214,7 +224,7 @@ static void send_home(struct loop *loop, struct directory_report *report)
 /* ---- The job: reports into files --------------------------------------------------------------
  */
 
-enum checkpoint_kind { KIND_RECOVERY_POINT, KIND_LOG_START, KIND_HIGH_WATERMARK };
+enum checkpoint_kind { KIND_RECOVERY_POINT, KIND_LOG_START, KIND_HIGH_WATERMARK, KIND_CLEANER };
 
 static const struct {
     const char *name;
@@ -223,13 +233,22 @@ static const struct {
     [KIND_RECOVERY_POINT] = {CHECKPOINT_RECOVERY_POINT, GATHER_OFFSETS},
     [KIND_LOG_START] = {CHECKPOINT_LOG_START_OFFSET, GATHER_OFFSETS},
     [KIND_HIGH_WATERMARK] = {CHECKPOINT_HIGH_WATERMARK, GATHER_HIGH_WATERMARKS},
+    [KIND_CLEANER] = {CHECKPOINT_CLEANER, GATHER_OFFSETS},
 };
 
 static int64_t offset_of(const struct directory_report_entry *entry, unsigned kind)
 {
-    if (kind == KIND_RECOVERY_POINT)
+    switch ((enum checkpoint_kind)kind) {
+    case KIND_RECOVERY_POINT:
         return entry->recovery_point;
-    return kind == KIND_LOG_START ? entry->log_start_offset : entry->high_watermark;
+    case KIND_LOG_START:
+        return entry->log_start_offset;
+    case KIND_HIGH_WATERMARK:
+        return entry->high_watermark;
+    case KIND_CLEANER:
+        return entry->cleaner_offset;
+    }
+    klamm_unreachable("checkpoint kind");
 }
 
 static size_t fill_entries(const struct directory_gather *gather, unsigned kind,

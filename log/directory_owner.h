@@ -1,10 +1,10 @@
 /*
  * The owner of a log directory, on the control loop: checkpoints, failure, the clean stop.
  *
- * Every 5 s it gathers high watermarks, every 60 s recovery points and log starts too, from all
- * loops by message, and writes the files that changed, in a job. It hears of device errors, fails
- * the directory under a new generation and tells every loop. At a clean stop it writes everything
- * once more and the marker last.
+ * Every 5 s it gathers high watermarks, every 60 s recovery points, log starts and where compaction
+ * has come to, from all loops by message, and writes the files that changed, in a job. It hears of
+ * device errors, fails the directory under a new generation and tells every loop. At a clean stop
+ * it writes everything once more and the marker last.
  *
  * Invariants:
  *  1. At most one gathering and one writing job per directory at a time; a wish that comes
@@ -25,7 +25,7 @@
 struct directory_owner;
 struct directory_gather;
 
-enum { DIRECTORY_CHECKPOINTS = 3 /* recovery points, log starts, high watermarks */ };
+enum { DIRECTORY_CHECKPOINTS = 4 /* recovery points, log starts, high watermarks, cleaner */ };
 
 struct directory_owner_options {
     uint64_t high_watermark_interval_ns; /* replica.high.watermark.checkpoint.interval.ms; 0: 5 s */
@@ -77,11 +77,6 @@ void directory_owner_loaded(struct directory_owner *owner);
 /* An error seen on the control loop. */
 void directory_owner_fail(struct directory_owner *owner, enum storage_status status);
 
-/* Someone who waits for the checkpoints; embedded. */
-struct directory_flush_wait {
-    struct directory_flush_wait *next;
-    void (*done)(struct directory_flush_wait *wait, bool ok);
-};
 /* Writes all checkpoint files now (after a truncation or a deletion, and at stop). */
 void directory_owner_flush(struct directory_owner *owner, struct directory_flush_wait *wait);
 

@@ -99,6 +99,40 @@ void directory_shard_fail(struct directory_shard *shard, enum storage_status sta
     committer_fail(&shard->committer, status);
 }
 
+static void flush_came_home(struct message *message, struct loop *at)
+{
+    (void)at;
+    struct directory_shard_flush *flush =
+        container_of(message, struct directory_shard_flush, message);
+    flush->done(flush);
+}
+
+/* On the control loop. */
+static void checkpoints_flushed(struct directory_flush_wait *wait, bool ok)
+{
+    struct directory_shard_flush *flush = container_of(wait, struct directory_shard_flush, wait);
+    flush->ok = ok;
+    flush->message.deliver = flush_came_home;
+    loop_post(flush->shard->owner->loop, flush->shard->loop->index, &flush->message);
+}
+
+static void flush_arrived(struct message *message, struct loop *at)
+{
+    (void)at;
+    struct directory_shard_flush *flush =
+        container_of(message, struct directory_shard_flush, message);
+    flush->wait.done = checkpoints_flushed;
+    directory_owner_flush(flush->shard->owner, &flush->wait);
+}
+
+void directory_shard_flush(struct directory_shard *shard, struct directory_shard_flush *flush)
+{
+    flush->shard = shard;
+    flush->ok = true;
+    flush->message.deliver = shard->owner ? flush_arrived : flush_came_home;
+    loop_post(shard->loop, shard->owner ? 0 : shard->loop->index, &flush->message);
+}
+
 static void committer_stopped(struct committer *committer)
 {
     struct directory_shard *shard = container_of(committer, struct directory_shard, committer);

@@ -19,6 +19,12 @@
 
 struct directory_owner;
 
+/* Someone who waits for the checkpoints; embedded. See directory_owner_flush. */
+struct directory_flush_wait {
+    struct directory_flush_wait *next;
+    void (*done)(struct directory_flush_wait *wait, bool ok);
+};
+
 struct directory_shard {
     struct loop *loop;
     unsigned index; /* of the directory */
@@ -52,6 +58,17 @@ void directory_shard_init(struct directory_shard *shard, struct loop *loop, unsi
  */
 void directory_shard_stop(struct directory_shard *shard,
                           void (*stopped)(struct directory_shard *shard));
+/* Somebody on this loop who wants all checkpoints of the directory written; embedded. */
+struct directory_shard_flush {
+    struct message message;
+    struct directory_flush_wait wait;
+    struct directory_shard *shard;
+    void (*done)(struct directory_shard_flush *flush); /* on the shard's loop, in a later turn */
+    bool ok;                                           /* they are on disk */
+    void *context;                                     /* the caller's */
+};
+/* Asks the owner (directory_owner_flush). Without owner it ends well. */
+void directory_shard_flush(struct directory_shard *shard, struct directory_shard_flush *flush);
 /* Any device error of this directory seen on this loop (append, truncate, open for append). */
 void directory_shard_fail(struct directory_shard *shard, enum storage_status status);
 

@@ -371,7 +371,8 @@ static void take_listing(struct log_boot_job *boot, struct log_directory_found *
 static void look_up_offsets(struct log_directory_found *found,
                             const struct checkpoint *recovery_points,
                             const struct checkpoint *log_starts,
-                            const struct checkpoint *high_watermarks)
+                            const struct checkpoint *high_watermarks,
+                            const struct checkpoint *cleaner)
 {
     for (size_t i = 0; i < found->entry_count; i++) {
         struct log_directory_entry *entry = &found->entries[i];
@@ -380,8 +381,10 @@ static void look_up_offsets(struct log_directory_found *found,
         if (entry->parsed.kind != DIRECTORY_PLAIN)
             continue;
         entry->recovery_point = checkpoint_find(recovery_points, topic, partition, 0);
+        entry->is_checkpointed = checkpoint_find(recovery_points, topic, partition, -1) >= 0;
         entry->log_start_offset = checkpoint_find(log_starts, topic, partition, 0);
         entry->high_watermark = checkpoint_find(high_watermarks, topic, partition, 0);
+        entry->cleaner_offset = checkpoint_find(cleaner, topic, partition, -1);
     }
 }
 
@@ -404,7 +407,7 @@ static void scan_directory(struct log_boot_job *boot, const struct job_context *
                            size_t index)
 {
     struct log_directory_found *found = &boot->found[index];
-    struct checkpoint recovery_points, log_starts, high_watermarks;
+    struct checkpoint recovery_points, log_starts, high_watermarks, cleaner;
     enum storage_status status = take_marker(boot, context, found);
     if (status == STORAGE_OK)
         status = take_checkpoint(boot, context, found, CHECKPOINT_RECOVERY_POINT, &recovery_points);
@@ -412,11 +415,13 @@ static void scan_directory(struct log_boot_job *boot, const struct job_context *
         status = take_checkpoint(boot, context, found, CHECKPOINT_LOG_START_OFFSET, &log_starts);
     if (status == STORAGE_OK)
         status = take_checkpoint(boot, context, found, CHECKPOINT_HIGH_WATERMARK, &high_watermarks);
+    if (status == STORAGE_OK)
+        status = take_checkpoint(boot, context, found, CHECKPOINT_CLEANER, &cleaner);
     if (status != STORAGE_OK) {
         fail_directory(boot, context, found, "read it", status);
         return;
     }
-    look_up_offsets(found, &recovery_points, &log_starts, &high_watermarks);
+    look_up_offsets(found, &recovery_points, &log_starts, &high_watermarks, &cleaner);
 }
 
 /* Reads the state file of a cleanly stopped directory; without it the start takes longer. */

@@ -38,10 +38,12 @@ struct log_directory_entry {
     struct directory_name parsed;
     struct uuid topic_id;   /* zero: partition.metadata is missing or damaged */
     int64_t recovery_point; /* from the checkpoints; 0 where there is no entry */
+    bool is_checkpointed;   /* there is one for the recovery point */
     int64_t log_start_offset;
     int64_t high_watermark;
     /* Kept by the clean stop before and still true, for partition_log_open_known; else empty. */
     struct view state;
+    int64_t cleaner_offset; /* -1 where there is no entry */
 };
 
 /* What a start found in one log directory. */

@@ -59,9 +59,10 @@ static bool extend_range(struct log_load *load, const char *name, struct swap_ra
         log_scan_open(&load->scan, load->storage, load->heap, load->path.text, 0, UINT64_MAX);
     if (!log_load_check(load, status, "opening a replacement"))
         return false;
-    int64_t end = base_offset;
+    int64_t end = base_offset + 1; /* its own base is replaced even when nothing stayed */
     struct view batch;
     unsigned budget = UINT32_MAX;
+    load->scan.skims = true;
     while (log_scan_next(&load->scan, load->storage, &budget, &batch) == LOG_SCAN_BATCH)
         end = batch_last_offset(batch.data) + 1;
     log_scan_close(&load->scan, load->storage);
@@ -101,6 +102,16 @@ static bool clear_swap_range(struct log_load *load, const struct storage_listing
     return true;
 }
 
+/* Gone for good before anything takes their names: else they could come back beside it. */
+static bool end_swap_range(struct log_load *load, const struct storage_listing *listing,
+                           const struct swap_range *range)
+{
+    return clear_swap_range(load, listing, range) &&
+           log_load_check(
+               load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
+               "replacing segments");
+}
+
 /* Resolves every suffix; *changed: the listing is out of date. */
 static bool resolve_replacements(struct log_load *load, const struct storage_listing *listing,
                                  bool *changed)
@@ -119,7 +130,7 @@ static bool resolve_replacements(struct log_load *load, const struct storage_lis
             base_offset < cleaned_first && !extend_range(load, name, &range))
             return false;
     }
-    if (range.first < range.end && !clear_swap_range(load, listing, &range))
+    if (range.first < range.end && !end_swap_range(load, listing, &range))
         return false;
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->entries[i].name;

@@ -1,7 +1,8 @@
 /*
  * Offsets by time, in one job over a copy of what the loop knows of the segments. The job opens the
  * files by name: a segment that was deleted meanwhile is passed over, as if the lookup had come
- * after the deletion.
+ * after the deletion. When segments were replaced meanwhile (compaction, a cut) what was copied is
+ * no longer true of the files: then the lookup begins anew, once the files have their names.
  *
  * By timestamp: in offset order, each segment whose largest timestamp reaches the target; inside,
  * from the last place behind which larger timestamps lie (time index, then offset index), batches
@@ -37,6 +38,8 @@ struct log_lookup_job {
     enum log_lookup_kind kind;
     int64_t timestamp;
     int64_t log_start;
+    uint64_t generation; /* of the log, when its segments were copied */
+    struct list link;    /* partition_log.lookups while it waits to begin */
     struct lookup_segment *segments;
     uint32_t segment_count;
     uint32_t place; /* the segment at work */
@@ -259,18 +262,31 @@ static enum job_progress lookup_step(struct job *base, const struct job_context 
 
 /* ---- On the loop ----------------------------------------------------------------------------- */
 
+static void forget_segments(struct log_lookup_job *job)
+{
+    heap_put(job->log->shard->heap, MEMORY_SCRATCH, job->segments,
+             job->segment_count * sizeof(*job->segments));
+    job->segments = NULL;
+    job->segment_count = 0;
+}
+
+static void begin(struct log_lookup_job *job);
+
 static void lookup_done(struct job *base)
 {
     struct log_lookup_job *job = container_of(base, struct log_lookup_job, job);
     struct partition_log *log = job->log;
     struct log_lookup *lookup = job->lookup;
+    forget_segments(job);
+    if (job->generation != log->generation) {
+        begin(job);
+        return;
+    }
     lookup->status = job->status;
     lookup->offset = job->status == LOG_READ_OK ? job->offset : -1;
     lookup->found_timestamp = lookup->offset >= 0 ? job->found_timestamp : -1;
     lookup->leader_epoch = lookup->offset >= 0 ? job->leader_epoch : -1;
     lookup->job = NULL;
-    heap_put(log->shard->heap, MEMORY_SCRATCH, job->segments,
-             job->segment_count * sizeof(*job->segments));
     heap_put(log->shard->heap, MEMORY_SCRATCH, job, sizeof(*job));
     lookup->found(lookup);
     partition_log_job_end(log);
@@ -287,20 +303,12 @@ static uint32_t tail_hint(const struct segment *segment, int64_t timestamp)
     return entry.position;
 }
 
-void partition_log_lookup(struct partition_log *log, struct log_lookup *lookup)
+static void copy_segments(struct log_lookup_job *job)
 {
-    struct heap *heap = log->shard->heap;
-    struct log_lookup_job *job = heap_must_get(heap, MEMORY_SCRATCH, sizeof(*job));
-    job->log = log;
-    job->lookup = lookup;
-    job->kind = lookup->kind;
-    job->timestamp = lookup->timestamp;
-    job->log_start = log->log_start;
-    job->offset = -1;
-    job->status = LOG_READ_OK;
+    const struct partition_log *log = job->log;
     job->segment_count = log->segment_count;
-    job->segments =
-        heap_must_get(heap, MEMORY_SCRATCH, job->segment_count * sizeof(*job->segments));
+    job->segments = heap_must_get(log->shard->heap, MEMORY_SCRATCH,
+                                  job->segment_count * sizeof(*job->segments));
     for (uint32_t i = 0; i < log->segment_count; i++) {
         const struct segment *segment = log->segments[i];
         int64_t target =
@@ -312,10 +320,49 @@ void partition_log_lookup(struct partition_log *log, struct log_lookup *lookup)
                                                    .time_count = segment->times.stored_count,
                                                    .hint_position = tail_hint(segment, target)};
     }
+}
+
+/* From the start, with the segments as they are now; or as soon as files can be opened by name. */
+static void begin(struct log_lookup_job *job)
+{
+    struct partition_log *log = job->log;
+    if (log->is_swapping) {
+        list_push_back(&log->lookups, &job->link);
+        return;
+    }
+    job->kind = job->lookup->kind;
+    job->timestamp = job->lookup->timestamp;
+    job->log_start = log->log_start;
+    job->generation = log->generation;
+    job->place = 0;
+    job->offset = -1;
+    job->status = LOG_READ_OK;
+    copy_segments(job);
+    job->scan = (struct log_scan){0};
+    job->records = (struct buffer){0};
+    loop_start_job(log->shard->loop, &job->job);
+}
+
+void partition_log_start_lookups(struct partition_log *log)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_splice_back(&waiting, &log->lookups);
+    for (struct list *link; (link = list_pop_front(&waiting)) != NULL;)
+        begin(container_of(link, struct log_lookup_job, link));
+}
+
+void partition_log_lookup(struct partition_log *log, struct log_lookup *lookup)
+{
+    struct heap *heap = log->shard->heap;
+    struct log_lookup_job *job = heap_must_get(heap, MEMORY_SCRATCH, sizeof(*job));
+    job->log = log;
+    job->lookup = lookup;
+    list_link_init(&job->link);
     job->job.step = lookup_step;
     job->job.done = lookup_done;
     job->job.job_class = JOB_DEVICE;
     lookup->job = job;
     partition_log_job_begin(log);
-    loop_start_job(log->shard->loop, &job->job);
+    begin(job);
 }

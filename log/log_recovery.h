@@ -51,11 +51,13 @@ struct log_load {
     const struct loop *loop; /* for test points only */
     const char *directory;
     int32_t index_interval_bytes;
-    bool is_compacted; /* offsets may have gaps, counts may be smaller than the offset range */
+    bool is_compacted; /* there may be gaps below cleaner_offset, or anywhere without checkpoints */
     const struct producer_state_options *producer_options;
     bool clean;
+    bool is_checkpointed; /* there is an entry for the recovery point */
     int64_t recovery_point;
     int64_t log_start;
+    int64_t cleaner_offset; /* below it the log was compacted; -1: not known */
     /* Out, when finished. */
     enum log_open_status status;
     char message[256];

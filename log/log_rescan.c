@@ -13,10 +13,20 @@
 
 enum { INDEX_TAIL_KEPT_MAX = 64 };
 
+/*
+ * Whether compaction may have taken what was behind this offset. It rewrites only what lies below
+ * the recovery point of the checkpoint file; without one nothing can be said.
+ */
+static bool may_be_compacted(const struct log_load *load, int64_t offset)
+{
+    return load->is_compacted && (!load->is_checkpointed || offset <= load->cleaner_offset);
+}
+
 /* Offsets have no gaps in what was appended last, unless compaction or a leader made them. */
 static bool is_contiguous(const struct log_load *load)
 {
-    return !load->is_compacted && !load->clean && load->log_end >= load->recovery_point;
+    return !load->clean && load->log_end >= load->recovery_point &&
+           !may_be_compacted(load, load->log_end);
 }
 
 /*
@@ -26,7 +36,7 @@ static bool is_contiguous(const struct log_load *load)
  */
 static bool is_bad_gap(const struct log_load *load, int64_t base_offset)
 {
-    if (base_offset == load->log_end || load->is_compacted || load->clean)
+    if (base_offset == load->log_end || may_be_compacted(load, base_offset) || load->clean)
         return false;
     return is_contiguous(load) || base_offset > load->recovery_point;
 }

@@ -2,7 +2,8 @@
  * The regular step of a log. Retention removes whole segments from the front, in order, and stops
  * at the first that does not qualify: the log start moves up first, then the segments leave the
  * list, then their files are renamed to `.deleted` in a job, and after file.delete.delay.ms another
- * job unlinks them. A range that is being sent keeps its open file.
+ * job unlinks them. A range that is being sent keeps its open file. While a compaction rewrites
+ * segments none is removed.
  *
  * Age is judged by a segment's largest timestamp, but never later than the broker's own time of its
  * last write: a record stamped in the far future does not pin a segment for ever.
@@ -106,6 +107,8 @@ static void deletion_due(struct timer *timer)
     loop_start_job(deletion->log->shard->loop, &deletion->job);
 }
 
+static void wait_for_delay(struct partition_log *log, struct log_deletion *deletion);
+
 static void deletion_done(struct job *job)
 {
     struct log_deletion *deletion = container_of(job, struct log_deletion, job);
@@ -115,11 +118,7 @@ static void deletion_done(struct job *job)
     if (deletion->is_renamed || deletion->status != STORAGE_OK) {
         free_deletion(deletion, log->shard->heap);
     } else {
-        deletion->is_renamed = true;
-        int64_t delay_ms = log->config.file_delete_delay_ms;
-        list_push_back(&log->deletions, &deletion->link);
-        loop_set_timer(log->shard->loop, &deletion->timer,
-                       delay_ms > 0 ? (uint64_t)delay_ms * 1000000 : 0);
+        wait_for_delay(log, deletion);
     }
     partition_log_job_end(log);
 }
@@ -130,24 +129,49 @@ void partition_log_forget_deletions(struct partition_log *log)
         free_deletion(container_of(link, struct log_deletion, link), log->shard->heap);
 }
 
-/* Takes the first `count` segments out of the log and starts removing their files. */
-static void delete_segments(struct partition_log *log, uint32_t count)
+static struct log_deletion *new_deletion(struct partition_log *log, uint32_t count)
 {
     struct heap *heap = log->shard->heap;
-    klamm_assert(count < log->segment_count);
+    klamm_assert(count <= DELETION_SEGMENTS_MAX);
     struct log_deletion *deletion = heap_must_get(heap, MEMORY_STATE, sizeof(*deletion));
     size_t size = strlen(log->directory) + 1;
     deletion->log = log;
     deletion->directory = heap_must_get(heap, MEMORY_STATE, size);
     memcpy(deletion->directory, log->directory, size);
     deletion->count = count;
-    const struct segment *active = partition_log_active(log);
-    deletion->empty_base = active->size == 0 ? active->base_offset : -1;
+    deletion->empty_base = -1;
     list_link_init(&deletion->link);
     timer_init(&deletion->timer, deletion_due);
     deletion->job.step = deletion_step;
     deletion->job.done = deletion_done;
     deletion->job.job_class = JOB_BACKGROUND;
+    return deletion;
+}
+
+/* The files have their `.deleted` names; the second job follows after the delay. */
+static void wait_for_delay(struct partition_log *log, struct log_deletion *deletion)
+{
+    int64_t delay_ms = log->config.file_delete_delay_ms;
+    deletion->is_renamed = true;
+    list_push_back(&log->deletions, &deletion->link);
+    loop_set_timer(log->shard->loop, &deletion->timer,
+                   delay_ms > 0 ? (uint64_t)delay_ms * 1000000 : 0);
+}
+
+void partition_log_remove_renamed(struct partition_log *log, const int64_t *bases, uint32_t count)
+{
+    struct log_deletion *deletion = new_deletion(log, count);
+    memcpy(deletion->bases, bases, count * sizeof(*bases));
+    wait_for_delay(log, deletion);
+}
+
+/* Takes the first `count` segments out of the log and starts removing their files. */
+static void delete_segments(struct partition_log *log, uint32_t count)
+{
+    klamm_assert(count < log->segment_count);
+    struct log_deletion *deletion = new_deletion(log, count);
+    const struct segment *active = partition_log_active(log);
+    deletion->empty_base = active->size == 0 ? active->base_offset : -1;
     for (uint32_t i = 0; i < count; i++) {
         deletion->bases[i] = log->segments[i]->base_offset;
         partition_log_free_segment(log, log->segments[i]);
@@ -197,9 +221,12 @@ static struct retention survey(const struct partition_log *log, bool pause_age)
     for (uint32_t i = 0; i < log->segment_count; i++) {
         const struct segment *segment = log->segments[i];
         int64_t end = partition_log_segment_end(log, i);
-        if (log->high_watermark < end || segment->is_index_writing || segment->size == 0)
+        bool is_active = i + 1 == log->segment_count;
+        /* A sealed one may be empty: compaction found nothing in it that had to stay. */
+        if (log->high_watermark < end || segment->is_index_writing ||
+            (segment->size == 0 && is_active))
             break;
-        bool by_start = i + 1 < log->segment_count && end <= log->log_start;
+        bool by_start = !is_active && end <= log->log_start;
         bool by_size = excess >= segment->size && excess > 0;
         bool by_age = config->cleanup_delete && config->retention_ms >= 0 && !pause_age;
         if (by_age && !by_start && !by_size &&
@@ -304,6 +331,10 @@ static uint32_t count_with_snapshot(const struct partition_log *log, uint32_t co
 
 static void retain(struct partition_log *log, bool pause_age)
 {
+    if (log->compaction) {
+        log->next_retention_ns = 0; /* as soon as it has ended */
+        return;
+    }
     struct retention retention = survey(log, pause_age);
     uint32_t count = retention.count;
     if (retention.needs_sync) {
@@ -336,6 +367,22 @@ static void retain(struct partition_log *log, bool pause_age)
     }
 }
 
+/*
+ * What lies in the active segment is not compacted; with max.compaction.lag.ms it has to leave that
+ * in time also when nothing is appended any more.
+ */
+static void roll_for_compaction(struct partition_log *log)
+{
+    const struct segment *active = partition_log_active(log);
+    if (!log->config.cleanup_compact || log->state != PARTITION_LOG_RUNNING || active->size == 0 ||
+        active->first_append_ms < 0 ||
+        log->shard->loop->wall_ms - active->first_append_ms <= log->config.max_compaction_lag_ms)
+        return;
+    if (list_is_empty(&log->queue) && log->write_count == 0 && !log->is_rolling_back &&
+        log->written_end > active->base_offset)
+        partition_log_begin_segment(log, log->log_end);
+}
+
 /* Side files that found no space are tried again. */
 static void retry_side_files(struct partition_log *log)
 {
@@ -355,6 +402,8 @@ void partition_log_maintain(struct partition_log *log, bool pause_age)
         return;
     log->next_maintenance_ns = now_ns + MAINTENANCE_INTERVAL_NS;
     retry_side_files(log);
+    if (!pause_age)
+        roll_for_compaction(log);
     if (now_ns < log->next_retention_ns && log->retained_start == log->log_start)
         return;
     log->next_retention_ns = now_ns + log->shard->retention_interval_ns;

@@ -31,6 +31,7 @@ void log_shard_init(struct log_shard *shard, struct loop *loop,
                                        : DEFAULT_RETENTION_NS;
     klamm_assert((shard->place_count & (shard->place_count - 1)) == 0);
     list_init(&shard->idle_files);
+    list_init(&shard->compacted);
 }
 
 void log_shard_deinit(struct log_shard *shard)

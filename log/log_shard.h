@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "runtime/loop.h"
 
+struct cleaner;
 struct log_place;
 struct partition_log;
 struct segment_file;
@@ -55,7 +56,9 @@ struct log_shard {
     uint64_t next_generation;
     struct log_write *spare_write; /* while no log holds it; or NULL */
     uint64_t retention_interval_ns;
-    bool is_device_full; /* a write found no space, and none succeeded since; said once */
+    struct list compacted;   /* struct partition_log.compacted_link */
+    struct cleaner *cleaner; /* who compacts them; NULL: nobody */
+    bool is_device_full;     /* a write found no space, and none succeeded since; said once */
     struct log_counters counters;
 };
 

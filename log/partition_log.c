@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 #include "base/random.h"
+#include "log/cleaner.h"
+#include "log/compaction.h"
 #include "log/log_recovery.h"
 #include "log/log_state.h"
 #include "runtime/test_point.h"
@@ -27,6 +29,10 @@ void log_config_of_topic(struct log_config *config, const struct topic_config *t
         .retention_bytes = topic->retention_bytes,
         .retention_ms = topic->retention_ms,
         .file_delete_delay_ms = topic->file_delete_delay_ms,
+        .delete_retention_ms = topic->delete_retention_ms,
+        .min_compaction_lag_ms = topic->min_compaction_lag_ms,
+        .max_compaction_lag_ms = topic->max_compaction_lag_ms,
+        .min_cleanable_ratio = topic->min_cleanable_dirty_ratio,
         .cleanup_delete = topic->cleanup_delete,
         .cleanup_compact = topic->cleanup_compact,
     };
@@ -131,6 +137,7 @@ void partition_log_update_commit(struct partition_log *log)
     log->commit.log_start_offset = log->log_start;
     log->commit.first_base_offset = log->segments[0]->base_offset;
     log->commit.high_watermark = log->high_watermark;
+    log->commit.cleaner_offset = log->first_dirty;
     log->commit.flush_messages = log->config.flush_messages;
     log->commit.flush_ms = log->config.flush_ms;
     log->commit.is_waited_for = log->config.durability == TOPIC_DURABILITY_SYNC;
@@ -230,12 +237,34 @@ void partition_log_adopt(struct partition_log *log, const struct log_load *load)
     log->is_changed = load->was_scanned;
     log->written_end = load->log_end;
     log->log_end = load->log_end;
+    log->loaded_end = load->log_end;
     log->told_written_end = load->log_end;
     log->log_start = load->log_start;
     log->high_watermark = clamp(log->high_watermark, log->log_start, log->written_end);
+    if (log->first_dirty > log->written_end)
+        log->first_dirty = log->written_end;
     producer_state_advance_high_watermark(&log->producers, log->high_watermark);
     partition_log_update_commit(log);
     partition_log_update_recovery_limit(log);
+}
+
+static void leave_cleaner(struct partition_log *log)
+{
+    list_remove(&log->compacted_link);
+    if (log->shard->cleaner)
+        cleaner_forget(log->shard->cleaner, log);
+}
+
+/* In the list of the loop's cleaner while the policy asks for it. */
+static void join_cleaner(struct partition_log *log)
+{
+    bool is_in = list_is_linked(&log->compacted_link);
+    if (log->config.cleanup_compact && !is_in)
+        list_push_back(&log->shard->compacted, &log->compacted_link);
+    if (log->config.cleanup_compact)
+        return;
+    leave_cleaner(log);
+    partition_log_stop_compaction(log);
 }
 
 struct partition_log *partition_log_create_loaded(const struct partition_log_options *options,
@@ -262,9 +291,13 @@ struct partition_log *partition_log_create_loaded(const struct partition_log_opt
     leader_epochs_init(&log->epochs);
     producer_state_init(&log->producers, heap, options->producers);
     log->high_watermark = options->high_watermark;
+    log->first_dirty = options->cleaner_offset;
+    list_init(&log->lookups);
+    list_link_init(&log->compacted_link);
     log->cut_limit = INT64_MAX;
     partition_log_adopt(log, load);
     join_committer(log, options->committer);
+    join_cleaner(log);
     return log;
 }
 
@@ -307,6 +340,9 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     klamm_assert(log->jobs == 0);
     klamm_assert(list_is_empty(&log->queue));
     klamm_assert(list_is_empty(&log->finished));
+    klamm_assert(list_is_empty(&log->lookups));
+    klamm_assert(log->compaction == NULL);
+    leave_cleaner(log);
     partition_log_forget_deletions(log);
     struct commit_state state = {0};
     uint8_t *state_data = NULL;
@@ -364,6 +400,7 @@ void partition_log_set_config(struct partition_log *log, const struct log_config
 {
     log->config = *config;
     partition_log_update_commit(log);
+    join_cleaner(log);
 }
 
 void partition_log_set_owner(struct partition_log *log, const struct partition_log_events *events,
@@ -478,6 +515,12 @@ bool partition_log_epoch_end(const struct partition_log *log, int32_t leader_epo
 void partition_log_begin_epoch(struct partition_log *log, int32_t leader_epoch)
 {
     leader_epochs_assign(&log->epochs, log->shard->heap, leader_epoch, log->log_end);
+}
+
+int64_t partition_log_first_dirty(const struct partition_log *log)
+{
+    bool is_known = log->first_dirty >= log->log_start && log->first_dirty <= log->written_end;
+    return is_known ? log->first_dirty : log->log_start;
 }
 
 bool partition_log_is_out_of_space(const struct partition_log *log)

@@ -54,6 +54,10 @@ struct log_config {
     int64_t retention_bytes; /* -1: no limit */
     int64_t retention_ms;    /* -1: no limit */
     int64_t file_delete_delay_ms;
+    int64_t delete_retention_ms;   /* of tombstones */
+    int64_t min_compaction_lag_ms; /* a record is not compacted before */
+    int64_t max_compaction_lag_ms; /* INT64_MAX: no limit */
+    double min_cleanable_ratio;
     bool cleanup_delete;
     bool cleanup_compact;
 };
@@ -88,10 +92,12 @@ struct partition_log_options {
     const struct partition_log_events *events; /* may be NULL */
     void *owner;
     /* From the checkpoints of the log directory; 0 where there is no entry. */
-    bool clean; /* the directory was stopped cleanly */
+    bool clean;           /* the directory was stopped cleanly */
+    bool is_checkpointed; /* there is an entry for the recovery point */
     int64_t recovery_point;
     int64_t log_start_offset;
     int64_t high_watermark;
+    int64_t cleaner_offset; /* below it the log was compacted; -1 where there is no entry */
 };
 
 enum log_open_status {
@@ -154,7 +160,7 @@ void partition_log_close(struct partition_log *log, struct log_close *close);
  */
 void partition_log_drop(struct partition_log *log, struct log_close *close);
 
-/* Takes effect for the next append and the next maintenance. */
+/* Takes effect for the next append, the next maintenance and the next compaction. */
 void partition_log_set_config(struct partition_log *log, const struct log_config *config);
 void partition_log_set_owner(struct partition_log *log, const struct partition_log_events *events,
                              void *owner);

@@ -3,6 +3,7 @@
  * log files and side files in one job, and then the object goes. Dropping skips the writing.
  */
 #include "base/assert.h"
+#include "log/compaction.h"
 #include "log/partition_log_internal.h"
 #include "log/partition_log_truncation.h"
 #include "log/side_files.h"
@@ -121,6 +122,7 @@ static void begin_close(struct partition_log *log, struct log_close *close)
     if (log->state == PARTITION_LOG_FAILED)
         log->is_damaged = true;
     log->state = PARTITION_LOG_CLOSING;
+    partition_log_stop_compaction(log);
     loop_defer(log->shard->loop, &log->deferred);
 }
 

@@ -30,6 +30,7 @@ enum partition_log_state {
     PARTITION_LOG_FAILED,
 };
 
+struct compaction;
 struct log_truncation;
 
 struct partition_log {
@@ -63,6 +64,15 @@ struct partition_log {
     uint64_t next_retention_ns;
     int64_t retained_start; /* log start at the last retention */
     struct list deletions;  /* struct log_deletion: renamed files that wait for their delay */
+
+    struct list compacted_link;    /* log_shard.compacted, while the policy says compact */
+    struct compaction *compaction; /* the one under way, or NULL */
+    int64_t first_dirty; /* below it the log was compacted; see partition_log_first_dirty */
+    int64_t loaded_end;  /* log end at the last load: below it markers are not followed */
+    bool wants_compaction_end;
+    bool is_swapping;    /* files are between names: none of a replaced segment may be opened */
+    bool is_uncleanable; /* damage was found; until the log is opened again */
+    struct list lookups; /* struct log_lookup_job: wait for the end of is_swapping */
 
     /* Writing: queue holds log_append.link; the first write_count of it are being written. */
     struct list queue;
@@ -131,6 +141,13 @@ int64_t partition_log_bound(const struct partition_log *log, enum log_read_bound
 
 /* Renamed files are left to the next start: the log is going. */
 void partition_log_forget_deletions(struct partition_log *log);
+/* Files of these segments were renamed to `.deleted`: removes them after the delay. */
+void partition_log_remove_renamed(struct partition_log *log, const int64_t *bases, uint32_t count);
+
+/* Where the next compaction begins: where the last one ended, or the log start. */
+int64_t partition_log_first_dirty(const struct partition_log *log);
+/* Files can be opened by name again: lookups that waited go on. */
+void partition_log_start_lookups(struct partition_log *log);
 
 /* Counted activities that keep the log alive. */
 void partition_log_job_begin(struct partition_log *log);

@@ -68,6 +68,8 @@ static void begin_load(struct log_load *load, const struct partition_log_options
     load->clean = options->clean;
     load->recovery_point = options->recovery_point;
     load->log_start = options->log_start_offset;
+    load->is_checkpointed = options->is_checkpointed;
+    load->cleaner_offset = options->cleaner_offset;
     log_load_init(load);
 }
 

@@ -11,6 +11,7 @@
  * place: the kept part is written into a new file, which replaces the old one by rename.
  */
 #include "base/assert.h"
+#include "log/compaction.h"
 #include "log/log_recovery.h"
 #include "log/partition_log_truncation.h"
 #include "log/producer_snapshot.h"
@@ -243,6 +244,9 @@ static enum storage_status cut_files(struct log_truncation *truncation,
     if (status == STORAGE_OK && truncation->incomplete_base < base_offset)
         status =
             unlink_file(truncation, storage, truncation->incomplete_base, SEGMENT_INDEX_SUFFIX);
+    /* A segment that is empty now is not scanned: what was aborted in it must not come back. */
+    if (status == STORAGE_OK)
+        status = unlink_file(truncation, storage, base_offset, TRANSACTION_INDEX_SUFFIX);
     if (status == STORAGE_OK)
         status =
             storage_run_path(storage, STORAGE_SYNC_DIRECTORY, truncation->log->directory, NULL);
@@ -458,6 +462,7 @@ static void request_truncation(struct partition_log *log, int64_t offset, bool i
     if (log->state == PARTITION_LOG_RUNNING || log->state == PARTITION_LOG_NO_SPACE)
         log->state = PARTITION_LOG_CUTTING;
     log->truncation = truncation;
+    partition_log_stop_compaction(log);
     loop_defer(log->shard->loop, &log->deferred);
 }
 

@@ -15,39 +15,46 @@
 
 enum test_point {
     BUG_NONE,
-    BUG_LOG_DURABLE_BEFORE_SYNC,   /* the durable end is the written end */
-    BUG_LOG_DURABLE_OF_NOW,        /* a sync that ends covers what was written during it */
-    BUG_LOG_IGNORE_FAILED_SYNC,    /* a failed sync counts as done */
-    BUG_LOG_SKIP_DIRECTORY_SYNC,   /* a new segment's name is not synced */
-    BUG_LOG_RECOVERY_POINT_EARLY,  /* the checkpoint says the written end */
-    BUG_LOG_SKIP_CRC_ON_RECOVERY,  /* recovery trusts batch headers */
-    BUG_LOG_SKIP_TAIL_CUT,         /* recovery leaves what lies behind the last good batch */
-    BUG_LOG_SKIP_BOOT_SYNC,        /* names, epochs of a dead process are not made durable */
-    BUG_LOG_KEEP_CLEAN_MARKER,     /* the marker of a clean stop stays after the start */
-    BUG_LOG_DELETE_WITHOUT_ORDER,  /* segments are deleted without syncs between them */
-    BUG_LOG_NO_SPACE_KEEPS_TAIL,   /* what a failed append left is not cut */
-    BUG_LOG_KEEP_FAILED_PRODUCERS, /* producer state of failed appends stays */
-    BUG_LOG_SEQUENCE_NOT_CHECKED,  /* a retried batch is appended again */
-    BUG_LOG_READ_ABOVE_WATERMARK,  /* consumers read up to the written end */
-    BUG_COORDINATOR_ANSWER_EARLY,  /* answers leave before their records are committed */
-    BUG_COORDINATOR_LOAD_SHORT,    /* a load leaves out the last batch */
-    BUG_GROUP_COMMIT_UNCHECKED,    /* commits of members that were removed count */
-    BUG_GROUP_IMPATIENT,           /* a rebalance does not wait for members to rejoin */
-    BUG_GROUP_NO_SESSIONS,         /* classic members that are silent stay */
-    BUG_GROUP_OLD_OFFSET_WINS,     /* of two commits the first one stays, after a load */
-    BUG_CONSUMER_IGNORE_OWNERS,    /* partitions are given before their owner gave them up */
-    BUG_CONSUMER_NO_SESSIONS,      /* members of the consumer protocol that are silent stay */
-    BUG_CONSUMER_COMMIT_UNCHECKED, /* commits of epochs that are over count */
-    BUG_TXN_MARKERS_EARLY,         /* markers are written before the decision is committed */
-    BUG_TXN_EPOCH_UNCHECKED,       /* EndTxn takes any epoch */
-    BUG_TXN_ABORT_COMMITS,         /* markers of aborted transactions say commit */
-    BUG_TXN_FORGET_MARKER,         /* the last topic gets no markers */
-    BUG_TXN_NO_RESUME,             /* decisions found at a load are not carried out */
-    BUG_TXN_KEEP_EPOCH,            /* InitProducerId gives the epoch out again */
-    BUG_TXN_READ_UNSTABLE,         /* read_committed reads up to the high watermark */
-    BUG_TXN_HIDE_ABORTED,          /* aborted transactions are not listed for readers */
-    BUG_TXN_OFFSETS_EARLY,         /* offsets of a transaction count before it ends */
-    BUG_TXN_KEEP_LOST_GUARD,       /* a guard that a marker took is not asked for again */
+    BUG_LOG_DURABLE_BEFORE_SYNC,    /* the durable end is the written end */
+    BUG_LOG_DURABLE_OF_NOW,         /* a sync that ends covers what was written during it */
+    BUG_LOG_IGNORE_FAILED_SYNC,     /* a failed sync counts as done */
+    BUG_LOG_SKIP_DIRECTORY_SYNC,    /* a new segment's name is not synced */
+    BUG_LOG_RECOVERY_POINT_EARLY,   /* the checkpoint says the written end */
+    BUG_LOG_SKIP_CRC_ON_RECOVERY,   /* recovery trusts batch headers */
+    BUG_LOG_SKIP_TAIL_CUT,          /* recovery leaves what lies behind the last good batch */
+    BUG_LOG_SKIP_BOOT_SYNC,         /* names, epochs of a dead process are not made durable */
+    BUG_LOG_KEEP_CLEAN_MARKER,      /* the marker of a clean stop stays after the start */
+    BUG_LOG_DELETE_WITHOUT_ORDER,   /* segments are deleted without syncs between them */
+    BUG_LOG_NO_SPACE_KEEPS_TAIL,    /* what a failed append left is not cut */
+    BUG_LOG_KEEP_FAILED_PRODUCERS,  /* producer state of failed appends stays */
+    BUG_LOG_SEQUENCE_NOT_CHECKED,   /* a retried batch is appended again */
+    BUG_LOG_READ_ABOVE_WATERMARK,   /* consumers read up to the written end */
+    BUG_COORDINATOR_ANSWER_EARLY,   /* answers leave before their records are committed */
+    BUG_COORDINATOR_LOAD_SHORT,     /* a load leaves out the last batch */
+    BUG_GROUP_COMMIT_UNCHECKED,     /* commits of members that were removed count */
+    BUG_GROUP_IMPATIENT,            /* a rebalance does not wait for members to rejoin */
+    BUG_GROUP_NO_SESSIONS,          /* classic members that are silent stay */
+    BUG_GROUP_OLD_OFFSET_WINS,      /* of two commits the first one stays, after a load */
+    BUG_CONSUMER_IGNORE_OWNERS,     /* partitions are given before their owner gave them up */
+    BUG_CONSUMER_NO_SESSIONS,       /* members of the consumer protocol that are silent stay */
+    BUG_CONSUMER_COMMIT_UNCHECKED,  /* commits of epochs that are over count */
+    BUG_TXN_MARKERS_EARLY,          /* markers are written before the decision is committed */
+    BUG_TXN_EPOCH_UNCHECKED,        /* EndTxn takes any epoch */
+    BUG_TXN_ABORT_COMMITS,          /* markers of aborted transactions say commit */
+    BUG_TXN_FORGET_MARKER,          /* the last topic gets no markers */
+    BUG_TXN_NO_RESUME,              /* decisions found at a load are not carried out */
+    BUG_TXN_KEEP_EPOCH,             /* InitProducerId gives the epoch out again */
+    BUG_TXN_READ_UNSTABLE,          /* read_committed reads up to the high watermark */
+    BUG_TXN_HIDE_ABORTED,           /* aborted transactions are not listed for readers */
+    BUG_TXN_OFFSETS_EARLY,          /* offsets of a transaction count before it ends */
+    BUG_TXN_KEEP_LOST_GUARD,        /* a guard that a marker took is not asked for again */
+    BUG_COMPACT_KEEP_OLDEST,        /* of two records of a key the older one stays */
+    BUG_COMPACT_COUNT_ABORTED,      /* aborted data counts as the newest of its key */
+    BUG_COMPACT_DROP_MARKERS_EARLY, /* a marker goes while data of its transaction is there */
+    BUG_COMPACT_FORGET_PRODUCER,    /* the last batch of a producer goes with its records */
+    BUG_COMPACT_SKIP_OUTPUT_SYNC,   /* what was written anew is not synced before it replaces */
+    BUG_COMPACT_SWAP_WITHOUT_ORDER, /* files are renamed without syncs between the steps */
+    BUG_COMPACT_KEEP_PLACES,        /* remembered places of replaced segments are used on */
     BUG_COUNT
 };
 

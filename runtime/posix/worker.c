@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 
@@ -52,6 +54,8 @@ static void *worker_main(void *argument)
 {
     struct worker_pool *pool = argument;
     pthread_setname_np(pthread_self(), pool->name);
+    if (pool->niceness > 0)
+        setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + pool->niceness);
     pthread_mutex_lock(&pool->lock);
     for (struct task *task; (task = next_task(pool)) != NULL;) {
         pthread_mutex_unlock(&pool->lock);

@@ -28,6 +28,7 @@ struct worker_pool {
     unsigned idle;
     unsigned threads;
     unsigned threads_max;
+    int niceness; /* of the threads, above the process's; set before the first task */
     bool stopping;
     const char *name; /* of the threads, at most 15 bytes */
 };

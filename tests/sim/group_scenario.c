@@ -21,6 +21,7 @@ struct group_scenario {
     unsigned member_count[GROUP_COUNT];
     struct group_role roles[GROUP_COUNT][GROUP_MEMBERS];
     uint64_t healed_ns;
+    uint64_t compactions; /* of logs, before the last power cut */
 };
 
 /* ---- Making it ---- */
@@ -47,11 +48,14 @@ static void add_member(struct group_scenario *scenario, unsigned group, bool is_
 static void make_broker(struct group_scenario *scenario, const struct scenario_options *options)
 {
     struct random_stream *random = &scenario->random;
+    struct sim_broker_cleaning cleaning;
+    struct view cleaning_overrides[SIM_BROKER_CLEANING];
     char delay[64], segment[64];
     snprintf(delay, sizeof(delay), "group.initial.rebalance.delay.ms=%llu",
              (unsigned long long)random_below(random, 500));
     snprintf(segment, sizeof(segment), "offsets.topic.segment.bytes=%llu",
              (unsigned long long)(4096 << random_below(random, 6)));
+    sim_broker_draw_cleaning(&cleaning, random, cleaning_overrides);
     const struct view overrides[] = {VIEW_LITERAL("num.partitions=3"),
                                      VIEW_LITERAL("offsets.topic.num.partitions=3"),
                                      VIEW_LITERAL("group.min.session.timeout.ms=100"),
@@ -60,7 +64,11 @@ static void make_broker(struct group_scenario *scenario, const struct scenario_o
                                      VIEW_LITERAL("group.consumer.min.heartbeat.interval.ms=50"),
                                      VIEW_LITERAL("group.consumer.heartbeat.interval.ms=150"),
                                      view_of_string(delay),
-                                     view_of_string(segment)};
+                                     view_of_string(segment),
+                                     cleaning_overrides[0],
+                                     cleaning_overrides[1],
+                                     cleaning_overrides[2],
+                                     cleaning_overrides[3]};
     sim_broker_init(&scenario->broker, scenario->sim, options, random, overrides,
                     sizeof(overrides) / sizeof(overrides[0]));
 }
@@ -137,10 +145,14 @@ static void heal(struct group_scenario *scenario)
     for (unsigned group = 0; group < scenario->group_count; group++)
         for (unsigned i = 0; i < scenario->member_count[group]; i++)
             scenario->roles[group][i].behaves = true;
+    sim_broker_heal(&scenario->broker);
+    /* A silence that has begun lasts up to three sessions, and nobody sees it from outside. */
+    sim_run_until(scenario->sim, sim_now_ns(scenario->sim) + 8 * second_ns);
     settle(scenario, "after all faults have ended");
     for (unsigned group = 0; group < scenario->group_count; group++)
         lose_a_member(scenario, group);
     settle(scenario, "after members have died");
+    scenario->compactions = sim_broker_compactions(&scenario->broker);
     sim_power_cut(scenario->sim, scenario->broker.node);
     settle(scenario, "after a last power cut");
 }
@@ -158,10 +170,11 @@ static void print(const struct group_scenario *scenario)
                     (unsigned long long)role->crashes, (unsigned long long)role->refused);
         }
     }
-    fprintf(stderr, "%llu commits, %llu offsets read, %llu assignments\n",
+    fprintf(stderr, "%llu commits, %llu offsets read, %llu assignments, %llu compactions\n",
             (unsigned long long)scenario->history.commits,
             (unsigned long long)scenario->history.reads,
-            (unsigned long long)scenario->history.assignments);
+            (unsigned long long)scenario->history.assignments,
+            (unsigned long long)scenario->compactions);
 }
 
 void group_scenario_run(struct sim *sim, const struct scenario_options *options)

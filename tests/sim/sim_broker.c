@@ -88,6 +88,28 @@ static void build_config(struct sim_broker *broker, const struct view *overrides
                  report.count > 0 ? (const char *)report.messages[0].text.data : "");
 }
 
+void sim_broker_draw_cleaning(struct sim_broker_cleaning *cleaning, struct random_stream *random,
+                              struct view overrides[SIM_BROKER_CLEANING])
+{
+    bool cleans = random_chance(random, 1, 2);
+    uint64_t backoff_ms = cleans ? 20 + random_below(random, 500) : 15000;
+    /* Segments are rolled by time: topics have none smaller than a mebibyte. */
+    const struct {
+        const char *key;
+        double value;
+    } settings[SIM_BROKER_CLEANING] = {
+        {"log.cleaner.backoff.ms", (double)backoff_ms},
+        {"log.cleaner.min.cleanable.ratio", (double)random_below(random, 60) / 100},
+        {"log.cleaner.delete.retention.ms", (double)random_below(random, 3000)},
+        {"log.roll.ms", (double)(50 + random_below(random, 1000))},
+    };
+    for (int i = 0; i < SIM_BROKER_CLEANING; i++) {
+        snprintf(cleaning->texts[i], sizeof(cleaning->texts[i]), "%s=%g", settings[i].key,
+                 settings[i].value);
+        overrides[i] = view_of_string(cleaning->texts[i]);
+    }
+}
+
 void sim_broker_init(struct sim_broker *broker, struct sim *sim,
                      const struct scenario_options *options, struct random_stream *random,
                      const struct view *overrides, size_t override_count)
@@ -178,4 +200,14 @@ void sim_broker_live(struct sim_broker *broker, uint64_t most_ns)
     else
         sim_crash(sim, broker->node);
     sim_run_until(sim, sim_now_ns(sim) + random_below(random, second_ns));
+}
+
+uint64_t sim_broker_compactions(const struct sim_broker *broker)
+{
+    uint64_t count = 0;
+    if (!broker->process || !sim_is_running(broker->sim, broker->node))
+        return 0;
+    for (int i = 1; i <= SHARDS; i++)
+        count += broker->process->shards[i].cleaner.counters.compactions;
+    return count;
 }

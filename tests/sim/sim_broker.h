@@ -14,6 +14,17 @@
 
 struct sim_broker_process;
 
+/*
+ * Settings under which internal topics are compacted all the time, in half of the seeds; in the
+ * others hardly ever. The overrides point into `texts`.
+ */
+enum { SIM_BROKER_CLEANING = 4 };
+struct sim_broker_cleaning {
+    char texts[SIM_BROKER_CLEANING][64];
+};
+void sim_broker_draw_cleaning(struct sim_broker_cleaning *cleaning, struct random_stream *random,
+                              struct view overrides[SIM_BROKER_CLEANING]);
+
 struct sim_broker {
     struct sim *sim;
     const struct scenario_options *options;
@@ -39,5 +50,7 @@ void sim_broker_heal(struct sim_broker *broker);
  * of four lives); a pause follows.
  */
 void sim_broker_live(struct sim_broker *broker, uint64_t most_ns);
+/* Of logs, in the present life. */
+uint64_t sim_broker_compactions(const struct sim_broker *broker);
 
 #endif

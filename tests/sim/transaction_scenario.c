@@ -62,18 +62,22 @@ static void make_broker(struct transaction_scenario *scenario,
                         const struct scenario_options *options)
 {
     struct random_stream *random = &scenario->random;
-    char roll[64], segment[64];
-    snprintf(roll, sizeof(roll), "log.roll.ms=%llu",
-             (unsigned long long)(200 + random_below(random, 5000)));
+    struct sim_broker_cleaning cleaning;
+    struct view cleaning_overrides[SIM_BROKER_CLEANING];
+    char segment[64];
     snprintf(segment, sizeof(segment), "transaction.state.log.segment.bytes=%llu",
              (unsigned long long)(4096 << random_below(random, 6)));
+    sim_broker_draw_cleaning(&cleaning, random, cleaning_overrides);
     const struct view overrides[] = {
         VIEW_LITERAL("num.partitions=3"),
         VIEW_LITERAL("offsets.topic.num.partitions=3"),
         VIEW_LITERAL("transaction.state.log.num.partitions=3"),
         VIEW_LITERAL("transaction.abort.timed.out.transaction.cleanup.interval.ms=200"),
-        view_of_string(roll),
-        view_of_string(segment)};
+        view_of_string(segment),
+        cleaning_overrides[0],
+        cleaning_overrides[1],
+        cleaning_overrides[2],
+        cleaning_overrides[3]};
     sim_broker_init(&scenario->broker, scenario->sim, options, random, overrides,
                     sizeof(overrides) / sizeof(overrides[0]));
 }
@@ -162,11 +166,14 @@ void transaction_scenario_run(struct sim *sim, const struct scenario_options *op
         sim_broker_live(&scenario.broker, 6 * second_ns);
     heal(&scenario);
     if (options->chatty)
-        fprintf(stderr, "%llu committed, %llu aborted, %llu unknown at some time, %llu fenced\n",
+        fprintf(stderr,
+                "%llu committed, %llu aborted, %llu unknown at some time, %llu fenced, %llu "
+                "compactions\n",
                 (unsigned long long)scenario.history.commits,
                 (unsigned long long)scenario.history.aborts,
                 (unsigned long long)scenario.history.unknown,
-                (unsigned long long)scenario.history.fenced);
+                (unsigned long long)scenario.history.fenced,
+                (unsigned long long)sim_broker_compactions(&scenario.broker));
     sim_broker_deinit(&scenario.broker);
     transaction_history_deinit(&scenario.history);
 }

@@ -89,6 +89,8 @@ static void open_log(struct log_fixture *fixture, bool create)
                     .events = &events,
                     .owner = fixture,
                     .clean = fixture->clean,
+                    .is_checkpointed = fixture->is_checkpointed,
+                    .cleaner_offset = fixture->cleaner_offset,
                     .recovery_point = fixture->recovery_point,
                     .log_start_offset = fixture->log_start,
                     .high_watermark = fixture->high_watermark},

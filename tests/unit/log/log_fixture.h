@@ -33,6 +33,8 @@ struct log_fixture {
     int64_t recovery_point;
     int64_t log_start;
     int64_t high_watermark;
+    int64_t cleaner_offset;
+    bool is_checkpointed; /* there is an entry for the recovery point */
     bool clean;
     bool forgets_checkpoints; /* a crash finds checkpoints without this partition */
     /* What the log told. */

@@ -431,6 +431,59 @@ static void truncation_below_the_watermark_leaves_leased_bytes_alone(void **stat
     free(after);
 }
 
+/* An aborted transaction of one record; returns the offset of its marker. */
+static int64_t abort_one(struct log_fixture *fixture, bool rolls_between)
+{
+    struct fixture_append append;
+    struct batch_options options = fixture_options();
+    options.transactional = true;
+    options.producer_id = 5;
+    options.producer_epoch = 0;
+    options.base_sequence = 0;
+    fixture_batch(fixture, &append, &options, 1, 10, fixture->node.wall_ms);
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+    if (rolls_between)
+        partition_log_roll(fixture->log);
+    uint8_t bytes[CONTROL_RECORD_MARKER_BATCH_SIZE];
+    struct control_marker marker = {.producer_id = 5};
+    struct log_append end = {.data = bytes, .origin = LOG_APPEND_COORDINATOR};
+    end.size = control_record_build_marker(bytes, &marker);
+    assert_int_equal(partition_log_append(fixture->log, &end), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    return end.base_offset;
+}
+
+static void a_cut_takes_aborted_transactions_along(void **state)
+{
+    struct log_fixture *fixture = *state;
+    int64_t marker = abort_one(fixture, true);
+    fixture_write(fixture, 1, 10);
+    fixture_close(fixture); /* they are in their file now */
+    fixture_open(fixture);
+    assert_int_equal(partition_log_active(fixture->log)->aborted.count, 1);
+    /* Nothing stays in the segment, so nothing of it is scanned. */
+    assert_int_equal(fixture_truncate(fixture, marker), STORAGE_OK);
+    assert_int_equal(partition_log_active(fixture->log)->base_offset, marker);
+    assert_int_equal(partition_log_active(fixture->log)->aborted.count, 0);
+    assert_int_equal(producer_state_first_unstable_offset(&fixture->log->producers), 0);
+}
+
+static void a_cut_keeps_aborted_transactions_that_are_in_memory_only(void **state)
+{
+    struct log_fixture *fixture = *state;
+    abort_one(fixture, false);
+    partition_log_roll(fixture->log);
+    memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
+    fixture_write(fixture, 1, 10);
+    fixture_write(fixture, 1, 10);
+    assert_true(fixture->log->segments[0]->needs_side_files);
+    assert_int_equal(fixture_truncate(fixture, 3), STORAGE_OK);
+    assert_int_equal(fixture->log->segment_count, 2);
+    assert_int_equal(fixture->log->segments[0]->aborted.count, 1);
+}
+
 static void a_full_truncation_starts_anew(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -760,6 +813,8 @@ int main(void)
         cmocka_unit_test(a_truncation_that_a_power_cut_ends_leaves_no_hole),
         CLAIM(the_checkpoint_is_lowered_before_anything_is_cut),
         CLAIM(truncation_below_the_watermark_leaves_leased_bytes_alone),
+        CLAIM(a_cut_takes_aborted_transactions_along),
+        CLAIM(a_cut_keeps_aborted_transactions_that_are_in_memory_only),
         CLAIM(a_full_truncation_starts_anew),
         CLAIM(no_space_rolls_everything_back_and_recovers),
         CLAIM(the_cut_of_a_failed_write_is_durable_before_the_next_one),
