@@ -5,7 +5,7 @@ libsnappy-dev zlib1g-dev libssl-dev libisal-dev libmimalloc-dev uthash-dev libja
 libxxhash-dev"
 
 test_packages="git ccache clang libclang-rt-14-dev libcmocka-dev librdkafka-dev kcat binutils procps
-iproute2 python3-confluent-kafka python3-kafka strace"
+iproute2 python3-venv python3-confluent-kafka python3-kafka strace"
 
 # install_packages LIST: installs what is missing, with sudo where not root.
 install_packages() {
