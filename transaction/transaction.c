@@ -229,7 +229,8 @@ void transaction_to_record(const struct transaction *transaction, struct arena *
         to->topic = from->name;
         to->partition_ids_count = from->count;
         to->partition_ids = must_get(arena, from->count, sizeof(*to->partition_ids));
-        memcpy(to->partition_ids, from->partitions, from->count * sizeof(*to->partition_ids));
+        if (from->count > 0)
+            memcpy(to->partition_ids, from->partitions, from->count * sizeof(*to->partition_ids));
     }
 }
 
@@ -269,6 +270,24 @@ bool transaction_record_add(struct transaction_log_value *value, struct arena *a
     return true;
 }
 
+/*
+ * What no coordinator writes becomes what it can go on with: a log that cannot be loaded would stop
+ * every transaction of its partition. A next producer id of an open transaction is that of a
+ * two-phase commit (KIP-939), which is not served.
+ */
+static void settle_fields(struct transaction *transaction)
+{
+    bool is_prepared = transaction_is_prepared(transaction);
+    if (transaction->previous_producer_id < 0)
+        transaction->previous_producer_id = TRANSACTION_NO_PRODUCER_ID;
+    if (transaction->next_producer_id < 0 || !is_prepared ||
+        transaction->next_producer_id == transaction->producer_id)
+        transaction->next_producer_id = TRANSACTION_NO_PRODUCER_ID;
+    bool is_open = is_prepared || transaction->status == TRANSACTION_ONGOING;
+    if (is_open && transaction->started_ms < 0)
+        transaction->started_ms = transaction->updated_ms > 0 ? transaction->updated_ms : 0;
+}
+
 bool transaction_from_record(struct transaction *transaction, struct heap *heap,
                              const struct transaction_log_value *value)
 {
@@ -289,8 +308,8 @@ bool transaction_from_record(struct transaction *transaction, struct heap *heap,
     transaction->client_version = value->client_transaction_version;
     bool has_partitions =
         transaction->status == TRANSACTION_ONGOING || transaction_is_prepared(transaction);
+    settle_fields(transaction);
     if (!has_partitions) {
-        transaction->next_producer_id = TRANSACTION_NO_PRODUCER_ID;
         clear_topics(transaction, heap);
         return true;
     }
