@@ -111,7 +111,7 @@ def main():
         rows.append(("bytes written", f"{before / 1e9:.2f} GB in {seconds:.0f} s"))
         quiet = [load(options.bench, node, options.seconds) for _ in range(3)]
         assert node.stop(120) == 0
-        quiet_turns = re.findall(r"loop \d+ made .*", node.output())
+        quiet_turns = re.findall(r"turns: .*", node.output())
         node.settings["log.cleaner.enable"] = "true"
         node.start()
         start, busy, cpu = time.monotonic(), [], 0
@@ -123,7 +123,7 @@ def main():
         resident = open(f"/proc/{node.process.pid}/status").read()
         peak = int(re.search(r"VmHWM:\s+(\d+)", resident).group(1))
         assert node.stop(120) == 0
-        turns = re.findall(r"loop \d+ made .*", node.output())[len(quiet_turns):]
+        turns = re.findall(r"turns: .*", node.output())[len(quiet_turns):]
         rows.append(("what the cleaner said", text))
         rows.append(("until it was compacted", f"at most {took:.0f} s"))
         rows.append(("CPU of the background threads", f"{cpu:.1f} s"))

@@ -152,12 +152,6 @@ static void loop_open(struct posix_loop *at, struct node *node, unsigned index)
 
 static void loop_close(struct posix_loop *at)
 {
-    const struct histogram *turns = &at->counters.turn_us;
-    log_info(at->loop.diagnostics,
-             "loop %u made %llu turns, 99.9 %% within %llu us, the longest %llu us", at->loop.index,
-             (unsigned long long)turns->count,
-             (unsigned long long)histogram_percentile(turns, 0.999),
-             (unsigned long long)turns->maximum);
     transport_posix_deinit(&at->transport);
     histogram_deinit(&at->counters.turn_us);
     event_del(&at->wake_event);
