@@ -4,25 +4,13 @@ Member ids are such that Kafka's order of members (that of a hash map) is the or
 """
 
 import struct
-import time
 
+import processes
 import wire
+from group_scenarios import settle_coordinator
 from scenarios import create
 
 JOIN = {"MemberEpoch": 0, "RebalanceTimeoutMs": 60000, "TopicPartitions": []}
-
-
-def settle_coordinator(target, group):
-    """Waits until the group's coordinator is there and has loaded (not noted)."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        found = target.call("FindCoordinator", 3, {"Key": group, "KeyType": 0}, note=False)
-        if found["ErrorCode"] == 0:
-            answer = target.call("OffsetFetch", 7, {"GroupId": group, "Topics": []}, note=False)
-            if answer["ErrorCode"] == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"{target.name}: no coordinator of {group}")
 
 
 def in_order(value):
@@ -85,16 +73,16 @@ class Group:
 
     def until_epoch(self, epoch, beating=None):
         """Waits until the group is at an epoch, with heartbeats of (member, epoch) (not noted)."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+        def is_there():
             answer = self.target.call("ConsumerGroupDescribe", 0, {"GroupIds": [self.group]},
                                       note=False)
             if answer["Groups"][0]["GroupEpoch"] >= epoch:
-                return
+                return True
             if beating:
                 self.beat(beating[0], "", MemberEpoch=beating[1], note=False)
-            time.sleep(0.05)
-        raise TimeoutError(f"{self.target.name}: {self.group} is not at epoch {epoch}")
+            return False
+
+        processes.wait_until(is_there, f"{self.target.name}: {self.group} at epoch {epoch}")
 
 
 def consumer_group_validation(target, prefix):

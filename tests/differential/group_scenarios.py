@@ -8,6 +8,7 @@ import struct
 import time
 import uuid
 
+import processes
 import wire
 from scenarios import NOBODY, create
 from target import versions_of
@@ -24,15 +25,14 @@ def subscription(*topics):
 
 def settle_coordinator(target, group):
     """Waits until the group's coordinator is there and has loaded (not noted)."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+    def is_there():
         found = target.call("FindCoordinator", 3, {"Key": group, "KeyType": 0}, note=False)
-        if found["ErrorCode"] == 0:
-            answer = target.call("OffsetFetch", 7, {"GroupId": group, "Topics": []}, note=False)
-            if answer["ErrorCode"] == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"{target.name}: no coordinator of {group}")
+        if found["ErrorCode"] != 0:
+            return False
+        answer = target.call("OffsetFetch", 7, {"GroupId": group, "Topics": []}, note=False)
+        return answer["ErrorCode"] == 0
+
+    processes.wait_until(is_there, f"{target.name}: a coordinator of {group}")
 
 
 class Member:
@@ -355,13 +355,11 @@ class Nobody:
 
 def settled(target, group, state):
     """Waits until the group is in a state (not noted)."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+    def has_state():
         answer = target.call("DescribeGroups", 4, {"Groups": [group]}, note=False)
-        if answer["Groups"][0]["GroupState"] == state:
-            return
-        time.sleep(0.01)
-    raise TimeoutError(f"{target.name}: {group} is not {state} but {answer}")
+        return answer["Groups"][0]["GroupState"] == state
+
+    processes.wait_until(has_state, f"{target.name}: {group} is {state}")
 
 
 def group_static(target, topic):

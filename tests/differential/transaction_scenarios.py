@@ -8,6 +8,7 @@ depends on it waits until DescribeTransactions says so (not noted).
 import struct
 import time
 
+import processes
 import wire
 from group_scenarios import java_hash, records_of, settle_coordinator
 from scenarios import NOW, create, fetch_values
@@ -100,13 +101,11 @@ class Producer:
         return answer["TransactionStates"][0]
 
     def settle(self):
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
+        def is_over():
             state = self.describe()
-            if state["ErrorCode"] != 0 or not state["TransactionState"].startswith("Prepare"):
-                return
-            time.sleep(0.005)
-        raise TimeoutError(f"{self.target.name}: {self.name} stays {state['TransactionState']}")
+            return state["ErrorCode"] != 0 or not state["TransactionState"].startswith("Prepare")
+
+        processes.wait_until(is_over, f"{self.target.name}: the end of {self.name}")
 
     def note_state(self, label):
         state = self.describe()
@@ -158,16 +157,14 @@ def retry(call, *errors):
 
 def settle_transactions(target, name):
     """Waits until the coordinator of a transactional id is there and has loaded (not noted)."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+    def is_there():
         found = target.call("FindCoordinator", 3, {"Key": name, "KeyType": 1}, note=False)
-        if found["ErrorCode"] == 0:
-            answer = target.call("DescribeTransactions", 0, {"TransactionalIds": [name]},
-                                 note=False)
-            if answer["TransactionStates"][0]["ErrorCode"] in (0, 105):
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"{target.name}: no coordinator of {name}")
+        if found["ErrorCode"] != 0:
+            return False
+        answer = target.call("DescribeTransactions", 0, {"TransactionalIds": [name]}, note=False)
+        return answer["TransactionStates"][0]["ErrorCode"] in (0, 105)
+
+    processes.wait_until(is_there, f"{target.name}: a coordinator of {name}", 60)
 
 
 def begin(target, name, **options):
