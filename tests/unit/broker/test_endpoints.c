@@ -4,12 +4,16 @@
 #include "protocol/messages/broker_heartbeat.h"
 #include "protocol/messages/broker_registration.h"
 #include "protocol/messages/describe_cluster.h"
+#include "protocol/messages/fetch.h"
 #include "protocol/messages/metadata.h"
+#include "protocol/messages/produce.h"
 
 BROKER_FIXTURE_CALL(broker_heartbeat, API_KEY_BROKER_HEARTBEAT)
 BROKER_FIXTURE_CALL(broker_registration, API_KEY_BROKER_REGISTRATION)
 BROKER_FIXTURE_CALL(describe_cluster, API_KEY_DESCRIBE_CLUSTER)
+BROKER_FIXTURE_CALL(fetch, API_KEY_FETCH)
 BROKER_FIXTURE_CALL(metadata, API_KEY_METADATA)
+BROKER_FIXTURE_CALL(produce, API_KEY_PRODUCE)
 
 enum { CLIENT_PORT = 9092, CONTROLLER_PORT = 9093, INTERNAL_PORT = 9094 };
 
@@ -153,6 +157,88 @@ static void a_leader_without_the_listener_is_an_error_of_its_own(void **state)
     broker_fixture_deinit(&fixture);
 }
 
+/* A partition of "topic" that another broker leads. */
+static int32_t led_by(struct broker_fixture *fixture, int32_t id, struct uuid *topic_id)
+{
+    struct metadata_response response = ask(fixture, CLIENT_PORT);
+    for (size_t i = 0; i < response.topics[0].partitions_count; i++) {
+        *topic_id = response.topics[0].topic_id;
+        if (response.topics[0].partitions[i].leader_id == id)
+            return response.topics[0].partitions[i].partition_index;
+    }
+    fail();
+    return -1;
+}
+
+static void a_produce_that_came_to_the_wrong_broker_is_told_the_right_one(void **state)
+{
+    (void)state;
+    struct broker_fixture fixture;
+    start(&fixture);
+    join(&fixture, 2, "PLAINTEXT", true);
+    broker_fixture_use_port(&fixture, CLIENT_PORT);
+    broker_fixture_create_topic(&fixture, "topic", 8, NULL, NULL);
+    struct uuid topic_id;
+    struct produce_request_partition_produce_data partition = {.index =
+                                                                   led_by(&fixture, 2, &topic_id)};
+    struct produce_request_topic_produce_data topic = {.name = VIEW_LITERAL("topic"),
+                                                       .topic_id = topic_id,
+                                                       .partition_data = &partition,
+                                                       .partition_data_count = 1};
+    for (int16_t version = 9; version <= PRODUCE_REQUEST_VERSION_MAX; version++) {
+        struct produce_request request;
+        struct produce_response response;
+        produce_request_init(&request);
+        request.acks = 1;
+        request.timeout_ms = 1000;
+        request.topic_data = &topic;
+        request.topic_data_count = 1;
+        topic.name = version >= 13 ? VIEW_LITERAL("") : VIEW_LITERAL("topic");
+        topic.topic_id = version >= 13 ? topic_id : UUID_ZERO;
+        call_produce(&fixture, version, &request, &response);
+        const struct produce_response_partition_produce_response *out =
+            &response.responses[0].partition_responses[0];
+        assert_int_equal(out->error_code, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        assert_int_equal(out->current_leader.leader_id, version >= 10 ? 2 : -1);
+        assert_int_equal(response.node_endpoints_count, version >= 10);
+        if (version >= 10) {
+            assert_int_equal(response.node_endpoints[0].node_id, 2);
+            assert_int_equal(response.node_endpoints[0].port, 2);
+        }
+    }
+    broker_fixture_deinit(&fixture);
+}
+
+static void a_fetch_that_came_to_the_wrong_broker_is_told_the_right_one(void **state)
+{
+    (void)state;
+    struct broker_fixture fixture;
+    start(&fixture);
+    join(&fixture, 2, "PLAINTEXT", true);
+    broker_fixture_use_port(&fixture, CLIENT_PORT);
+    broker_fixture_create_topic(&fixture, "topic", 8, NULL, NULL);
+    for (int16_t version = 15; version <= 17; version++) {
+        struct fetch_request request;
+        struct fetch_response response;
+        struct fetch_request_fetch_partition partition;
+        struct fetch_request_fetch_topic topic = {.partitions = &partition, .partitions_count = 1};
+        fetch_request_init(&request);
+        fetch_request_fetch_partition_init(&partition);
+        partition.partition = led_by(&fixture, 2, &topic.topic_id);
+        partition.partition_max_bytes = 1000;
+        request.topics = &topic;
+        request.topics_count = 1;
+        call_fetch(&fixture, version, &request, &response);
+        const struct fetch_response_partition_data *out = &response.responses[0].partitions[0];
+        assert_int_equal(out->error_code, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        assert_int_equal(out->current_leader.leader_id, version >= 16 ? 2 : -1);
+        assert_int_equal(response.node_endpoints_count, version >= 16);
+        if (version >= 16)
+            assert_int_equal(response.node_endpoints[0].port, 2);
+    }
+    broker_fixture_deinit(&fixture);
+}
+
 static void controllers_are_described_where_they_listen(void **state)
 {
     (void)state;
@@ -176,6 +262,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_is_told_the_brokers_that_have_its_listener),
         cmocka_unit_test(a_leader_without_the_listener_is_an_error_of_its_own),
+        cmocka_unit_test(a_produce_that_came_to_the_wrong_broker_is_told_the_right_one),
+        cmocka_unit_test(a_fetch_that_came_to_the_wrong_broker_is_told_the_right_one),
         cmocka_unit_test(controllers_are_described_where_they_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
