@@ -67,6 +67,7 @@ static void begin(struct control *control)
     }
     listeners_close(&control->listeners);
     live_settings_stop(&control->live);
+    membership_close(&control->membership);
 }
 
 static void directory_stopped(struct directory_stop *stop, bool ok)

@@ -4,6 +4,8 @@
  */
 #include "broker/producer_id_source.h"
 
+#include "base/assert.h"
+#include "broker/control.h"
 #include "broker/controller_part.h"
 #include "broker/local_request.h"
 #include "broker/shard.h"
@@ -16,26 +18,37 @@ struct block_request {
     struct allocate_producer_ids_request message;
 };
 
+CHANNEL_CALL(allocate_producer_ids, API_KEY_ALLOCATE_PRODUCER_IDS);
+
 /* ---- The row ---- */
+
+static enum kafka_error error_of(const void *response)
+{
+    return (enum kafka_error)((const struct allocate_producer_ids_response *)response)->error_code;
+}
 
 static void allocate_producer_ids_split(struct request *request)
 {
-    controller_part_post(request, request->message, sizeof(struct allocate_producer_ids_response));
+    static const struct controller_part_own own = {&allocate_producer_ids_call, error_of};
+    controller_part_post_own(request, request->message,
+                             sizeof(struct allocate_producer_ids_response), &own);
 }
 
-/* The epoch of this node's registration is what the controller just saw. */
 static void decide(struct decision *decision, const void *message, void *response)
 {
-    struct allocate_producer_ids_request asked =
-        *(const struct allocate_producer_ids_request *)message;
-    const struct image_node *node = image_broker(decision->image, asked.broker_id);
-    if (node)
-        asked.broker_epoch = node->epoch;
-    decide_allocate_producer_ids(decision, &asked, response);
+    decide_allocate_producer_ids(decision, message, response);
 }
 
+/* The control loop knows the epoch of this node's registration. */
 static void allocate_producer_ids_part(struct part *part, struct loop *at)
 {
+    struct controller_part *asked = container_of(part, struct controller_part, part);
+    const struct control *control = at->owner;
+    struct allocate_producer_ids_request *message = arena_get(&part->arena, sizeof(*message));
+    klamm_assert(message != NULL);
+    *message = *(const struct allocate_producer_ids_request *)asked->message;
+    message->broker_epoch = membership_broker_epoch(&control->membership);
+    asked->message = message;
     controller_part_run(part, at, decide);
 }
 
@@ -54,6 +67,7 @@ const struct api_row api_row_allocate_producer_ids = {
     .split = allocate_producer_ids_split,
     .part = allocate_producer_ids_part,
     .join = allocate_producer_ids_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };
 
