@@ -88,7 +88,7 @@ static void close_logs(struct timer *timer)
 
 static void connections_gone(struct connections *connections)
 {
-    struct shard *shard = connections->context;
+    struct shard *shard = front_of(connections)->shard;
     timer_clear(&shard->stop->deadline);
     shard->stop->counters = connections->counters;
     go_home(shard->stop);
@@ -97,7 +97,7 @@ static void connections_gone(struct connections *connections)
 static void patience_over(struct timer *timer)
 {
     struct shard_stop *stop = container_of(timer, struct shard_stop, deadline);
-    connections_close_all(&stop->shard->connections, CONNECTION_CLOSE_STOPPING);
+    connections_close_all(&stop->shard->front.connections, CONNECTION_CLOSE_STOPPING);
 }
 
 static void close_connections(struct shard_stop *stop)
@@ -105,7 +105,7 @@ static void close_connections(struct shard_stop *stop)
     coordinators_stop(&stop->shard->coordinators);
     timer_init(&stop->deadline, patience_over);
     loop_set_timer(stop->shard->loop, &stop->deadline, STOP_PATIENCE_MS * UINT64_C(1000000));
-    connections_stop(&stop->shard->connections, connections_gone);
+    connections_stop(&stop->shard->front.connections, connections_gone);
 }
 
 static void directory_stopped(struct directory_shard *directory)
