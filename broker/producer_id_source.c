@@ -1,6 +1,6 @@
 /*
  * A block is asked for by a request of the shard to itself that the controller decides. Its row is
- * not in the table of APIs: clients cannot send it to a broker.
+ * not in the table of APIs: it fills in the epoch of this node.
  */
 #include "broker/producer_id_source.h"
 
@@ -61,7 +61,7 @@ static void allocate_producer_ids_join(struct request *request)
     request_respond(request, part->error == KAFKA_ERROR_NONE ? part->response : &response);
 }
 
-const struct api_row api_row_allocate_producer_ids = {
+static const struct api_row row = {
     API_ROW(allocate_producer_ids, API_KEY_ALLOCATE_PRODUCER_IDS),
     .route = API_ROUTE_CONTROLLER,
     .split = allocate_producer_ids_split,
@@ -100,8 +100,7 @@ static void ask(struct producer_ids *ids)
     request->local.answered = answered;
     request->local.ended = ended;
     request->local.context = shard;
-    local_request_start(&request->local, &shard->front, &api_row_allocate_producer_ids, 0,
-                        &request->message);
+    local_request_start(&request->local, &shard->front, &row, 0, &request->message);
 }
 
 void producer_id_source_init(struct shard *shard)

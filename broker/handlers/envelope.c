@@ -136,7 +136,7 @@ static void envelope_split(struct request *request)
     context->inner.answered = answered;
     context->inner.ended = ended;
     connection_request_hold(&request->base); /* what it needs lies in this request's arena */
-    local_request_start(&context->inner, request->shard, context->row,
+    local_request_start(&context->inner, request->front, context->row,
                         context->header.request_api_version, context->message);
 }
 
