@@ -31,6 +31,7 @@ struct controller_part {
     struct part part;
     const void *message; /* the decoded request; read on the control loop */
     int16_t version;     /* of the request */
+    bool is_own;         /* a request of this node to itself */
     void *response;      /* of the request's arena; written on the control loop */
     size_t response_size;
     enum kafka_error error; /* why nothing was decided or committed */
@@ -62,6 +63,8 @@ void controller_part_post_own(struct request *request, const void *message, size
                               const struct controller_part_own *own);
 /* The row's `part`. */
 void controller_part_run(struct part *part, struct loop *at, controller_part_decide decide);
+/* For a `part` that decides by itself, after controller_part_begin: commits and ends it. */
+void controller_part_commit(struct controller_part *part);
 /* The row's `arrived`. */
 void controller_part_arrived(struct part *part);
 /* The row's `release`. */

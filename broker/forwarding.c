@@ -119,8 +119,9 @@ static void wrap(struct controller_part *part)
 bool forwarding_send(struct controller_part *part, struct loop *at)
 {
     struct control *control = at->owner;
-    bool is_from_client = part->part.home_loop != at->index;
-    if (!control->membership.is_open || !is_from_client)
+    /* What came in on the controller listener was meant for this node. */
+    bool is_from_shard = part->part.home_loop != at->index;
+    if (!control->membership.is_open || !is_from_shard || (!part->own && view_is_null(part->frame)))
         return false;
     if (part->own)
         part->forward.call = (struct controller_call){.api = part->own->call,

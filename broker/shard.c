@@ -20,7 +20,7 @@ static void maintain(struct timer *timer)
     list_for_each(link, &shard->replicas.replicas)
     {
         struct replica *replica = container_of(link, struct replica, link);
-        if (replica->state == REPLICA_LEADING)
+        if (replica->state == REPLICA_LEADING || replica->state == REPLICA_FOLLOWING)
             partition_log_maintain(replica->log, false);
     }
     loop_set_timer(shard->loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));
@@ -38,7 +38,7 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
     shard->producers.is_verification_enabled = settings->transaction_partition_verification_enable;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
-    shared_configs_init(&shard->configs, loop->heap, loop->seed);
+    replica_host_init(&shard->replica_host, loop, loop->heap, broker->config->node_id, loop->seed);
     coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
     coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;

@@ -41,8 +41,8 @@ struct shard {
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
-    struct shared_configs configs;       /* of the replicas */
-    struct cleaner cleaner;              /* once the directories are attached */
+    struct replica_host replica_host;
+    struct cleaner cleaner; /* once the directories are attached */
     struct replica_table replicas;
     struct coordinators coordinators;
     struct fetch_sessions sessions;

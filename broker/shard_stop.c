@@ -48,11 +48,11 @@ static void log_closed(struct log_close *close, bool clean)
 static void close_replica(struct shard_stop *stop, struct replica *replica)
 {
     struct shard *shard = stop->shard;
-    bool leading = replica->state == REPLICA_LEADING;
+    bool healthy = replica->state == REPLICA_LEADING || replica->state == REPLICA_FOLLOWING;
     replica_table_remove(&shard->replicas, replica);
     struct partition_log *log = replica_detach(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     replica_destroy(replica);
-    if (!leading)
+    if (!healthy)
         stop->is_clean = false;
     if (!log)
         return;
@@ -60,7 +60,7 @@ static void close_replica(struct shard_stop *stop, struct replica *replica)
     closing->stop = stop;
     closing->close.closed = log_closed;
     stop->closing++;
-    if (leading)
+    if (healthy)
         partition_log_close(log, &closing->close);
     else
         partition_log_drop(log, &closing->close);

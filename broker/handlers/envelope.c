@@ -44,8 +44,9 @@ static enum kafka_error find_row(struct envelope_context *context, struct view d
     int16_t version = read_i16(&reader);
     context->row = reader.failed ? NULL : api_row_find(key);
     context->info = context->row ? api_info_find(key) : NULL;
-    if (!context->info || !context->info->is_controller_listener ||
-        context->row->route != API_ROUTE_CONTROLLER || key == API_KEY_ENVELOPE)
+    bool is_of_clients =
+        context->info && context->info->is_broker_listener && context->info->is_controller_listener;
+    if (!is_of_clients || context->row->route != API_ROUTE_CONTROLLER)
         return KAFKA_ERROR_INVALID_REQUEST;
     return api_info_is_served(context->info, version) ? KAFKA_ERROR_NONE
                                                       : KAFKA_ERROR_UNSUPPORTED_VERSION;
