@@ -22,6 +22,7 @@ static const struct {
     const char *name;
     scenario_run run;
 } scenarios[] = {
+    {"cluster", cluster_scenario_run},
     {"compact", compact_scenario_run},
     {"log", log_scenario_run},
     {"node", node_scenario_run},

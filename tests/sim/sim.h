@@ -132,6 +132,8 @@ const uint8_t *sim_platter_file(const struct sim *sim, unsigned node, const char
                                 uint64_t *size);
 /* Puts a file there, durable with all directories above it; the node must not run. */
 void sim_put_file(struct sim *sim, unsigned node, const char *path, const void *data, size_t size);
+/* Its disk, for calls from outside that do their work at once; the node must not run. */
+struct storage sim_blocking_storage(struct sim *sim, unsigned node);
 /* A new, empty disk; the node must not run. */
 void sim_wipe_disk(struct sim *sim, unsigned node);
 /* Two machines get each other's disk; neither node may run. */
