@@ -11,7 +11,10 @@
  *     other than channel_close; the request's memory and its message stay in place until then.
  *  2. Requests leave in the order of channel_send, at most in_flight_max of them unanswered.
  *  3. A connection on which an answer is late, malformed or out of order is closed, and every
- *     request that was on it ends with DISCONNECTED (the late one with TIMED_OUT).
+ *     request that was on it ends with DISCONNECTED (the late one with TIMED_OUT, the one whose
+ *     answer cannot be decoded with MALFORMED).
+ *  4. A request that was not sent yet stays in line when a connection ends that was up, and ends
+ *     with DISCONNECTED when connecting fails: nobody waits longer for a dead peer than one try.
  */
 #ifndef KLAMM_CONNECTION_CHANNEL_H
 #define KLAMM_CONNECTION_CHANNEL_H
@@ -27,7 +30,8 @@ enum channel_status {
     CHANNEL_DISCONNECTED, /* could not connect, or the connection ended: may have been carried out
                            */
     CHANNEL_TIMED_OUT,    /* no answer in time: may have been carried out */
-    CHANNEL_UNSUPPORTED,  /* the peer serves no version between version_min and version_max */
+    CHANNEL_UNSUPPORTED,  /* the peer serves no version between version_min and version_max, or
+                             only ones that cannot carry the message; it was not sent */
     CHANNEL_MALFORMED,    /* the answer cannot be decoded */
     CHANNEL_CLOSED,       /* channel_close was called */
 };
@@ -67,9 +71,10 @@ struct channel_request {
     void *context; /* the caller's */
     /* Private. */
     struct list link;
-    struct channel *channel;
+    struct channel *channel;     /* NULL: not with a channel */
+    struct channel_frame *frame; /* of its answer, inside `done` */
     uint64_t deadline_ns;
-    int32_t correlation_id;
+    enum channel_status status; /* of one that ended and is not told yet */
     bool is_sent;
 };
 
@@ -78,7 +83,7 @@ struct channel_options {
     struct view host; /* copied */
     uint16_t port;
     struct view client_id;       /* borrowed for good */
-    uint32_t in_flight_max;      /* 0: 1 */
+    uint32_t in_flight_max;      /* 0: 1; at most CHANNEL_IN_FLIGHT_MAX */
     uint32_t frame_size_limit;   /* of an answer; 0: 100 MiB */
     uint64_t request_timeout_ns; /* 0: 30 s */
     uint64_t connect_timeout_ns; /* 0: 10 s */
@@ -86,13 +91,18 @@ struct channel_options {
     uint64_t backoff_max_ns; /* 0: 1 s */
 };
 
+enum { CHANNEL_IN_FLIGHT_MAX = 64 };
+
 struct channel;
 
 /* Connects at the first request. */
 struct channel *channel_create(const struct channel_options *options);
 /* Sends at once or when it is connected and its turn comes. */
 void channel_send(struct channel *channel, struct channel_request *request);
-/* Takes a request back; `done` is not called. Its answer, if it was sent already, is dropped. */
+/*
+ * Takes a request back; `done` is not called. Its answer, if it was sent already, is dropped when
+ * it comes, and still due in time. Nothing happens when the request is not with a channel.
+ */
 void channel_cancel(struct channel_request *request);
 /* Another address from the next connection on; a connection to the old one is closed. */
 void channel_set_address(struct channel *channel, struct view host, uint16_t port);
@@ -101,7 +111,10 @@ bool channel_is_connected(const struct channel *channel);
 /* Ends all requests with CHANNEL_CLOSED and frees the channel; not from inside `done`. */
 void channel_close(struct channel *channel);
 
-/* Inside `done` with CHANNEL_OK: the response stays valid until channel_release_frame. */
+/*
+ * Inside `done` with CHANNEL_OK, before the request is sent again: the response stays valid until
+ * channel_release_frame, also when the channel is gone by then.
+ */
 void channel_keep_frame(struct channel_request *request, struct channel_frame *frame);
 void channel_release_frame(struct channel_frame *frame);
 

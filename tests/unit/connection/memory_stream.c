@@ -22,6 +22,24 @@ static void drop(void *self, const struct accepted_stream *accepted)
     transport->pipes[accepted->handle].closed = true;
 }
 
+static enum transport_status connect_stream(void *self, struct stream *stream, const char *host,
+                                            uint16_t port)
+{
+    (void)host;
+    struct memory_transport *transport = self;
+    if (transport->connect_status != TRANSPORT_OK)
+        return transport->connect_status;
+    if (transport->connects == PIPES_MAX)
+        return TRANSPORT_LIMIT;
+    struct pipe *pipe = &transport->pipes[transport->connects++];
+    pipe->stream = stream;
+    pipe->connecting = true;
+    pipe->last = &pipe->first;
+    pipe->port = port;
+    stream->seam = pipe;
+    return TRANSPORT_OK;
+}
+
 static void send_one(void *self, struct stream *stream, struct stream_send *send)
 {
     (void)self;
@@ -63,6 +81,7 @@ static void close_stream(void *self, struct stream *stream, bool reset)
 static const struct transport_ops ops = {
     .adopt = adopt,
     .drop = drop,
+    .connect = connect_stream,
     .send = send_one,
     .set_reading = set_reading,
     .close = close_stream,
@@ -135,14 +154,27 @@ void peer_send(struct memory_transport *transport, unsigned index, const void *d
     read_pipe(pipe);
 }
 
-void peer_close(struct memory_transport *transport, unsigned index)
+void peer_accept(struct memory_transport *transport, unsigned index)
+{
+    struct pipe *pipe = &transport->pipes[index];
+    pipe->connecting = false;
+    pipe->reading = true;
+    pipe->stream->events->connected(pipe->stream);
+}
+
+void peer_fail(struct memory_transport *transport, unsigned index, enum transport_status why)
 {
     struct pipe *pipe = &transport->pipes[index];
     struct stream *stream = pipe->stream;
     finish_sends(pipe, TRANSPORT_CLOSED);
     pipe->stream = NULL;
     if (stream)
-        stream->events->closed(stream, TRANSPORT_CLOSED);
+        stream->events->closed(stream, why);
+}
+
+void peer_close(struct memory_transport *transport, unsigned index)
+{
+    peer_fail(transport, index, TRANSPORT_CLOSED);
 }
 
 void release_sends(struct memory_transport *transport, unsigned index)
@@ -167,7 +199,7 @@ void memory_turn(struct memory_transport *transport, uint64_t milliseconds)
     struct loop *loop = &transport->loop;
     loop_turn_begin(loop, loop->now_ns + milliseconds * 1000000, 0);
     for (unsigned i = 0; i < PIPES_MAX; i++) {
-        if (!transport->hold_sends && transport->pipes[i].first)
+        if (!transport->hold_sends && transport->pipes[i].first && !transport->pipes[i].connecting)
             release_sends(transport, i);
         read_pipe(&transport->pipes[i]);
     }

@@ -12,12 +12,14 @@
 
 enum { PIPES_MAX = 64, PIPE_SIZE = 4 * 1024 * 1024 };
 
-/* One accepted stream. */
+/* One accepted or connected stream. */
 struct pipe {
     struct stream *stream; /* NULL before it is adopted and after its end */
     struct stream_send *first, **last;
     bool reading;
+    bool connecting;
     bool closed;   /* by this side */
+    uint16_t port; /* that a connect asked for */
     uint8_t *sent; /* everything that left, in order */
     size_t sent_size;
     const uint8_t *unread; /* given by the peer, not taken yet */
@@ -30,7 +32,9 @@ struct memory_transport {
     struct diagnostics diagnostics;
     unsigned lines; /* log lines written */
     struct pipe pipes[PIPES_MAX];
-    bool hold_sends; /* sends stay with the transport until release_sends */
+    bool hold_sends;                      /* sends stay with the transport until release_sends */
+    unsigned connects;                    /* connects so far; the n-th one is pipe n */
+    enum transport_status connect_status; /* of the next connects */
 };
 
 void memory_transport_init(struct memory_transport *transport);
@@ -39,6 +43,10 @@ void memory_transport_deinit(struct memory_transport *transport);
 struct accepted_stream memory_transport_accept(unsigned index);
 /* Bytes from the peer; what is not read stays in line. Lives until it is read. */
 void peer_send(struct memory_transport *transport, unsigned index, const void *data, size_t size);
+/* The peer takes the connection that pipe `index` waits for. */
+void peer_accept(struct memory_transport *transport, unsigned index);
+/* It ends for another reason than the peer's leaving: connecting failed, say. */
+void peer_fail(struct memory_transport *transport, unsigned index, enum transport_status why);
 /* The peer goes. */
 void peer_close(struct memory_transport *transport, unsigned index);
 /* One turn `milliseconds` later: timers, waiting bytes, sends, deferred work. */
