@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+#define LOCALHOST VIEW_LITERAL("localhost")
+
 /* The rule of the row has checked the form. */
 static struct voter_config read_voter(struct view text)
 {
@@ -66,4 +68,28 @@ void server_quorum_build(struct server_config *config, struct config_report *rep
         report_add(report, arena, CONFIG_ERROR,
                    "controller.quorum.voters or controller.quorum.bootstrap.servers must be set on "
                    "a node without the controller role");
+}
+
+/* Whether "host:port" is where this node itself listens for controllers. */
+static bool is_own_server(const struct server_config *config, struct view server)
+{
+    struct view host;
+    int32_t port;
+    const struct listener_config *own = server_config_controller_endpoint(config);
+    if (!own || !config_read_endpoint(server, &host, &port) || port != own->port)
+        return false;
+    return view_equal(host, own->host) || (own->host.size == 0 && view_equal(host, LOCALHOST));
+}
+
+enum config_quorum server_config_quorum(const struct server_config *config)
+{
+    if (!config->is_controller)
+        return CONFIG_QUORUM_OBSERVER;
+    if (config->voter_count > 0)
+        return config->voter_count > 1 ? CONFIG_QUORUM_VOTER : CONFIG_QUORUM_ALONE;
+    for (size_t i = 0; i < config->bootstrap_servers.count; i++) {
+        if (!is_own_server(config, config->bootstrap_servers.items[i]))
+            return CONFIG_QUORUM_DYNAMIC;
+    }
+    return CONFIG_QUORUM_ALONE;
 }

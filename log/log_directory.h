@@ -105,6 +105,13 @@ void log_boot_release(struct log_boot_job *boot);
  */
 void log_boot_forget_states(struct log_boot_job *boot);
 
+/* Makes the directory and its missing parents. NOT_EMPTY: a part of the path is no directory. */
+enum storage_status log_directory_make(struct storage storage, const char *path);
+/*
+ * Makes the names on the way to a directory durable: a process that made them may have died before
+ * it synced them. Directories above that may not be opened are not ours to sync.
+ */
+enum storage_status log_directory_sync_names(struct storage storage, const char *path);
 /* Writes meta.properties durably. */
 enum storage_status log_directory_write_meta(struct storage storage, const char *path,
                                              const struct meta_properties *meta);
