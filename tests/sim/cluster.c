@@ -97,6 +97,8 @@ static void draw_roles(struct cluster *cluster, const struct cluster_shape *shap
     cluster->count = 1 + (unsigned)random_below(random, shape->node_count_max);
     if (cluster->count == 2 && random_chance(random, 1, 2))
         cluster->count = 3;
+    if (cluster->options->nodes > 0)
+        cluster->count = cluster->options->nodes;
     unsigned most = cluster->count < 5 ? cluster->count : 5;
     unsigned voters = 1 + (unsigned)random_below(random, most);
     if (voters % 2 == 0 && random_chance(random, 2, 3))
@@ -143,6 +145,7 @@ static void format_one(struct cluster_node *node)
     if (format_node(&request, message, sizeof(message)) != FORMAT_DONE)
         sim_fail(cluster->sim, "node %u cannot be formatted: %s", node->broker.node, message);
     node->is_formatted = true;
+    sim_power_cut(cluster->sim, node->broker.node); /* the tool has ended, and all must be there */
 }
 
 void cluster_node_start(struct cluster_node *node)

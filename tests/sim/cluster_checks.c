@@ -124,7 +124,7 @@ static const struct replica *find_replica(const struct sim_broker_process *proce
     return NULL;
 }
 
-static bool is_partition_settled(const struct cluster_checks *checks, const struct image *image,
+static bool is_partition_settled(const struct cluster_checks *checks,
                                  const struct image_topic *topic, int32_t number, char *text,
                                  size_t capacity)
 {
@@ -177,7 +177,7 @@ static bool is_settled(const struct cluster_checks *checks, char *text, size_t c
     image_topic_walk_start(first, (struct view){0}, &walk);
     for (const struct image_topic *topic; (topic = image_topic_walk_next(&walk)) != NULL;) {
         for (int32_t i = 0; i < (int32_t)topic->partition_count; i++) {
-            if (!is_partition_settled(checks, first, topic, i, text, capacity))
+            if (!is_partition_settled(checks, topic, i, text, capacity))
                 return false;
         }
     }

@@ -1,4 +1,6 @@
 /* R1 to R6: what the replicas of partitions hold and say. */
+#include <stdio.h>
+
 #include "tests/sim/cluster_checks_internal.h"
 
 static const char *name_of(const struct seen_partition *seen)

@@ -52,19 +52,19 @@ static unsigned broker_count(const struct cluster_operator *self)
 }
 
 /* min.insync.replicas: one less than the replicas, or drawn. */
-static void draw_min_isr(struct cluster_operator *self, char text[8])
+static void draw_min_isr(struct cluster_operator *self, char text[12])
 {
     struct random_stream *random = &self->cluster.random;
     int most = self->role->replication_factor;
     int value = most > 1 ? most - 1 : 1;
     if (random_chance(random, 1, 3))
         value = 1 + (int)random_below(random, (uint64_t)most);
-    snprintf(text, 8, "%d", value);
+    snprintf(text, 12, "%d", value);
 }
 
 static void write_topic(struct cluster_operator *self, struct writer *body)
 {
-    char min_isr[8];
+    char min_isr[12];
     draw_min_isr(self, min_isr);
     write_create(self, body, cluster_topic, HISTORY_PARTITIONS, self->role->replication_factor,
                  min_isr);
@@ -95,7 +95,7 @@ static void write_delete(struct cluster_operator *self, struct writer *body)
 
 static void write_config(struct cluster_operator *self, struct writer *body)
 {
-    char min_isr[8];
+    char min_isr[12];
     draw_min_isr(self, min_isr);
     write_i32(body, 1);
     write_i8(body, 2); /* a topic */

@@ -175,7 +175,8 @@ void cluster_scenario_run(struct sim *sim, const struct scenario_options *option
             cluster_run_to(&scenario->cluster, topic_exists, scenario, limit(scenario, 120));
         sim_require(sim, made, "the topic cannot be made in a fresh cluster");
     }
-    if (!random_chance(&scenario->random, 1, 10)) /* a part of the seeds has no faults */
+    if (!random_chance(&scenario->random, 1, 10) &&
+        !options->is_calm) /* a part of the seeds has no faults */
         cluster_trouble(&scenario->cluster, (1 + random_below(&scenario->random, 30)) * second_ns,
                         scenario->first_client, scenario->client_count);
     heal(scenario);

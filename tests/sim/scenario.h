@@ -9,6 +9,8 @@ struct scenario_options {
     uint64_t test_points; /* bit per enum test_point; only in builds with test points */
     bool chatty;
     bool truncates; /* log: cuts too */
+    unsigned nodes; /* cluster: so many; 0: drawn */
+    bool is_calm;   /* cluster: no trouble */
 };
 
 /* Ends normally or by sim_fail. */

@@ -330,8 +330,16 @@ static void inode_reserve(struct sim_disk *disk, struct sim_inode *inode, uint64
 static void mark_dirty(struct sim_disk *disk, struct sim_inode *inode, uint64_t from, uint64_t to)
 {
     disk->next_write++;
-    for (uint64_t sector = from / SECTOR_SIZE; sector * SECTOR_SIZE < to; sector++)
+    if (from >= to)
+        return;
+    size_t first = (size_t)(from / SECTOR_SIZE), behind = (size_t)((to - 1) / SECTOR_SIZE + 1);
+    for (size_t sector = first; sector < behind; sector++)
         inode->sectors[sector].cache = disk->next_write;
+    bool is_clean = inode->dirty_from == inode->dirty_to;
+    if (is_clean || first < inode->dirty_from)
+        inode->dirty_from = first;
+    if (is_clean || behind > inode->dirty_to)
+        inode->dirty_to = behind;
 }
 
 void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t offset,
@@ -379,14 +387,20 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     sync->size = inode->size;
     sync->size_write = inode->size_write;
     list_push_back(&disk->syncs, &sync->link);
-    size_t sectors = inode->capacity / SECTOR_SIZE;
-    for (size_t i = 0; i < sectors; i++)
-        sync->count += inode->sectors[i].cache != inode->sectors[i].platter;
+    size_t from = inode->dirty_from, to = inode->dirty_to;
+    inode->dirty_from = inode->dirty_to = 0;
+    for (size_t i = from; i < to; i++) {
+        if (inode->sectors[i].cache == inode->sectors[i].platter)
+            continue;
+        if (sync->count++ == 0)
+            inode->dirty_from = i;
+        inode->dirty_to = i + 1;
+    }
     if (sync->count == 0)
         return sync;
     sync->taken = sim_get(sim, sync->count * sizeof(struct sim_taken));
     struct sim_taken *taken = sync->taken;
-    for (size_t i = 0; i < sectors; i++) {
+    for (size_t i = inode->dirty_from; i < inode->dirty_to; i++) {
         if (inode->sectors[i].cache == inode->sectors[i].platter)
             continue;
         taken->sector = i;

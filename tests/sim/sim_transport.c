@@ -355,10 +355,9 @@ static void end_transmit(struct end *end)
         if (room == 0 && to->node)
             return;
         bool short_file = false;
-        uint8_t *data = sim_get(sim, SEGMENT_MAX);
+        uint8_t data[SEGMENT_MAX];
         size_t size = gather(end, data, room < wanted && to->node ? room : wanted, &short_file);
         if (short_file && size == 0) {
-            sim_put(sim, data, SEGMENT_MAX);
             end_break(end, TRANSPORT_SHORT_FILE);
             return;
         }
@@ -370,7 +369,6 @@ static void end_transmit(struct end *end)
             memcpy(exact, data, size);
             segment_send(to, exact, size, end_delay(to));
         }
-        sim_put(sim, data, SEGMENT_MAX);
         if (reset)
             end_break(end, TRANSPORT_RESET);
         finish(finished, TRANSPORT_OK);
