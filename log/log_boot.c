@@ -197,7 +197,10 @@ static void format_directory(struct log_boot_job *boot, const struct job_context
     if (boot->progress->has_meta[index] && found->meta.version == 1 &&
         !uuid_is_zero(found->meta.directory_id))
         return;
-    if (!boot->progress->has_meta[index] && !boot->may_format) {
+    bool may_format = boot->may_format && !(boot->metadata_must_be_formatted &&
+                                            strcmp(boot->metadata_path, boot->paths[index]) == 0);
+    if (!boot->progress->has_meta[index] && !may_format) {
+        boot->is_unformatted = true;
         refuse(boot, "log directory %s is not formatted (it has no meta.properties)",
                found->path.text);
         return;
@@ -225,9 +228,11 @@ static void agree(struct log_boot_job *boot, const struct job_context *context)
     struct view id = boot->cluster_id.size > 0 ? boot->cluster_id : boot->new_cluster_id;
     if (boot->status == LOG_BOOT_OK && boot->cluster_id_found[0] == 0 &&
         (id.size == 0 ||
-         !text_to_string(id, boot->cluster_id_found, sizeof(boot->cluster_id_found))))
+         !text_to_string(id, boot->cluster_id_found, sizeof(boot->cluster_id_found)))) {
+        boot->is_unformatted = true;
         refuse(boot, "no log directory is formatted (%s has no meta.properties with a cluster.id)",
                boot->found[0].path.text);
+    }
     for (size_t i = 0; i < boot->path_count && boot->status == LOG_BOOT_OK; i++) {
         if (!boot->found[i].is_failed)
             format_directory(boot, context, i);
