@@ -10,6 +10,7 @@ void load_tail(const struct bench_options *options);
 void load_group(const struct bench_options *options);
 void load_commit(const struct bench_options *options);
 void load_transaction(const struct bench_options *options);
+void load_stream(const struct bench_options *options);
 void load_floors(const struct bench_options *options);
 
 #endif

@@ -65,6 +65,9 @@ int main(int argc, char **argv)
     case BENCH_TRANSACTION:
         load_transaction(&options);
         break;
+    case BENCH_STREAM:
+        load_stream(&options);
+        break;
     case BENCH_FLOORS:
         load_floors(&options);
         break;
