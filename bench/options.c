@@ -37,6 +37,7 @@ static const struct row rows[] = {
     ROW("--transaction-version", VALUE_INT, transaction_version, "transaction: 1 or 2 (2)"),
     ROW("--commit-ms", VALUE_DOUBLE, commit_ms,
         "stream: time between two commits, 0: idempotent only (0)"),
+    ROW("--protocol", VALUE_TEXT, protocol, "group: classic or consumer, KIP-848 (classic)"),
     ROW("--rounds", VALUE_UNSIGNED, rounds, "group: rebalances after the first (3)"),
     ROW("--fetch-size", VALUE_SIZE, fetch_size, "fetch: bytes asked of a partition (1048576)"),
     ROW("--broker-pid", VALUE_INT, broker_pid, "process whose CPU, memory and wake-ups are read"),
@@ -101,6 +102,7 @@ static void set_defaults(struct bench_options *options, enum bench_mode mode)
         .group = "klamm-bench",
         .transaction_version = 2,
         .rounds = 3,
+        .protocol = "classic",
     };
     if (mode == BENCH_GROUP)
         options->connections = 1000;
@@ -207,6 +209,9 @@ static bool check(const struct bench_options *options)
         wrong = "stream takes a --rate and --in-flight up to 5";
     else if (options->commit_ms < 0)
         wrong = "--commit-ms takes at least 0";
+    else if (strcmp(options->protocol, "classic") != 0 &&
+             strcmp(options->protocol, "consumer") != 0)
+        wrong = "--protocol takes classic or consumer";
     if (wrong)
         fprintf(stderr, "klamm-bench: %s\n", wrong);
     return wrong == NULL;
