@@ -37,6 +37,7 @@
     row(API_KEY_ELECT_LEADERS, elect_leaders) \
     row(API_KEY_END_QUORUM_EPOCH, end_quorum_epoch) \
     row(API_KEY_END_TXN, end_txn) \
+    row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_HEARTBEAT, heartbeat) \
