@@ -6,8 +6,11 @@
 #include "replication/replica.h"
 
 #include "base/assert.h"
+#include "replication/follower.h"
+#include "replication/replica_internal.h"
 
 static const struct partition_log_events replica_log_events;
+static void end_waits(struct replica *replica, enum kafka_error error);
 
 struct replica *replica_create(struct shared_configs *configs, struct heap *heap, struct view topic,
                                struct uuid topic_id, int32_t partition,
@@ -97,7 +100,7 @@ static void pop_waits(struct list *waits, int64_t end)
     }
 }
 
-static void fire_watches(struct replica *replica)
+void replica_fire_watches(struct replica *replica)
 {
     struct list firing;
     list_init(&firing);
@@ -120,7 +123,7 @@ static void advance(struct replica *replica)
     pop_waits(&replica->local_waits, local_end);
     pop_waits(&replica->commit_waits, replica_high_watermark(replica));
     if (moved)
-        fire_watches(replica);
+        replica_fire_watches(replica);
 }
 
 void replica_attach(struct replica *replica, struct partition_log *log, int32_t leader_epoch,
@@ -138,6 +141,16 @@ void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partiti
 {
     if (replica->state == REPLICA_LEADING)
         begin_epoch(replica, leader_epoch, partition_epoch);
+}
+
+void replica_follow(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)
+{
+    if (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING)
+        return;
+    replica->state = REPLICA_FOLLOWING;
+    replica->leader_epoch = leader_epoch;
+    replica->partition_epoch = partition_epoch;
+    end_waits(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
 }
 
 void replica_set_config(struct replica *replica, const struct topic_config *config)
@@ -215,7 +228,7 @@ static void end_waits(struct replica *replica, enum kafka_error error)
         }
     }
     end_turns(replica);
-    fire_watches(replica);
+    replica_fire_watches(replica);
 }
 
 void replica_fail(struct replica *replica)
@@ -223,6 +236,8 @@ void replica_fail(struct replica *replica)
     if (replica->state == REPLICA_OFFLINE || replica->state == REPLICA_GONE)
         return;
     replica->state = REPLICA_OFFLINE;
+    if (replica->follower)
+        follower_log_failed(replica->follower);
     end_waits(replica, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
@@ -241,6 +256,7 @@ enum kafka_error replica_check(const struct replica *replica, int32_t leader_epo
 {
     switch (replica->state) {
     case REPLICA_OPENING:
+    case REPLICA_FOLLOWING:
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     case REPLICA_OFFLINE:
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
@@ -359,16 +375,24 @@ void replica_assert(const struct replica *replica)
 
 /* ---- Events of the log ---- */
 
+static void end_moved(struct replica *replica)
+{
+    if (replica->follower)
+        follower_log_moved(replica->follower);
+    else
+        advance(replica);
+}
+
 static void log_written(void *owner, int64_t written_end)
 {
     (void)written_end;
-    advance(owner);
+    end_moved(owner);
 }
 
 static void log_durable(void *owner, int64_t durable_end)
 {
     (void)durable_end;
-    advance(owner);
+    end_moved(owner);
 }
 
 /* Without space the log lives on and only the appends failed; everything else is for good. */

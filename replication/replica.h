@@ -35,8 +35,9 @@
 enum replica_state {
     REPLICA_OPENING, /* its log is being opened or made */
     REPLICA_LEADING,
-    REPLICA_OFFLINE, /* the directory failed or the log is damaged; until restart */
-    REPLICA_GONE     /* deleted, or the node stops */
+    REPLICA_FOLLOWING, /* another broker leads, or nobody: fetchers_follow */
+    REPLICA_OFFLINE,   /* the directory failed or the log is damaged; until restart */
+    REPLICA_GONE       /* deleted, or the node stops */
 };
 
 enum { REPLICA_KEY_SIZE = UUID_SIZE + 4 };
@@ -57,6 +58,7 @@ struct replica {
     struct list commit_waits;   /* replica_append.link: acks=all */
     struct list watches;        /* replica_watch.link */
     struct list turns;          /* replica_turn.link: appends being prepared */
+    struct follower *follower;  /* replication/follower.h; NULL unless it follows */
     void *context;              /* the owner's */
     struct view topic;          /* in this block */
     size_t held_size;
@@ -103,6 +105,8 @@ void replica_attach(struct replica *replica, struct partition_log *log, int32_t 
                     int32_t partition_epoch);
 /* A newer state from the metadata; a new leader epoch begins at the log end. */
 void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
+/* Another broker leads: everybody who waits is told NOT_LEADER_OR_FOLLOWER. */
+void replica_follow(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
 static inline const struct topic_config *replica_config(const struct replica *replica)
 {
     return &replica->settings->config;
