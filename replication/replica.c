@@ -139,8 +139,10 @@ void replica_attach(struct replica *replica, struct partition_log *log, int32_t 
 
 void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)
 {
-    if (replica->state == REPLICA_LEADING)
-        begin_epoch(replica, leader_epoch, partition_epoch);
+    if (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING)
+        return;
+    replica->state = REPLICA_LEADING;
+    begin_epoch(replica, leader_epoch, partition_epoch);
 }
 
 void replica_follow(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)

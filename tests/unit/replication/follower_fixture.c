@@ -30,7 +30,8 @@ static unsigned partition_of(struct uuid topic_id, int32_t index)
 struct channel {
     struct list link;
     struct follower_fixture *fixture;
-    struct list waiting; /* channel_request.link */
+    struct list waiting;           /* channel_request.link */
+    struct fetch_session *session; /* at the leader */
     uint16_t port;
 };
 
@@ -66,6 +67,8 @@ static void end_requests(struct channel *channel, enum channel_status status)
 void channel_close(struct channel *channel)
 {
     end_requests(channel, CHANNEL_CLOSED);
+    if (channel->session)
+        fetch_session_close(channel->session);
     list_remove(&channel->link);
     free(channel);
 }
@@ -278,8 +281,9 @@ static size_t copy_records(struct model_log *log, int64_t offset, size_t limit, 
     return size;
 }
 
-static void answer_partition(struct model_leader *leader, struct answer *answer,
-                             const struct fetch_partition *asked, size_t limit)
+static void answer_partition(struct model_leader *leader, struct fetch_session *session,
+                             struct answer *answer, const struct fetch_partition *asked,
+                             size_t limit)
 {
     unsigned partition = partition_of(asked->topic_id, asked->partition);
     struct model_log *log = &leader->logs[partition];
@@ -306,12 +310,12 @@ static void answer_partition(struct model_leader *leader, struct answer *answer,
     }
     bool has_data = data.records.memory.size > 0;
     bool tell = true;
-    if (leader->session)
-        tell = fetch_partition_tell(leader->session, (struct fetch_partition *)(uintptr_t)asked,
+    if (session)
+        tell = fetch_partition_tell(session, (struct fetch_partition *)(uintptr_t)asked,
                                     (enum kafka_error)data.error_code, data.high_watermark,
                                     data.log_start_offset, has_data) ||
                diverges;
-    if (has_data || diverges || data.error_code != KAFKA_ERROR_NONE || (leader->session && tell))
+    if (has_data || diverges || data.error_code != KAFKA_ERROR_NONE || (session && tell))
         answer->has_news = true;
     if (!tell) {
         free(records);
@@ -353,17 +357,17 @@ static void note_request(struct model_leader *leader, const struct fetch_request
 }
 
 /* The session of a request that is looked at again was moved on already. */
-static void fill_answer(struct model_leader *leader, const struct fetch_request *request,
-                        struct answer *answer)
+static void fill_answer(struct model_leader *leader, struct fetch_session *session,
+                        const struct fetch_request *request, struct answer *answer)
 {
     size_t limit = leader->max_bytes ? leader->max_bytes : (size_t)request->max_bytes;
-    if (leader->session) {
+    if (session) {
         struct list *order[FIXTURE_PARTITIONS]; /* answering moves them */
         size_t count = 0;
-        list_for_each(link, &leader->session->partitions) order[count++] = link;
+        list_for_each(link, &session->partitions) order[count++] = link;
         for (size_t i = 0; i < count; i++)
-            answer_partition(leader, answer, container_of(order[i], struct fetch_partition, link),
-                             limit);
+            answer_partition(leader, session, answer,
+                             container_of(order[i], struct fetch_partition, link), limit);
         return;
     }
     for (size_t i = 0; i < request->topics_count; i++) {
@@ -377,7 +381,7 @@ static void fill_answer(struct model_leader *leader, const struct fetch_request 
                 .last_fetched_epoch = asked->last_fetched_epoch,
                 .fetch_offset = asked->fetch_offset,
             };
-            answer_partition(leader, answer, &partition, limit);
+            answer_partition(leader, session, answer, &partition, limit);
         }
     }
 }
@@ -400,10 +404,11 @@ static void deliver(struct follower_fixture *fixture, struct channel_request *re
         channel_release_frame(&frame);
 }
 
-static bool answer_fetch(struct follower_fixture *fixture, struct model_leader *leader,
+static bool answer_fetch(struct channel *channel, struct model_leader *leader,
                          struct channel_request *request, const struct fetch_request *fetch,
                          bool is_first, bool force)
 {
+    struct follower_fixture *fixture = channel->fixture;
     struct answer *answer = calloc(1, sizeof(*answer));
     enum fetch_session_kind kind = FETCH_SESSION_INCREMENTAL;
     enum kafka_error error = leader->error;
@@ -413,19 +418,19 @@ static bool answer_fetch(struct follower_fixture *fixture, struct model_leader *
         leader->asked_version = (int16_t)request->message_version;
         note_request(leader, fetch);
         if (error == KAFKA_ERROR_NONE)
-            error = fetch_session_begin(&leader->sessions, &leader->session, fetch, true,
+            error = fetch_session_begin(&leader->sessions, &channel->session, fetch, true,
                                         fixture->loop->now_ns, 0x1234, &kind);
         if (kind == FETCH_SESSION_NEW && leader->is_refusing_sessions) {
-            fetch_session_end(leader->session);
-            fetch_session_close(leader->session);
+            fetch_session_end(channel->session);
+            fetch_session_close(channel->session);
             kind = FETCH_SESSION_NONE;
         }
     }
     if (error == KAFKA_ERROR_NONE)
-        fill_answer(leader, fetch, answer);
+        fill_answer(leader, channel->session, fetch, answer);
     answer->response.error_code = (int16_t)error;
     answer->response.session_id =
-        leader->session && error == KAFKA_ERROR_NONE ? leader->session->id : 0;
+        channel->session && error == KAFKA_ERROR_NONE ? channel->session->id : 0;
     answer->response.responses = answer->topics;
     answer->response.responses_count = answer->count;
     bool is_due = force || answer->has_news || error != KAFKA_ERROR_NONE ||
@@ -438,7 +443,7 @@ static bool answer_fetch(struct follower_fixture *fixture, struct model_leader *
         fetch_response_encode(&answer->response, &out, version);
         assert_false(message_writer_failed(&out));
         list_remove(&request->link);
-        fetch_session_end(leader->session);
+        fetch_session_end(channel->session);
         deliver(fixture, request, bytes, (uint32_t)out.bytes.size);
         free(bytes);
     }
@@ -517,7 +522,7 @@ static bool serve(struct channel *channel, struct channel_request *request, bool
     if (request->call->api_key == 1) {
         struct fetch_request fetch;
         assert_true(fetch_request_decode(&fetch, &in, version, &arena));
-        answered = answer_fetch(fixture, leader, request, &fetch, is_first, force);
+        answered = answer_fetch(channel, leader, request, &fetch, is_first, force);
     } else {
         struct list_offsets_request asked;
         assert_true(list_offsets_request_decode(&asked, &in, version, &arena));
@@ -583,12 +588,10 @@ void fixture_break(struct follower_fixture *fixture, enum channel_status status)
 {
     list_for_each_safe(link, after, &fixture->channels)
     {
-        end_requests(container_of(link, struct channel, link), status);
-    }
-    /* The leader's session goes with its connection. */
-    for (unsigned i = 0; i < FIXTURE_LEADERS; i++) {
-        if (fixture->leaders[i].session)
-            fetch_session_close(fixture->leaders[i].session);
+        struct channel *channel = container_of(link, struct channel, link);
+        if (channel->session) /* it goes with the connection */
+            fetch_session_close(channel->session);
+        end_requests(channel, status);
     }
 }
 
@@ -772,6 +775,11 @@ void fixture_follow(struct follower_fixture *fixture, unsigned partition, int32_
     fetchers_follow(&fixture->fetchers, replica, id);
 }
 
+void fixture_lead(struct follower_fixture *fixture, unsigned partition, int32_t leader_epoch)
+{
+    replica_lead(fixture->replica[partition], leader_epoch, leader_epoch);
+}
+
 static void stopped(struct follower_stop *stop)
 {
     *(bool *)stop->context = true;
@@ -853,38 +861,47 @@ void fixture_assert_same(struct follower_fixture *fixture, unsigned partition,
     free(bytes);
 }
 
-void fixture_assert_session(struct follower_fixture *fixture, const struct model_leader *leader)
+/* What this node believes of a follower is what the session holds. */
+static void assert_told(const struct fetch_session *session, unsigned partition,
+                        const struct follower *follower)
 {
-    if (!leader->session)
+    list_for_each(link, &session->partitions)
+    {
+        const struct fetch_partition *one = container_of(link, struct fetch_partition, link);
+        if (partition_of(one->topic_id, one->partition) != partition)
+            continue;
+        if (follower->told.leader_epoch < 0)
+            return; /* of a follower before */
+        assert_int_equal(one->fetch_offset, follower->told.fetch_offset);
+        assert_int_equal(one->leader_epoch, follower->told.leader_epoch);
+        assert_int_equal(one->last_fetched_epoch, follower->told.last_fetched_epoch);
         return;
-    unsigned count = 0;
+    }
+    fail_msg("a follower is not in the session");
+}
+
+static void assert_session(const struct follower_fixture *fixture, const struct fetcher *fetcher)
+{
+    const struct fetch_session *session = fetcher->channel->session;
+    unsigned count = map_count(&fetcher->forgotten);
     for (unsigned i = 0; i < FIXTURE_PARTITIONS; i++) {
         const struct replica *replica = fixture->replica[i];
         const struct follower *follower = replica ? replica->follower : NULL;
-        if (!follower || !follower->fetcher || follower->fetcher->leader_id != leader->id ||
-            !follower->told.in_session)
+        if (!follower || follower->fetcher != fetcher || !follower->told.in_session)
             continue;
         count++;
-        bool found = false;
-        list_for_each(link, &leader->session->partitions)
-        {
-            const struct fetch_partition *one = container_of(link, struct fetch_partition, link);
-            if (partition_of(one->topic_id, one->partition) != i)
-                continue;
-            found = true;
-            if (follower->told.leader_epoch < 0)
-                continue; /* of a follower before */
-            assert_int_equal(one->fetch_offset, follower->told.fetch_offset);
-            assert_int_equal(one->leader_epoch, follower->told.leader_epoch);
-            assert_int_equal(one->last_fetched_epoch, follower->told.last_fetched_epoch);
-        }
-        assert_true(found);
+        assert_told(session, i, follower);
     }
+    assert_int_equal(count, map_count(&session->by_key));
+}
+
+void fixture_assert_sessions(const struct follower_fixture *fixture)
+{
     list_for_each(link, &fixture->fetchers.fetchers)
     {
         const struct fetcher *fetcher = container_of(link, struct fetcher, link);
-        if (fetcher->leader_id == leader->id)
-            count += map_count(&fetcher->forgotten);
+        bool is_on_its_way = fetcher->activity == FETCHER_FETCHING && !fetcher->request.is_sent;
+        if (fetcher->session_epoch != 0 && !is_on_its_way)
+            assert_session(fixture, fetcher);
     }
-    assert_int_equal(count, map_count(&leader->session->by_key));
 }

@@ -66,7 +66,6 @@ struct model_leader {
     int32_t id;
     struct model_log logs[FIXTURE_PARTITIONS];
     struct fetch_sessions sessions;
-    struct fetch_session *session;
     enum kafka_error error; /* of the whole answer, once */
     bool is_refusing_sessions;
     uint32_t max_bytes; /* of one answer; 0: as asked */
@@ -113,6 +112,8 @@ struct model_leader *fixture_leader(struct follower_fixture *fixture, int32_t id
 /* The leader `id` leads the partition in this epoch, and this node follows it. */
 void fixture_follow(struct follower_fixture *fixture, unsigned partition, int32_t id,
                     int32_t leader_epoch);
+/* This node leads the partition in this epoch; it does not follow any more. */
+void fixture_lead(struct follower_fixture *fixture, unsigned partition, int32_t leader_epoch);
 /* Ends following and runs until it is over. */
 void fixture_unfollow(struct follower_fixture *fixture, unsigned partition);
 
@@ -145,7 +146,7 @@ uint8_t *fixture_read_log(struct follower_fixture *fixture, unsigned partition, 
 /* The follower's log says the same as the leader's, from the follower's log start on. */
 void fixture_assert_same(struct follower_fixture *fixture, unsigned partition,
                          const struct model_log *log);
-/* The leader's session holds what this node believes to have told it. */
-void fixture_assert_session(struct follower_fixture *fixture, const struct model_leader *leader);
+/* The leaders' sessions hold what this node believes to have told them. */
+void fixture_assert_sessions(const struct follower_fixture *fixture);
 
 #endif

@@ -73,7 +73,7 @@ static void a_follower_copies_its_leader_and_its_high_watermark(void **state)
         assert_int_equal(watermark_of(i), 3);
     assert_int_equal(test.fetchers.counters.full_requests, 1);
     assert_int_equal(test.channel_count, 1);
-    fixture_assert_session(&test, fixture_leader(&test, 2));
+    fixture_assert_sessions(&test);
     end();
 }
 
@@ -94,7 +94,7 @@ static void a_request_names_only_what_changed(void **state)
     assert_int_equal(leader->asked[0].last_fetched_epoch, 5);
     assert_int_equal(leader->asked[0].leader_epoch, 5);
     assert_int_equal(leader->forgotten_count, 0);
-    fixture_assert_session(&test, leader);
+    fixture_assert_sessions(&test);
     end();
 }
 
@@ -231,13 +231,13 @@ static void what_does_not_get_durable_is_left_out_after_a_while(void **state)
     assert_int_equal(leader->fetches, fetches + 1);
     assert_int_equal(leader->asked_count, 0);
     assert_int_equal(leader->forgotten_count, 1);
-    fixture_assert_session(&test, leader);
+    fixture_assert_sessions(&test);
     complete_all();
     fixture_answer_all(&test);
     fixture_run(&test);
     assert_true(follower_of(0)->told.in_session);
     assert_int_equal(follower_of(0)->told.fetch_offset, 4);
-    fixture_assert_session(&test, leader);
+    fixture_assert_sessions(&test);
     end();
 }
 
@@ -470,7 +470,6 @@ static void a_failed_log_is_not_fetched_for_any_more(void **state)
 {
     (void)state;
     begin(TOPIC_DURABILITY_SYNC, 2);
-    struct model_leader *leader = fixture_leader(&test, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
         model_append(&test, log_of(2, i), 1, 10);
@@ -483,7 +482,7 @@ static void a_failed_log_is_not_fetched_for_any_more(void **state)
     assert_int_equal(follower_of(0)->state, FOLLOWER_FAILED);
     assert_int_equal(test.fetchers.counters.failed,
                      follower_of(1)->state == FOLLOWER_FAILED ? 2 : 1);
-    fixture_assert_session(&test, leader);
+    fixture_assert_sessions(&test);
     fixture_unfollow(&test, 0);
     fixture_run(&test);
     end();
@@ -567,7 +566,7 @@ static void a_lost_session_begins_anew(void **state)
         fixture_run(&test);
         fixture_assert_same(&test, 0, log_of(2, 0));
         assert_int_equal(test.fetchers.counters.full_requests, 2);
-        fixture_assert_session(&test, leader);
+        fixture_assert_sessions(&test);
         end();
     }
 }
@@ -576,10 +575,8 @@ static void a_broken_connection_is_tried_again_soon_and_then_less_often(void **s
 {
     (void)state;
     begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_leader *leader = fixture_leader(&test, 2);
     fixture_follow(&test, 0, 2, 5);
     fixture_run(&test);
-    fixture_break(&test, CHANNEL_DISCONNECTED);
     model_append(&test, log_of(2, 0), 2, 10);
     unsigned requests = 0;
     uint64_t before = test.fetchers.counters.requests;
@@ -592,7 +589,7 @@ static void a_broken_connection_is_tried_again_soon_and_then_less_often(void **s
     assert_in_range(requests, 7, 14);
     pass(2 * SECOND);
     fixture_assert_same(&test, 0, log_of(2, 0));
-    fixture_assert_session(&test, leader);
+    fixture_assert_sessions(&test);
     end();
 }
 
@@ -600,7 +597,6 @@ static void who_comes_and_goes_is_told_to_the_session(void **state)
 {
     (void)state;
     begin(TOPIC_DURABILITY_CACHE, 4);
-    struct model_leader *leader = fixture_leader(&test, 2);
     for (unsigned i = 0; i < 3; i++)
         fixture_follow(&test, i, 2, 5);
     fixture_run(&test);
@@ -612,8 +608,8 @@ static void who_comes_and_goes_is_told_to_the_session(void **state)
         model_append(&test, log_of(2, i), 1, 10);
     fixture_answer_all(&test);
     fixture_run(&test);
-    fixture_assert_session(&test, leader);
-    assert_int_equal(map_count(&leader->session->by_key), 3);
+    fixture_assert_sessions(&test);
+    assert_int_equal(follower_of(0)->fetcher->session_count, 3);
     assert_int_equal(end_of(1), 0);
     for (unsigned i = 0; i < 4; i++) {
         if (i != 1)
@@ -639,7 +635,7 @@ static void news_for_the_epoch_before_are_not_lost(void **state)
     log->leader_epoch = 6;
     fixture_run(&test);
     assert_int_equal(watermark_of(0), 2);
-    fixture_assert_session(&test, fixture_leader(&test, 2));
+    fixture_assert_sessions(&test);
     end();
 }
 
@@ -659,7 +655,7 @@ static void a_new_address_is_a_new_connection(void **state)
     fixture_run(&test);
     assert_int_equal(test.channel_count, 2);
     fixture_assert_same(&test, 1, log_of(2, 1));
-    fixture_assert_session(&test, fixture_leader(&test, 2));
+    fixture_assert_sessions(&test);
     end();
 }
 
