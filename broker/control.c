@@ -39,7 +39,7 @@ static void strays_swept(struct sweep *sweep)
     char message[512];
     live_settings_start(&control->live, &control->publisher, &control->listeners,
                         &control->cleaning, control->broker);
-    if (!listeners_open(&control->listeners, message, sizeof(message))) {
+    if (!listeners_open(&control->listeners, LISTENER_CLIENTS, message, sizeof(message))) {
         control_fail(control, message);
         return;
     }

@@ -1,10 +1,11 @@
 /*
  * The control loop of a node: start, stop, listeners, metadata.
  *
- * Start: open the log directories, make them known to the shards, load the metadata and register,
- * and when every shard shows the image in which this node serves, listen. Stop, in the order of
- * DESIGN section 6: accept nothing new, answer what is parked, close the logs, close the quorum,
- * write checkpoints and clean markers, end.
+ * Start: open the log directories, make them known to the shards, listen on the controller
+ * listeners (the quorum's nodes need each other before anything is served), load the metadata and
+ * register, and when every shard shows the image in which this node serves, listen for clients.
+ * Stop, in the order of DESIGN section 6: accept no clients, answer what is parked, close the logs,
+ * close the quorum and then its listeners, write checkpoints and clean markers, end.
  *
  * Invariants:
  *  1. `state` only moves forward, and each step of the stop waits for the one before.
@@ -14,6 +15,7 @@
 #define KLAMM_BROKER_CONTROL_H
 
 #include "broker/broker.h"
+#include "broker/front.h"
 #include "broker/listeners.h"
 #include "broker/live_settings.h"
 #include "broker/shard_attach.h"
@@ -44,6 +46,9 @@ struct control {
     uint64_t started_ns;
     struct arena arena; /* what start builds and the node keeps */
     struct listeners listeners;
+    struct front front; /* of the controller listeners */
+    bool has_front;     /* init'ed and not stopped */
+    struct timer front_patience;
     struct live_settings live;
     struct log_boot_job boot;
     bool is_booting;
@@ -63,6 +68,12 @@ struct control {
     struct directory_stop *directory_stops;
     bool is_clean;
 };
+
+/* On the control loop. */
+static inline struct control *control_of(const struct loop *loop)
+{
+    return loop->owner;
+}
 
 /* On the control loop, at boot. */
 void control_boot(struct control *control, struct broker *broker, struct loop *loop,

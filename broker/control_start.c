@@ -117,12 +117,33 @@ static const struct broker_registration_request *make_registration(struct contro
     return request;
 }
 
+/* The control loop's own front, when there are controller listeners; false: the start failed. */
+static bool open_front(struct control *control)
+{
+    const struct broker *broker = control->broker;
+    bool is_needed = false;
+    for (size_t i = 0; i < broker->config->listener_count; i++)
+        is_needed |= broker->config->listeners[i].is_controller;
+    if (!is_needed)
+        return true;
+    front_init(&control->front, broker, NULL, control->loop, &control->publisher.current,
+               broker->request_memory / broker->shard_count);
+    control->has_front = true;
+    char message[512];
+    if (listeners_open(&control->listeners, LISTENER_CONTROLLERS, message, sizeof(message)))
+        return true;
+    control_fail(control, message);
+    return false;
+}
+
 static void start_controller(struct control *control)
 {
     const struct server_config *config = control->broker->config;
     struct view cluster_id = view_of_string(control->boot.cluster_id_found);
     struct image *empty = image_create_empty(control->loop->heap, cluster_id);
     publisher_init(&control->publisher, control->loop, empty, shard_apply_image);
+    if (!open_front(control))
+        return;
     struct controller_options options = {
         .loop = control->loop,
         .publisher = &control->publisher,

@@ -9,6 +9,8 @@
 
 #include "base/assert.h"
 
+static const uint64_t FRONT_PATIENCE_MS = 5000;
+
 static void end(struct control *control)
 {
     control->state = CONTROL_STOPPED;
@@ -65,7 +67,7 @@ static void begin(struct control *control)
         control->shard_stops[i].stopped = shard_stopped;
         control->shard_stops[i].context = control;
     }
-    listeners_close(&control->listeners);
+    listeners_close(&control->listeners, LISTENER_CLIENTS);
     live_settings_stop(&control->live);
 }
 
@@ -99,6 +101,31 @@ static void stop_directories(struct control *control)
         control_begin_stop(control);
 }
 
+static void front_stopped(struct connections *connections)
+{
+    struct control *control = container_of(front_of(connections), struct control, front);
+    timer_clear(&control->front_patience);
+    control->has_front = false;
+    control->stopping = 0;
+    control_begin_stop(control);
+}
+
+static void front_patience_over(struct timer *timer)
+{
+    struct control *control = container_of(timer, struct control, front_patience);
+    connections_close_all(&control->front.connections, CONNECTION_CLOSE_STOPPING);
+}
+
+/* Other nodes may talk to the quorum until it is closed; then they are sent away. */
+static void stop_front(struct control *control)
+{
+    listeners_close(&control->listeners, LISTENER_CONTROLLERS);
+    control->stopping = 1;
+    timer_init(&control->front_patience, front_patience_over);
+    loop_set_timer(control->loop, &control->front_patience, FRONT_PATIENCE_MS * 1000000);
+    connections_stop(&control->front.connections, front_stopped);
+}
+
 void control_begin_stop(struct control *control)
 {
     if (control->is_booting || control->attaching > 0 || control->stopping > 0)
@@ -116,13 +143,19 @@ void control_begin_stop(struct control *control)
             controller_close(&control->controller);
             return;
         }
-        control->stop_step++;
-        stop_directories(control);
+        control_begin_stop(control);
         return;
     case 3:
-        stop_directories(control);
+        if (control->has_front) {
+            stop_front(control);
+            return;
+        }
+        control_begin_stop(control);
         return;
     case 4:
+        stop_directories(control);
+        return;
+    case 5:
         stop_shards(control, SHARD_STOP_DIRECTORIES);
         return;
     default:

@@ -18,7 +18,7 @@ static void refuse(struct request *request, enum connection_close_reason reason)
     snprintf(detail, sizeof(detail), "%s (key %d) version %d, %u bytes",
              api_info_name(request->base.api_key), request->base.api_key, request->base.api_version,
              request->base.frame_size);
-    request->shard->counters.refused_requests++;
+    request->front->counters.refused_requests++;
     request_refuse(request, reason, detail);
 }
 
@@ -51,17 +51,18 @@ static bool decode(struct request *request)
         return false;
     if (!codec->decode(request->message, &reader, version, &request->arena))
         return false;
-    request->shard->counters.trailing_requests += reader_left(&reader) > 0;
+    request->front->counters.trailing_requests += reader_left(&reader) > 0;
     return true;
 }
 
 static void dispatch_request(struct connection_request *base)
 {
     struct request *request = request_of(base);
-    struct shard *shard = base->owner->context;
+    struct front *front = base->owner->context;
     request->row = api_row_find(base->api_key);
     request->info = api_info_find(base->api_key);
-    request->shard = shard;
+    request->front = front;
+    request->shard = front->shard;
     request->message = NULL;
     request->context = NULL;
     request->parts_out = 1; /* the split itself */
@@ -71,8 +72,8 @@ static void dispatch_request(struct connection_request *base)
     request->is_local = false;
     list_init(&request->parts);
     timer_init(&request->deadline, NULL);
-    arena_init(&request->arena, shard->loop->heap, MEMORY_SCRATCH, DECODED_SIZE_LIMIT);
-    if (!request->row || !request->info || !request->info->is_broker_listener ||
+    arena_init(&request->arena, base->owner->loop->heap, MEMORY_SCRATCH, DECODED_SIZE_LIMIT);
+    if (!request->row || !request->info || !front_serves(front, request->info) ||
         !version_is_served(request)) {
         refuse(request, CONNECTION_CLOSE_UNKNOWN_API);
         return;
@@ -82,7 +83,7 @@ static void dispatch_request(struct connection_request *base)
         return;
     }
     request->arena.limit = 0; /* what handlers need follows from what was decoded */
-    shard->counters.requests[base->api_key]++;
+    front->counters.requests[base->api_key]++;
     request->started = true;
     request->row->split(request);
 }

@@ -10,7 +10,7 @@
 
 #include "connection/connections.h"
 
-/* Serves the requests of a shard's connections; connections.context is the struct shard. */
+/* Serves the requests of a front's connections; connections.context is the struct front. */
 extern const struct connection_handler dispatch_handler;
 
 #endif

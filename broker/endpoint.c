@@ -2,7 +2,6 @@
 #include "broker/endpoint.h"
 
 #include "broker/client.h"
-#include "broker/shard.h"
 
 /* The connection's local address without port and brackets; an IPv4 client sees an IPv4 address. */
 static struct view local_host(struct request *request, const struct address *local)
@@ -25,7 +24,7 @@ bool endpoint_for_client(struct request *request, const struct image_node *node,
     if (!connection)
         return false;
     const struct client *client = connection->context;
-    const struct server_config *config = request->shard->broker->config;
+    const struct server_config *config = request->front->broker->config;
     if (node->id == config->node_id && config->advertised_count == 0) {
         endpoint->host = local_host(request, &connection->stream.local);
         endpoint->port = connection->stream.local.port;

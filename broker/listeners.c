@@ -1,6 +1,6 @@
 /*
- * A stream is accepted here and posted to its shard in a client struct; the shard adopts it and
- * posts the struct back when the connection has ended.
+ * A stream is accepted here and posted to its loop in a client struct; the loop's front adopts it
+ * and posts the struct back when the connection has ended.
  */
 #include "broker/listeners.h"
 
@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "broker/control.h"
 #include "broker/shard.h"
 
 /* More than Kafka's 50: a thousand clients that come back at once must not wait for resends. */
@@ -124,18 +125,21 @@ static void client_home(struct message *message, struct loop *at)
 {
     struct client *client = container_of(message, struct client, message);
     struct listeners *listeners = client->owner;
-    listeners->total--;
-    listeners->per_shard[client->shard]--;
-    uncount_address(listeners, client->counted);
+    listeners->per_loop[client->loop]--;
+    if (client->counted) {
+        listeners->total--;
+        uncount_address(listeners, client->counted);
+    }
     heap_put(at->heap, MEMORY_CONNECTION, client, sizeof(*client));
 }
 
-/* On the shard. */
+/* On the loop that serves it. */
 static void client_arrived(struct message *message, struct loop *at)
 {
     struct client *client = container_of(message, struct client, message);
+    struct front *front = at->index == 0 ? &control_of(at)->front : &shard_of(at)->front;
     message->deliver = client_home;
-    if (!connections_adopt(&shard_of(at)->connections, &client->accepted, client))
+    if (!connections_adopt(&front->connections, &client->accepted, client))
         loop_post(at, 0, message);
 }
 
@@ -143,9 +147,29 @@ static unsigned choose_shard(const struct listeners *listeners)
 {
     unsigned best = 1;
     for (unsigned i = 2; i <= listeners->broker->shard_count; i++)
-        if (listeners->per_shard[i] < listeners->per_shard[best])
+        if (listeners->per_loop[i] < listeners->per_loop[best])
             best = i;
     return best;
+}
+
+/* Counts a client's connection; NULL when a limit is reached. */
+static struct listener_address *admit(struct listeners *listeners,
+                                      const struct accepted_stream *accepted)
+{
+    if (listeners->total >= listeners->connection_limit) {
+        listeners->counters.refused_total++;
+        warn_refused(listeners, accepted, "max.connections reached");
+        return NULL;
+    }
+    struct listener_address *counted = count_address(listeners, &accepted->peer);
+    if (counted->count > limit_of(listeners, &accepted->peer)) {
+        listeners->counters.refused_by_address++;
+        warn_refused(listeners, accepted, "max.connections.per.ip reached");
+        uncount_address(listeners, counted);
+        return NULL;
+    }
+    listeners->total++;
+    return counted;
 }
 
 static void stream_accepted(struct listener *listener, const struct accepted_stream *accepted)
@@ -153,18 +177,10 @@ static void stream_accepted(struct listener *listener, const struct accepted_str
     struct listener_socket *socket = container_of(listener, struct listener_socket, listener);
     struct listeners *listeners = socket->owner;
     struct loop *loop = listeners->loop;
+    bool is_controller = socket->config->is_controller;
+    struct listener_address *counted = is_controller ? NULL : admit(listeners, accepted);
     listeners->counters.accepted++;
-    if (listeners->total >= listeners->connection_limit) {
-        listeners->counters.refused_total++;
-        warn_refused(listeners, accepted, "max.connections reached");
-        transport_drop(loop->transport, accepted);
-        return;
-    }
-    struct listener_address *counted = count_address(listeners, &accepted->peer);
-    if (counted->count > limit_of(listeners, &accepted->peer)) {
-        listeners->counters.refused_by_address++;
-        warn_refused(listeners, accepted, "max.connections.per.ip reached");
-        uncount_address(listeners, counted);
+    if (!counted && !is_controller) {
         transport_drop(loop->transport, accepted);
         return;
     }
@@ -174,10 +190,9 @@ static void stream_accepted(struct listener *listener, const struct accepted_str
     client->owner = listeners;
     client->config = socket->config;
     client->counted = counted;
-    client->shard = choose_shard(listeners);
-    listeners->total++;
-    listeners->per_shard[client->shard]++;
-    loop_post(loop, client->shard, &client->message);
+    client->loop = is_controller ? 0 : choose_shard(listeners);
+    listeners->per_loop[client->loop]++;
+    loop_post(loop, client->loop, &client->message);
 }
 
 static const struct listener_events events = {.accepted = stream_accepted};
@@ -189,27 +204,34 @@ static int backlog_of(const struct server_config *config)
                : LISTEN_BACKLOG_DEFAULT;
 }
 
-bool listeners_open(struct listeners *listeners, char *message, size_t capacity)
+static enum transport_status open_one(struct listeners *listeners, struct listener_socket *socket)
+{
+    const struct listener_config *wanted = socket->config;
+    char host[256];
+    socket->listener.events = &events;
+    if (!text_to_string(wanted->host, host, sizeof(host)))
+        return TRANSPORT_BAD_ADDRESS;
+    return transport_listen(listeners->loop->transport, &socket->listener, host,
+                            (uint16_t)wanted->port, backlog_of(listeners->broker->config));
+}
+
+bool listeners_open(struct listeners *listeners, enum listener_kind kind, char *message,
+                    size_t capacity)
 {
     const struct server_config *config = listeners->broker->config;
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct listener_config *wanted = &config->listeners[i];
-        if (wanted->is_controller)
+        if (wanted->is_controller != (kind == LISTENER_CONTROLLERS))
             continue;
         struct listener_socket *socket = &listeners->sockets[listeners->socket_count];
-        char host[256];
         *socket = (struct listener_socket){.owner = listeners, .config = wanted};
-        socket->listener.events = &events;
-        enum transport_status status = TRANSPORT_BAD_ADDRESS;
-        if (text_to_string(wanted->host, host, sizeof(host)))
-            status = transport_listen(listeners->loop->transport, &socket->listener, host,
-                                      (uint16_t)wanted->port, backlog_of(config));
+        enum transport_status status = open_one(listeners, socket);
         if (status != TRANSPORT_OK) {
             snprintf(message, capacity, "cannot listen on %.*s://%.*s:%d: %s",
                      (int)wanted->name.size, (const char *)wanted->name.data,
                      (int)wanted->host.size, (const char *)wanted->host.data, wanted->port,
                      transport_status_text(status));
-            listeners_close(listeners);
+            listeners_close(listeners, kind);
             return false;
         }
         socket->is_open = true;
@@ -218,10 +240,13 @@ bool listeners_open(struct listeners *listeners, char *message, size_t capacity)
     return true;
 }
 
-void listeners_close(struct listeners *listeners)
+void listeners_close(struct listeners *listeners, enum listener_kind kind)
 {
-    for (size_t i = 0; i < listeners->socket_count; i++)
-        if (listeners->sockets[i].is_open)
-            transport_unlisten(listeners->loop->transport, &listeners->sockets[i].listener);
-    listeners->socket_count = 0;
+    for (size_t i = 0; i < listeners->socket_count; i++) {
+        struct listener_socket *socket = &listeners->sockets[i];
+        if (!socket->is_open || socket->config->is_controller != (kind == LISTENER_CONTROLLERS))
+            continue;
+        transport_unlisten(listeners->loop->transport, &socket->listener);
+        socket->is_open = false;
+    }
 }

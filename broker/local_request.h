@@ -23,8 +23,12 @@ struct local_request {
     void *context; /* the caller's */
 };
 
-/* `message` is the decoded request struct of the row's API; it lives until `ended`. */
-void local_request_start(struct local_request *local, struct shard *shard,
+/*
+ * `message` is the decoded request struct of the row's API; it lives until `ended`. The front is of
+ * this loop: the shard's, or on the control loop control's, where only APIs of the controller
+ * listener may be asked.
+ */
+void local_request_start(struct local_request *local, struct front *front,
                          const struct api_row *row, int16_t version, const void *message);
 
 /* For request.c. */

@@ -30,12 +30,13 @@ static void log_opened(struct log_open_job *job)
     if (job->message[0])
         log_info(diagnostics, "log: directory=%s %s", open->path.text, job->message);
     if (job->status == LOG_OPEN_OK && replica->state == REPLICA_OPENING) {
-        replica_attach(replica, job->log, open->leader_epoch, open->partition_epoch);
-        coordinators_lead(&shard->coordinators, replica);
+        replica_attach(replica, job->log);
     } else if (job->status == LOG_OPEN_OK) {
         partition_remove_log(shard, replica, job->log);
+        open->replica = NULL;
     } else if (replica->state == REPLICA_GONE) {
         replica_destroy(replica);
+        open->replica = NULL;
     } else {
         log_error(diagnostics, "partition offline: directory=%s", open->path.text);
         replica_fail(replica);
@@ -145,10 +146,12 @@ static bool is_outdated(const struct partition_open *open)
 static void give_up(struct partition_open *open)
 {
     open->shard->opening--;
-    if (open->replica->state == REPLICA_GONE)
+    if (open->replica->state == REPLICA_GONE) {
         replica_destroy(open->replica);
-    else
+        open->replica = NULL;
+    } else {
         replica_fail(open->replica);
+    }
     end(open);
 }
 
@@ -176,15 +179,14 @@ static void clear_done(struct job *job)
     log_opened(&open->job);
 }
 
-void partition_open_start(struct shard *shard, struct replica *replica, int32_t leader_epoch,
-                          int32_t partition_epoch, struct uuid directory_id,
+void partition_open_start(struct shard *shard, struct replica *replica,
+                          const struct image_partition *state, struct uuid directory_id,
                           void (*opened)(struct partition_open *open), void *context)
 {
     struct partition_open *open = heap_must_get(shard->loop->heap, MEMORY_STATE, sizeof(*open));
     open->shard = shard;
     open->replica = replica;
-    open->leader_epoch = leader_epoch;
-    open->partition_epoch = partition_epoch;
+    open->state = state;
     open->opened = opened;
     open->context = context;
     const struct log_directory_entry *entry;
@@ -197,8 +199,7 @@ void partition_open_start(struct shard *shard, struct replica *replica, int32_t 
     open->is_start = shard->image == NULL;
     struct partition_log *known = entry ? open_known(open, entry) : NULL;
     if (known) {
-        replica_attach(replica, known, leader_epoch, partition_epoch);
-        coordinators_lead(&shard->coordinators, replica);
+        replica_attach(replica, known);
         end(open);
         return;
     }

@@ -15,11 +15,10 @@
 struct partition_open {
     struct log_open_job job;
     struct shard *shard;
-    struct replica *replica;
-    int32_t leader_epoch;
-    int32_t partition_epoch;
-    size_t place;     /* of the log directory */
-    struct job clear; /* makes room for a new directory */
+    struct replica *replica;             /* NULL for `opened`: it was removed meanwhile */
+    const struct image_partition *state; /* of the image that is being applied */
+    size_t place;                        /* of the log directory */
+    struct job clear;                    /* makes room for a new directory */
     enum storage_status clear_status;
     unsigned clear_attempts;
     bool is_start; /* nothing can be on its way out yet: what has the name is a leftover */
@@ -31,11 +30,12 @@ struct partition_open {
 };
 
 /*
- * Begins; `opened` follows in a later turn, or before the return when no log directory works. The
- * replica leads then, is offline, or is gone when it was removed meanwhile.
+ * Begins; `opened` follows in a later turn, or before the return when the log needs no job or no
+ * log directory works. The replica has its log then and no role yet, is offline, or is NULL when it
+ * was removed meanwhile.
  */
-void partition_open_start(struct shard *shard, struct replica *replica, int32_t leader_epoch,
-                          int32_t partition_epoch, struct uuid directory_id,
+void partition_open_start(struct shard *shard, struct replica *replica,
+                          const struct image_partition *state, struct uuid directory_id,
                           void (*opened)(struct partition_open *open), void *context);
 
 #endif

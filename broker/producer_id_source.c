@@ -86,7 +86,7 @@ static void ask(struct producer_ids *ids)
     request->local.answered = answered;
     request->local.ended = ended;
     request->local.context = shard;
-    local_request_start(&request->local, shard, &api_row_allocate_producer_ids, 0,
+    local_request_start(&request->local, &shard->front, &api_row_allocate_producer_ids, 0,
                         &request->message);
 }
 

@@ -18,16 +18,16 @@
 
 #include "base/arena.h"
 #include "broker/api_row.h"
+#include "broker/front.h"
 #include "connection/connections.h"
 #include "protocol/errors.h"
-
-struct shard;
 
 struct request {
     struct connection_request base;
     const struct api_row *row;
     const struct api_info *info;
-    struct shard *shard; /* of the connection */
+    struct front *front; /* of the connection */
+    struct shard *shard; /* the front's; NULL for requests of the controller listener */
     struct arena arena;  /* until the request ends */
     void *message;       /* the decoded request struct */
     void *context;       /* the handler's, usually in the arena */
@@ -67,6 +67,12 @@ static inline struct request *request_of(struct connection_request *base)
 static inline int16_t request_version(const struct request *request)
 {
     return request->base.api_version;
+}
+
+/* The image that requests see on this loop; NULL before the first one. */
+static inline const struct image *request_image(const struct request *request)
+{
+    return *request->front->image;
 }
 
 static inline struct loop *request_loop(const struct request *request)

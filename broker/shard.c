@@ -3,12 +3,10 @@
 
 #include "base/hash.h"
 #include "broker/coordinator_kinds.h"
-#include "broker/dispatch.h"
 #include "broker/producer_id_source.h"
-#include "broker/request.h"
 #include "broker/transaction_coordinator.h"
 
-enum { STALL_MS = 30 * 1000, MAINTENANCE_MS = 5000 };
+enum { MAINTENANCE_MS = 5000 };
 
 unsigned shard_of_partition(const struct broker *broker, struct uuid topic_id, int32_t partition)
 {
@@ -22,7 +20,7 @@ static void maintain(struct timer *timer)
     list_for_each(link, &shard->replicas.replicas)
     {
         struct replica *replica = container_of(link, struct replica, link);
-        if (replica->state == REPLICA_LEADING)
+        if (replica->state == REPLICA_LEADING || replica->state == REPLICA_FOLLOWING)
             partition_log_maintain(replica->log, false);
     }
     loop_set_timer(shard->loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));
@@ -33,23 +31,14 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     const struct broker_settings *settings = &broker->config->settings;
     *shard = (struct shard){.broker = broker, .loop = loop};
     loop->owner = shard;
-    uint64_t memory = broker->request_memory / broker->shard_count;
-    struct connections_options options = {
-        .frame_size_limit = (uint32_t)settings->socket_request_max_bytes,
-        .frame_memory = memory / 2,
-        .answer_memory = memory / 2,
-        .idle_ms =
-            settings->connections_max_idle_ms > 0 ? (uint64_t)settings->connections_max_idle_ms : 0,
-        .stall_ms = STALL_MS,
-        .request_size = sizeof(struct request),
-    };
-    connections_init(&shard->connections, loop, &dispatch_handler, &options, shard);
+    front_init(&shard->front, broker, shard, loop, &shard->image,
+               broker->request_memory / broker->shard_count);
     struct log_shard_options log_options = {.open_files_limit = broker->open_files_limit};
     log_shard_init(&shard->logs, loop, &log_options);
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
     shard->producers.is_verification_enabled = settings->transaction_partition_verification_enable;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
-    shared_configs_init(&shard->configs, loop->heap, loop->seed);
+    replica_host_init(&shard->replica_host, loop, loop->heap, broker->config->node_id, loop->seed);
     coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
     coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;

@@ -9,6 +9,7 @@
 #define KLAMM_BROKER_SHARD_H
 
 #include "broker/broker.h"
+#include "broker/front.h"
 #include "broker/verifications.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
@@ -28,10 +29,6 @@ struct shard_stop;
 
 /* Counters of the broker's own work; plain values, summed on scrape. */
 struct shard_counters {
-    uint64_t requests[128];        /* by API key */
-    uint64_t local_requests;       /* of this node to itself */
-    uint64_t refused_requests;     /* unknown API or version, malformed */
-    uint64_t trailing_requests;    /* had bytes left behind the body */
     uint64_t fetched_size;         /* bytes of records answered to Fetch */
     uint64_t fetched_by_reference; /* of these, in ranges that are sent without a copy */
 };
@@ -39,12 +36,12 @@ struct shard_counters {
 struct shard {
     struct broker *broker;
     struct loop *loop;
-    struct connections connections;
+    struct front front;
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
-    struct shared_configs configs;       /* of the replicas */
-    struct cleaner cleaner;              /* once the directories are attached */
+    struct replica_host replica_host;
+    struct cleaner cleaner; /* once the directories are attached */
     struct replica_table replicas;
     struct coordinators coordinators;
     struct fetch_sessions sessions;

@@ -34,8 +34,24 @@ static void one_less(struct shard *shard, struct shard_update *current)
     begin_next(shard);
 }
 
+/* Takes the role that the image gives this broker. */
+static void take_role(struct shard *shard, struct replica *replica,
+                      const struct image_partition *state)
+{
+    const struct replica_assignment assignment = replica_assignment_of(state);
+    if (state->leader == shard->broker->config->node_id) {
+        replica_lead(replica, &assignment);
+        coordinators_lead(&shard->coordinators, replica);
+    } else {
+        coordinators_leave(&shard->coordinators, replica);
+        replica_follow(replica, &assignment);
+    }
+}
+
 static void partition_opened(struct partition_open *open)
 {
+    if (open->replica)
+        take_role(open->shard, open->replica, open->state);
     one_less(open->shard, open->context);
 }
 
@@ -50,19 +66,12 @@ static void add_partition(struct shard *shard, struct shard_update *current,
     struct topic_config config;
     topic_settings_resolve(&config, shard->broker, current->update->image, topic->name,
                            shard->loop->heap);
-    struct replica *replica = replica_create(&shard->configs, shard->loop->heap, topic->name,
-                                             topic->id, change->index, &config);
+    struct replica *replica =
+        replica_create(&shard->replica_host, topic->name, topic->id, change->index, &config);
     replica_table_add(&shard->replicas, replica);
     current->pending++;
-    partition_open_start(shard, replica, state->leader_epoch, state->partition_epoch,
-                         image_partition_directory(state, (uint32_t)place), partition_opened,
-                         current);
-}
-
-static void lead(struct shard *shard, struct replica *replica, const struct image_partition *state)
-{
-    replica_lead(replica, state->leader_epoch, state->partition_epoch);
-    coordinators_lead(&shard->coordinators, replica);
+    partition_open_start(shard, replica, state, image_partition_directory(state, (uint32_t)place),
+                         partition_opened, current);
 }
 
 static void apply_topic(struct shard *shard, struct shard_update *current,
@@ -78,7 +87,7 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         if (!change.after && replica)
             partition_remove(shard, replica);
         else if (change.after && replica)
-            lead(shard, replica, change.after);
+            take_role(shard, replica, change.after);
         else if (change.after)
             add_partition(shard, current, topic->after, &change);
     }

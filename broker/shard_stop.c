@@ -48,11 +48,11 @@ static void log_closed(struct log_close *close, bool clean)
 static void close_replica(struct shard_stop *stop, struct replica *replica)
 {
     struct shard *shard = stop->shard;
-    bool leading = replica->state == REPLICA_LEADING;
+    bool healthy = replica->state == REPLICA_LEADING || replica->state == REPLICA_FOLLOWING;
     replica_table_remove(&shard->replicas, replica);
     struct partition_log *log = replica_detach(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     replica_destroy(replica);
-    if (!leading)
+    if (!healthy)
         stop->is_clean = false;
     if (!log)
         return;
@@ -60,7 +60,7 @@ static void close_replica(struct shard_stop *stop, struct replica *replica)
     closing->stop = stop;
     closing->close.closed = log_closed;
     stop->closing++;
-    if (leading)
+    if (healthy)
         partition_log_close(log, &closing->close);
     else
         partition_log_drop(log, &closing->close);
@@ -88,7 +88,7 @@ static void close_logs(struct timer *timer)
 
 static void connections_gone(struct connections *connections)
 {
-    struct shard *shard = connections->context;
+    struct shard *shard = front_of(connections)->shard;
     timer_clear(&shard->stop->deadline);
     shard->stop->counters = connections->counters;
     go_home(shard->stop);
@@ -97,7 +97,7 @@ static void connections_gone(struct connections *connections)
 static void patience_over(struct timer *timer)
 {
     struct shard_stop *stop = container_of(timer, struct shard_stop, deadline);
-    connections_close_all(&stop->shard->connections, CONNECTION_CLOSE_STOPPING);
+    connections_close_all(&stop->shard->front.connections, CONNECTION_CLOSE_STOPPING);
 }
 
 static void close_connections(struct shard_stop *stop)
@@ -105,7 +105,7 @@ static void close_connections(struct shard_stop *stop)
     coordinators_stop(&stop->shard->coordinators);
     timer_init(&stop->deadline, patience_over);
     loop_set_timer(stop->shard->loop, &stop->deadline, STOP_PATIENCE_MS * UINT64_C(1000000));
-    connections_stop(&stop->shard->connections, connections_gone);
+    connections_stop(&stop->shard->front.connections, connections_gone);
 }
 
 static void directory_stopped(struct directory_shard *directory)

@@ -55,7 +55,7 @@ static void send_markers(void *self, struct marker_send *send)
     request->shard = shard;
     request->local.answered = answered;
     request->local.ended = ended;
-    local_request_start(&request->local, shard, &api_row_write_txn_markers,
+    local_request_start(&request->local, &shard->front, &api_row_write_txn_markers,
                         WRITE_TXN_MARKERS_VERSION, &send->request);
 }
 

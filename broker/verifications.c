@@ -261,7 +261,7 @@ static void send_fresh(struct deferred *deferred)
         request->local.answered = answered;
         request->local.ended = ended;
         verifications->requests++;
-        local_request_start(&request->local, shard, &api_row_add_partitions_to_txn,
+        local_request_start(&request->local, &shard->front, &api_row_add_partitions_to_txn,
                             ADD_PARTITIONS_VERSION, &request->message);
     }
 }

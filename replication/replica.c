@@ -12,22 +12,22 @@
 static const struct partition_log_events replica_log_events;
 static void end_waits(struct replica *replica, enum kafka_error error);
 
-struct replica *replica_create(struct shared_configs *configs, struct heap *heap, struct view topic,
-                               struct uuid topic_id, int32_t partition,
-                               const struct topic_config *config)
+struct replica *replica_create(struct replica_host *host, struct view topic, struct uuid topic_id,
+                               int32_t partition, const struct topic_config *config)
 {
     size_t size = sizeof(struct replica) + topic.size;
-    struct replica *replica = heap_must_get(heap, MEMORY_STATE, size);
+    struct replica *replica = heap_must_get(host->heap, MEMORY_STATE, size);
     uint8_t *name = (uint8_t *)(replica + 1);
     memcpy(name, topic.data, topic.size);
     memcpy(replica->key, topic_id.bytes, UUID_SIZE);
     store_u32(replica->key + UUID_SIZE, (uint32_t)partition);
     list_link_init(&replica->link);
-    replica->heap = heap;
+    replica->host = host;
     replica->topic_id = topic_id;
     replica->partition = partition;
     replica->state = REPLICA_OPENING;
-    replica->settings = shared_configs_take(configs, config);
+    replica->settings = shared_configs_take(&host->configs, config);
+    replica->leader_id = IMAGE_LEADER_NONE;
     replica->leader_epoch = -1;
     replica->partition_epoch = -1;
     list_init(&replica->local_waits);
@@ -48,18 +48,7 @@ void replica_destroy(struct replica *replica)
     klamm_assert(list_is_empty(&replica->turns));
     list_remove(&replica->link);
     shared_config_release(replica->settings);
-    heap_put(replica->heap, MEMORY_STATE, replica, replica->held_size);
-}
-
-static void begin_epoch(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)
-{
-    replica->partition_epoch = partition_epoch;
-    if (leader_epoch == replica->leader_epoch)
-        return;
-    replica->leader_epoch = leader_epoch;
-    replica->epoch_start_offset = partition_log_end_offset(replica->log);
-    if (partition_log_latest_epoch(replica->log) < leader_epoch)
-        partition_log_begin_epoch(replica->log, leader_epoch);
+    heap_put(replica->host->heap, MEMORY_STATE, replica, replica->held_size);
 }
 
 int64_t replica_high_watermark(const struct replica *replica)
@@ -126,33 +115,66 @@ static void advance(struct replica *replica)
         replica_fire_watches(replica);
 }
 
-void replica_attach(struct replica *replica, struct partition_log *log, int32_t leader_epoch,
-                    int32_t partition_epoch)
+struct replica_assignment replica_assignment_of(const struct image_partition *partition)
+{
+    return (struct replica_assignment){
+        .leader = partition->leader,
+        .leader_epoch = partition->leader_epoch,
+        .partition_epoch = partition->partition_epoch,
+        .recovery = (enum image_recovery)partition->recovery,
+        .replicas = image_partition_replicas(partition),
+        .isr = image_partition_isr(partition),
+    };
+}
+
+void replica_attach(struct replica *replica, struct partition_log *log)
 {
     klamm_assert(replica->state == REPLICA_OPENING);
     replica->log = log;
-    replica->state = REPLICA_LEADING;
+    replica->state = REPLICA_FOLLOWING;
     partition_log_set_owner(log, &replica_log_events, replica);
-    begin_epoch(replica, leader_epoch, partition_epoch);
+}
+
+/* Takes over what both roles keep; false: it is an old story, or there is no log to play it on. */
+static bool take_assignment(struct replica *replica, const struct replica_assignment *assignment)
+{
+    if (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING)
+        return false;
+    if (assignment->partition_epoch < replica->partition_epoch ||
+        assignment->leader_epoch < replica->leader_epoch)
+        return false;
+    replica->leader_id = assignment->leader;
+    replica->leader_epoch = assignment->leader_epoch;
+    replica->partition_epoch = assignment->partition_epoch;
+    return true;
+}
+
+void replica_lead(struct replica *replica, const struct replica_assignment *assignment)
+{
+    klamm_assert(assignment->leader == replica->host->node_id);
+    bool is_new =
+        replica->state == REPLICA_FOLLOWING || assignment->leader_epoch > replica->leader_epoch;
+    if (!take_assignment(replica, assignment))
+        return;
+    replica->state = REPLICA_LEADING;
+    if (is_new) {
+        replica->epoch_start_offset = partition_log_end_offset(replica->log);
+        if (partition_log_latest_epoch(replica->log) < replica->leader_epoch)
+            partition_log_begin_epoch(replica->log, replica->leader_epoch);
+    }
     advance(replica);
 }
 
-void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)
+void replica_follow(struct replica *replica, const struct replica_assignment *assignment)
 {
-    if (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING)
-        return;
-    replica->state = REPLICA_LEADING;
-    begin_epoch(replica, leader_epoch, partition_epoch);
-}
-
-void replica_follow(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch)
-{
-    if (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING)
+    klamm_assert(assignment->leader != replica->host->node_id);
+    bool is_new =
+        replica->state == REPLICA_LEADING || assignment->leader_epoch > replica->leader_epoch;
+    if (!take_assignment(replica, assignment))
         return;
     replica->state = REPLICA_FOLLOWING;
-    replica->leader_epoch = leader_epoch;
-    replica->partition_epoch = partition_epoch;
-    end_waits(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    if (is_new)
+        end_waits(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
 }
 
 void replica_set_config(struct replica *replica, const struct topic_config *config)
@@ -254,23 +276,31 @@ struct partition_log *replica_detach(struct replica *replica, enum kafka_error e
     return log;
 }
 
-enum kafka_error replica_check(const struct replica *replica, int32_t leader_epoch)
+enum kafka_error replica_check_any(const struct replica *replica, int32_t leader_epoch)
 {
     switch (replica->state) {
     case REPLICA_OPENING:
-    case REPLICA_FOLLOWING:
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     case REPLICA_OFFLINE:
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     case REPLICA_GONE:
         return KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     case REPLICA_LEADING:
+    case REPLICA_FOLLOWING:
         break;
     }
     if (leader_epoch == -1 || leader_epoch == replica->leader_epoch)
         return KAFKA_ERROR_NONE;
     return leader_epoch < replica->leader_epoch ? KAFKA_ERROR_FENCED_LEADER_EPOCH
                                                 : KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
+}
+
+enum kafka_error replica_check(const struct replica *replica, int32_t leader_epoch)
+{
+    enum kafka_error error = replica_check_any(replica, leader_epoch);
+    if (error == KAFKA_ERROR_NONE && replica->state != REPLICA_LEADING)
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    return error;
 }
 
 /* The log has written the bytes, or failed to. */

@@ -6,11 +6,14 @@
  * watermark moves, the appends that wait for an acknowledgement and the fetches that watch for
  * data. Reaches storage only through its log (log/partition_log.h), which belongs to it from
  * replica_attach to replica_detach. Everything runs on the replica's loop; callbacks run in the
- * deferred phase of a turn or inside replica_fail, replica_resign and replica_detach, never inside
- * replica_append.
+ * deferred phase of a turn or inside replica_lead, replica_follow, replica_fail and replica_detach,
+ * never inside replica_append.
  *
- * This node leads every partition that it has, alone in its in-sync set: the high watermark is the
- * local end. The local end is the durable end in `sync` durability, the written end in `cache`.
+ *     OPENING --attach--> FOLLOWING <--lead, follow--> LEADING     any --fail--> OFFLINE
+ *                                                                  any --detach--> GONE
+ *
+ * Alone in its in-sync set a leader's high watermark is the local end: the durable end in `sync`
+ * durability, the written end in `cache`.
  *
  * Invariants:
  *  1. log start <= high watermark <= local end <= log end; the high watermark of a leader never
@@ -27,38 +30,50 @@
 
 #include "base/list.h"
 #include "base/uuid.h"
+#include "cluster/metadata/image.h"
 #include "config/topic_config.h"
 #include "log/partition_log.h"
 #include "protocol/errors.h"
-#include "replication/shared_config.h"
+#include "replication/replica_host.h"
 
 enum replica_state {
     REPLICA_OPENING, /* its log is being opened or made */
     REPLICA_LEADING,
-    REPLICA_FOLLOWING, /* another broker leads, or nobody: fetchers_follow */
+    REPLICA_FOLLOWING, /* another broker leads, or nobody */
     REPLICA_OFFLINE,   /* the directory failed or the log is damaged; until restart */
     REPLICA_GONE       /* deleted, or the node stops */
 };
 
 enum { REPLICA_KEY_SIZE = UUID_SIZE + 4 };
 
+/* What the metadata says about a partition; borrowed for a call. */
+struct replica_assignment {
+    int32_t leader; /* IMAGE_LEADER_NONE: nobody leads */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    enum image_recovery recovery;
+    struct node_list replicas; /* all, this broker's too */
+    struct node_list isr;
+};
+
 struct replica {
     uint8_t key[REPLICA_KEY_SIZE]; /* topic id and partition, for the table */
     struct list link;              /* of the table */
-    struct heap *heap;
+    struct replica_host *host;
     struct uuid topic_id;
     int32_t partition;
     enum replica_state state;
-    struct partition_log *log; /* NULL unless LEADING */
+    struct partition_log *log; /* NULL while OPENING, when GONE, and when it could not be opened */
     const struct shared_config *settings;
+    int32_t leader_id; /* as the metadata says; -1: nobody */
     int32_t leader_epoch;
     int32_t partition_epoch;
-    int64_t epoch_start_offset; /* log end when this leader epoch began here */
+    int64_t epoch_start_offset; /* LEADING: log end when this leader epoch began here */
+    struct follower *follower;  /* replication/follower.h; NULL unless it is fetched for */
     struct list local_waits;    /* replica_append.link: acks=1 */
     struct list commit_waits;   /* replica_append.link: acks=all */
     struct list watches;        /* replica_watch.link */
     struct list turns;          /* replica_turn.link: appends being prepared */
-    struct follower *follower;  /* replication/follower.h; NULL unless it follows */
     void *context;              /* the owner's */
     struct view topic;          /* in this block */
     size_t held_size;
@@ -94,19 +109,26 @@ struct replica_watch {
 };
 
 /* A replica without a log, OPENING; copies the name, shares the config. */
-struct replica *replica_create(struct shared_configs *configs, struct heap *heap, struct view topic,
-                               struct uuid topic_id, int32_t partition,
-                               const struct topic_config *config);
+struct replica *replica_create(struct replica_host *host, struct view topic, struct uuid topic_id,
+                               int32_t partition, const struct topic_config *config);
 /* GONE or never attached; nobody waits. */
 void replica_destroy(struct replica *replica);
 
-/* Takes the log and leads with this epoch. */
-void replica_attach(struct replica *replica, struct partition_log *log, int32_t leader_epoch,
-                    int32_t partition_epoch);
-/* A newer state from the metadata; a new leader epoch begins at the log end. */
-void replica_lead(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
-/* Another broker leads: everybody who waits is told NOT_LEADER_OR_FOLLOWER. */
-void replica_follow(struct replica *replica, int32_t leader_epoch, int32_t partition_epoch);
+/* What an image says, borrowed from it. */
+struct replica_assignment replica_assignment_of(const struct image_partition *partition);
+
+/* Takes the log: FOLLOWING nobody, until replica_lead or replica_follow. */
+void replica_attach(struct replica *replica, struct partition_log *log);
+/*
+ * This broker leads, by this state of the metadata. A new leader epoch begins at the log end. An
+ * older partition epoch, and a replica without a usable log, change nothing.
+ */
+void replica_lead(struct replica *replica, const struct replica_assignment *assignment);
+/*
+ * Another broker leads, or nobody. With a new leader epoch everybody who waits is told
+ * NOT_LEADER_OR_FOLLOWER. Otherwise as replica_lead.
+ */
+void replica_follow(struct replica *replica, const struct replica_assignment *assignment);
 static inline const struct topic_config *replica_config(const struct replica *replica)
 {
     return &replica->settings->config;
@@ -123,10 +145,12 @@ void replica_fail(struct replica *replica);
 struct partition_log *replica_detach(struct replica *replica, enum kafka_error error);
 
 /*
- * Whether requests may be served: NONE, or what to answer. `leader_epoch` is the one the requester
- * knows, -1 when it does not say (KIP-320).
+ * Whether requests to the leader may be served: NONE, or what to answer. `leader_epoch` is the one
+ * the requester knows, -1 when it does not say (KIP-320).
  */
 enum kafka_error replica_check(const struct replica *replica, int32_t leader_epoch);
+/* The same for requests that a follower serves as well (KIP-392). */
+enum kafka_error replica_check_any(const struct replica *replica, int32_t leader_epoch);
 
 /*
  * Appends. True: finished, see append->error. False: `done` is called later, and only then the

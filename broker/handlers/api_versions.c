@@ -1,7 +1,8 @@
 /*
  * ApiVersions: which APIs and versions this node serves, and which features the cluster has.
  *
- * Only APIs with a row are listed, so a client never asks for what nobody handles. A version that
+ * Only APIs of this kind of listener that have a row are listed, so a client never asks for what
+ * nobody handles. A version that
  * is not ours is answered in version 0 with UNSUPPORTED_VERSION and the one entry that tells the
  * client what to ask with (KIP-511).
  */
@@ -9,7 +10,6 @@
 
 #include "broker/api_table.h"
 #include "broker/request.h"
-#include "broker/shard.h"
 #include "cluster/controller/features.h"
 
 API_CODEC(api_versions);
@@ -49,7 +49,7 @@ static void list_apis(struct request *request, struct api_versions_response *res
     size_t count = 0;
     for (size_t i = 0; i < api_info_count(); i++) {
         const struct api_info *info = api_info_at(i);
-        if (info->is_broker_listener && api_row_find(info->key))
+        if (front_serves(request->front, info) && api_row_find(info->key))
             list[count++] = version_of(info);
     }
     response->api_keys = list;
@@ -78,7 +78,7 @@ static void list_features(struct request *request, struct api_versions_response 
 
 static void list_finalized(struct request *request, struct api_versions_response *response)
 {
-    const struct image *image = request->shard->image;
+    const struct image *image = request_image(request);
     if (!image || image->offset < 0)
         return;
     struct image_walk walk;

@@ -8,7 +8,6 @@
 
 #include "cluster/controller/config_resource.h"
 #include "broker/request.h"
-#include "broker/shard.h"
 #include "broker/topic_settings.h"
 #include "config/describe.h"
 
@@ -43,13 +42,12 @@ static void fill_entries(struct request *request,
                          struct describe_configs_response_describe_configs_result *out)
 {
     const struct describe_configs_request *message = REQUEST_MESSAGE(describe_configs, request);
-    const struct shard *shard = request->shard;
+    const struct broker *broker = request->front->broker;
+    const struct image *image = request_image(request);
     struct config_described_list list;
-    struct config_set stored =
-        settings_of(shard->image, (enum config_resource_type)asked->resource_type,
-                    asked->resource_name, &request->arena);
-    struct config_layers layers =
-        settings_layers(shard->broker, shard->image, VIEW_LITERAL(""), &request->arena);
+    struct config_set stored = settings_of(image, (enum config_resource_type)asked->resource_type,
+                                           asked->resource_name, &request->arena);
+    struct config_layers layers = settings_layers(broker, image, VIEW_LITERAL(""), &request->arena);
     if (check->scope != CONFIG_SCOPE_BROKER)
         layers.topic = &stored;
     struct config_describe_request wanted = {
@@ -74,7 +72,7 @@ static void fill_entries(struct request *request,
 static void describe_configs_split(struct request *request)
 {
     const struct describe_configs_request *message = REQUEST_MESSAGE(describe_configs, request);
-    const struct shard *shard = request->shard;
+    const struct broker *broker = request->front->broker;
     struct describe_configs_response response;
     describe_configs_response_init(&response);
     response.results = request_get(request, message->resources_count, sizeof(*response.results));
@@ -87,7 +85,7 @@ static void describe_configs_split(struct request *request)
         out->resource_type = asked->resource_type;
         out->resource_name = asked->resource_name;
         struct config_resource_check check =
-            config_resource_check(shard->image, shard->broker->config->node_id,
+            config_resource_check(request_image(request), broker->config->node_id,
                                   asked->resource_type, asked->resource_name, &request->arena);
         out->error_code = (int16_t)check.error;
         if (check.error == KAFKA_ERROR_NONE)

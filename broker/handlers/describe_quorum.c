@@ -4,7 +4,6 @@
 
 #include "broker/control.h"
 #include "broker/controller_part.h"
-#include "broker/shard.h"
 
 API_CODEC(describe_quorum);
 
@@ -15,7 +14,7 @@ enum { TIMESTAMPS_SINCE_VERSION = 1, NODES_SINCE_VERSION = 2 };
 static void describe_quorum_split(struct request *request)
 {
     controller_part_post_until(request, request->message, sizeof(struct describe_quorum_response),
-                               request->shard->broker->config->settings.request_timeout_ms);
+                               request->front->broker->config->settings.request_timeout_ms);
 }
 
 /* The one partition that may be asked for. */

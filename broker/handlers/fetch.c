@@ -144,6 +144,10 @@ static void place_items(struct request *request)
 static void fetch_split(struct request *request)
 {
     const struct fetch_request *message = REQUEST_MESSAGE(fetch, request);
+    if (front_is_controllers(request->front)) {
+        answer_error(request, KAFKA_ERROR_INVALID_REQUEST); /* the metadata log is not given out */
+        return;
+    }
     struct shard *shard = request->shard;
     struct client *client = request->base.connection->context;
     struct fetch_context *context = request_get(request, 1, sizeof(*context));

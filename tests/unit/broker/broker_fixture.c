@@ -121,8 +121,10 @@ static void client_poll(struct timer *timer)
         kafka_client_drop(&own->client);
         return;
     }
-    if (fixture->is_ready && !own->client.is_open)
+    if (fixture->is_ready && !own->client.is_open) {
+        own->client.port = fixture->port;
         kafka_client_connect(&own->client);
+    }
     if (fixture->state != FIXTURE_ASKED || !own->client.is_usable)
         return;
     struct writer body =
@@ -137,7 +139,7 @@ static void client_boot(struct loop *loop, void *argument)
 {
     struct fixture_client *own = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*own));
     own->fixture = argument;
-    kafka_client_init(&own->client, loop, &client_events, "node-0", 9092);
+    kafka_client_init(&own->client, loop, &client_events, "node-0", own->fixture->port);
     timer_init(&own->poll, client_poll);
     loop_set_timer(loop, &own->poll, poll_ns);
 }
@@ -164,7 +166,8 @@ void broker_fixture_init_kinds(struct broker_fixture *fixture,
                                const struct coordinator_kind *const *kinds,
                                const char *const *settings, size_t count)
 {
-    *fixture = (struct broker_fixture){.sim = sim_create(1), .coordinator_kinds = kinds};
+    *fixture =
+        (struct broker_fixture){.sim = sim_create(1), .coordinator_kinds = kinds, .port = 9092};
     heap_init_plain(&fixture->heap);
     arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
     build_config(fixture, settings, count);
@@ -257,6 +260,12 @@ void broker_fixture_hang_up(struct broker_fixture *fixture)
     fixture->hangs_up = true;
     sim_run_until(fixture->sim, sim_now_ns(fixture->sim) + moment_ns);
     assert_false(fixture->hangs_up);
+}
+
+void broker_fixture_use_port(struct broker_fixture *fixture, uint16_t port)
+{
+    fixture->port = port;
+    broker_fixture_hang_up(fixture);
 }
 
 void broker_fixture_begin_stop(struct broker_fixture *fixture)

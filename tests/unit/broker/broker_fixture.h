@@ -42,6 +42,7 @@ struct broker_fixture {
     struct view request; /* what stands behind client id in the frame */
     struct view answer;  /* behind the correlation id; in the arena */
     bool hangs_up;       /* the client drops its connection at its next look */
+    uint16_t port;       /* that the client connects to */
     enum { FIXTURE_IDLE, FIXTURE_ASKED, FIXTURE_SENT, FIXTURE_ANSWERED, FIXTURE_CLOSED } state;
 };
 
@@ -63,6 +64,8 @@ void broker_fixture_send(struct broker_fixture *fixture, int16_t key, int16_t ve
 struct view broker_fixture_await(struct broker_fixture *fixture);
 /* The client drops its connection, whatever is under way; runs for a moment. */
 void broker_fixture_hang_up(struct broker_fixture *fixture);
+/* The client goes on at another port of the broker. */
+void broker_fixture_use_port(struct broker_fixture *fixture, uint16_t port);
 /* Asks the broker to stop in order. */
 void broker_fixture_begin_stop(struct broker_fixture *fixture);
 /* Runs until the broker has stopped; its exit status. */

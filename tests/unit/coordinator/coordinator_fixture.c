@@ -22,7 +22,8 @@ void coordinator_fixture_init(struct coordinator_fixture *fixture,
     fixture_init(&fixture->log);
     heap_init_plain(&fixture->heap);
     heap_init_plain(&fixture->other_heap);
-    shared_configs_init(&fixture->configs, &fixture->other_heap, 1);
+    replica_host_init(&fixture->replica_host, memory_node_loop(&fixture->log.node, 1),
+                      &fixture->other_heap, 1, 1);
     arena_init(&fixture->arena, &fixture->other_heap, MEMORY_STATE, 0);
     struct config_report report = {0};
     const struct server_config_input input = {.file_name = VIEW_NULL, .file_text = VIEW_NULL};
@@ -47,11 +48,11 @@ void coordinator_fixture_init(struct coordinator_fixture *fixture,
 /* The replica takes the log and leads with the next epoch. */
 static void lead(struct coordinator_fixture *fixture)
 {
-    fixture->replica = replica_create(&fixture->configs, &fixture->other_heap, fixture->kind->topic,
-                                      UUID_ONE, 0, &fixture->log.topic);
+    fixture->replica = replica_create(&fixture->replica_host, fixture->kind->topic, UUID_ONE, 0,
+                                      &fixture->log.topic);
     fixture->leader_epoch++;
-    replica_attach(fixture->replica, fixture->log.log, fixture->leader_epoch,
-                   fixture->leader_epoch);
+    replica_attach(fixture->replica, fixture->log.log);
+    replica_lead_alone(fixture->replica, fixture->leader_epoch, fixture->leader_epoch);
 }
 
 static void load(struct coordinator_fixture *fixture)
@@ -95,7 +96,7 @@ void coordinator_fixture_deinit(struct coordinator_fixture *fixture)
     leave(fixture);
     coordinator_host_deinit(&fixture->host);
     fixture_deinit(&fixture->log);
-    shared_configs_deinit(&fixture->configs);
+    replica_host_deinit(&fixture->replica_host);
     image_release(fixture->image);
     arena_deinit(&fixture->arena);
     for (unsigned i = 0; i < MEMORY_CLASSES; i++) {

@@ -22,6 +22,7 @@
 #include "coordinator/lifecycle.h"
 #include "replication/replica.h"
 #include "tests/unit/log/log_fixture.h"
+#include "tests/unit/replication/replica_alone.h"
 
 struct coordinator_fixture {
     struct log_fixture log; /* log.node.wall_ms is the time */
@@ -30,7 +31,7 @@ struct coordinator_fixture {
     struct arena arena;     /* of the configuration */
     struct server_config config;
     const struct coordinator_kind *kind;
-    struct shared_configs configs; /* of replicas */
+    struct replica_host replica_host;
     struct replica *replica;
     struct coordinator_host host;
     struct coordinator *coordinator; /* NULL: resigned */

@@ -349,10 +349,10 @@ static void a_newer_leader_epoch_loads_anew(void **state)
     (void)state;
     begin();
     assert_int_equal(note_write(notes(), 1, 1, 10), KAFKA_ERROR_NONE);
-    replica_lead(test.replica, 1, 9);
+    replica_lead_alone(test.replica, 1, 9);
     coordinator_lead(test.coordinator);
     assert_int_equal(coordinator_state(test.coordinator), COORDINATOR_ACTIVE);
-    replica_lead(test.replica, 5, 10);
+    replica_lead_alone(test.replica, 5, 10);
     coordinator_lead(test.coordinator);
     assert_int_equal(coordinator_state(test.coordinator), COORDINATOR_LOADING);
     coordinator_fixture_run(&test); /* what was queued is written first */

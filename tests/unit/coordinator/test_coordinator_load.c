@@ -231,7 +231,7 @@ static void an_answer_after_a_load_waits_for_what_was_loaded(void **state)
     coordinator_fixture_hold(&test);
     assert_int_equal(note_write(notes(), 1, 1, 11), KAFKA_ERROR_NONE);
     coordinator_fixture_run(&test);
-    replica_lead(test.replica, 7, 7);
+    replica_lead_alone(test.replica, 7, 7);
     coordinator_lead(test.coordinator); /* written, not yet durable: it is loaded all the same */
     coordinator_fixture_run(&test);
     struct fixture_call call;

@@ -92,8 +92,8 @@ static void other_topics_have_none(void **state)
 {
     (void)state;
     begin();
-    struct replica *other = replica_create(&test.configs, &test.other_heap, VIEW_LITERAL("other"),
-                                           UUID_ONE, 0, &test.log.topic);
+    struct replica *other =
+        replica_create(&test.replica_host, VIEW_LITERAL("other"), UUID_ONE, 0, &test.log.topic);
     coordinators_lead(&coordinators, other);
     coordinators_leave(&coordinators, other);
     assert_int_equal(coordinators_count(&coordinators, COORDINATOR_GROUPS), 0);
@@ -110,9 +110,10 @@ static void a_topic_of_the_same_name_takes_over(void **state)
     coordinators_lead(&coordinators, old);
     memory_node_run(&test.log.node);
     struct partition_log *log = replica_detach(old, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-    test.replica = replica_create(&test.configs, &test.other_heap, note_kind.topic,
-                                  (struct uuid){{9}}, 0, &test.log.topic);
-    replica_attach(test.replica, log, 5, 5);
+    test.replica =
+        replica_create(&test.replica_host, note_kind.topic, (struct uuid){{9}}, 0, &test.log.topic);
+    replica_attach(test.replica, log);
+    replica_lead_alone(test.replica, 5, 5);
     coordinators_lead(&coordinators, test.replica);
     memory_node_run(&test.log.node);
     assert_int_equal(find(COORDINATOR_GROUPS, 0), KAFKA_ERROR_NONE);

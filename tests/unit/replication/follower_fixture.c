@@ -628,11 +628,11 @@ static void make_replica(struct follower_fixture *fixture, unsigned partition)
     assert_true(is_done);
     assert_int_equal(job.status, LOG_OPEN_OK);
     struct replica *replica =
-        replica_create(&fixture->configs, fixture->loop->heap, view_of(name, sizeof(name) - 1),
-                       topic_id_of(partition), (int32_t)partition % 2, &fixture->topic);
+        replica_create(&fixture->host, view_of(name, sizeof(name) - 1), topic_id_of(partition),
+                       (int32_t)partition % 2, &fixture->topic);
     replica_table_add(&fixture->replicas, replica);
     fixture->replica[partition] = replica;
-    replica_attach(replica, job.log, -1, -1);
+    replica_attach(replica, job.log);
 }
 
 static void closed(struct fetchers *fetchers)
@@ -663,7 +663,7 @@ void follower_fixture_init(struct follower_fixture *fixture, enum topic_durabili
     log_shard_init(&fixture->shard, fixture->loop,
                    &(struct log_shard_options){.open_files_limit = 20});
     committer_init(&fixture->committer, fixture->loop, "/logs", NULL, NULL, NULL);
-    shared_configs_init(&fixture->configs, fixture->loop->heap, 1);
+    replica_host_init(&fixture->host, fixture->loop, fixture->loop->heap, FIXTURE_NODE, 1);
     replica_table_init(&fixture->replicas, fixture->loop->heap, 1);
     const struct fetchers_options options = {
         .loop = fixture->loop,
@@ -718,7 +718,7 @@ void follower_fixture_deinit(struct follower_fixture *fixture)
         replica_destroy(replica);
     }
     replica_table_deinit(&fixture->replicas);
-    shared_configs_deinit(&fixture->configs);
+    replica_host_deinit(&fixture->host);
     committer_stop(&fixture->committer, committer_stopped);
     memory_node_run(&fixture->node);
     fixture->shard.open_files_limit = 0;
@@ -765,19 +765,33 @@ void fixture_show(struct follower_fixture *fixture, int64_t broker_epoch, unsign
     image_release(before);
 }
 
+static struct replica_assignment assign(int32_t leader, int32_t leader_epoch)
+{
+    static const int32_t all[] = {1, 2, 3};
+    return (struct replica_assignment){
+        .leader = leader,
+        .leader_epoch = leader_epoch,
+        .partition_epoch = leader_epoch,
+        .replicas = {all, 3},
+        .isr = {leader > 0 ? &all[leader - 1] : all, 1}, /* alone in sync */
+    };
+}
+
 void fixture_follow(struct follower_fixture *fixture, unsigned partition, int32_t id,
                     int32_t leader_epoch)
 {
     struct replica *replica = fixture->replica[partition];
     if (id >= 0)
         model_begin_epoch(&fixture_leader(fixture, id)->logs[partition], leader_epoch);
-    replica_follow(replica, leader_epoch, leader_epoch);
+    const struct replica_assignment assignment = assign(id, leader_epoch);
+    replica_follow(replica, &assignment);
     fetchers_follow(&fixture->fetchers, replica, id);
 }
 
 void fixture_lead(struct follower_fixture *fixture, unsigned partition, int32_t leader_epoch)
 {
-    replica_lead(fixture->replica[partition], leader_epoch, leader_epoch);
+    const struct replica_assignment assignment = assign(FIXTURE_NODE, leader_epoch);
+    replica_lead(fixture->replica[partition], &assignment);
 }
 
 static void stopped(struct follower_stop *stop)

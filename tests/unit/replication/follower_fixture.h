@@ -90,7 +90,7 @@ struct follower_fixture {
     struct producer_state_options producers;
     struct topic_config topic;
     struct arena topic_arena;
-    struct shared_configs configs;
+    struct replica_host host;
     struct replica_table replicas;
     struct fetchers fetchers;
     bool is_closed;

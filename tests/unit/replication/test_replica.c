@@ -10,6 +10,7 @@
 
 #include "replication/replica_table.h"
 #include "tests/unit/log/log_fixture.h"
+#include "tests/unit/replication/replica_alone.h"
 
 struct waiter {
     struct fixture_append source; /* owns the bytes */
@@ -20,7 +21,7 @@ struct waiter {
 
 static struct {
     struct log_fixture log;
-    struct shared_configs configs;
+    struct replica_host host;
     struct replica *replica;
     unsigned told;
     unsigned fired;
@@ -42,7 +43,7 @@ static void end(void)
     if (test.replica->state != REPLICA_GONE)
         replica_detach(test.replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     replica_destroy(test.replica);
-    shared_configs_deinit(&test.configs);
+    replica_host_deinit(&test.host);
     fixture_drop(&test.log);
     fixture_deinit(&test.log);
 }
@@ -78,10 +79,10 @@ static void begin(enum topic_durability durability)
     fixture_create(&test.log);
     assert_non_null(test.log.log);
     struct uuid id = partition_log_topic_id(test.log.log);
-    shared_configs_init(&test.configs, &test.log.heap, 1);
-    test.replica = replica_create(&test.configs, &test.log.heap, VIEW_LITERAL("topic"), id, 0,
-                                  &test.log.topic);
-    replica_attach(test.replica, test.log.log, 3, 0);
+    replica_host_init(&test.host, memory_node_loop(&test.log.node, 1), &test.log.heap, 1, 1);
+    test.replica = replica_create(&test.host, VIEW_LITERAL("topic"), id, 0, &test.log.topic);
+    replica_attach(test.replica, test.log.log);
+    replica_lead_alone(test.replica, 3, 0);
     memory_node_run(&test.log.node);
     /* One batch, so that the segment file is open before a test holds requests back. */
     struct waiter first;
@@ -210,7 +211,7 @@ static void leader_epochs_are_compared_with_what_the_requester_knows(void **stat
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(replica_check(test.replica, cases[i].epoch), cases[i].error);
-    replica_lead(test.replica, 4, 1);
+    replica_lead_alone(test.replica, 4, 1);
     assert_int_equal(replica_check(test.replica, 3), KAFKA_ERROR_FENCED_LEADER_EPOCH);
     assert_int_equal(replica_check(test.replica, 4), KAFKA_ERROR_NONE);
     run();
@@ -374,6 +375,79 @@ static void records_are_deleted_up_to_the_high_watermark_only(void **state)
     end();
 }
 
+/* Follows broker 2, in an assignment of both. */
+static void follow(int32_t leader, int32_t leader_epoch, int32_t partition_epoch)
+{
+    static const int32_t both[] = {1, 2};
+    const struct replica_assignment assignment = {
+        .leader = leader,
+        .leader_epoch = leader_epoch,
+        .partition_epoch = partition_epoch,
+        .replicas = {both, 2},
+        .isr = {both + 1, 1},
+    };
+    replica_follow(test.replica, &assignment);
+}
+
+static void who_waits_is_told_when_another_broker_leads(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_SYNC);
+    struct replica_watch watch = {.fired = fired};
+    replica_watch(test.replica, &watch);
+    struct waiter all, one;
+    test.log.node.hold = true;
+    append(&all, -1);
+    append(&one, 1);
+    memory_node_run(&test.log.node);
+    follow(2, 4, 1);
+    assert_int_equal(test.replica->state, REPLICA_FOLLOWING);
+    assert_int_equal(test.replica->leader_id, 2);
+    assert_int_equal(all.told, 1);
+    assert_int_equal(all.append.error, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(one.append.error, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(test.fired, 1);
+    sync_all();
+    assert_int_equal(replica_high_watermark(test.replica), 2); /* the leader's to move */
+    assert_int_equal(replica_check(test.replica, -1), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(replica_check(test.replica, 5), KAFKA_ERROR_UNKNOWN_LEADER_EPOCH);
+    assert_int_equal(replica_check_any(test.replica, 4), KAFKA_ERROR_NONE);
+    assert_int_equal(replica_check_any(test.replica, 3), KAFKA_ERROR_FENCED_LEADER_EPOCH);
+    release(&all), release(&one);
+    end();
+}
+
+static void leading_again_begins_an_epoch_at_the_log_end(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_SYNC);
+    struct waiter waiter;
+    append(&waiter, -1);
+    run();
+    follow(2, 4, 1);
+    follow(IMAGE_LEADER_NONE, 5, 2);
+    assert_int_equal(test.replica->leader_id, IMAGE_LEADER_NONE);
+    assert_int_equal(partition_log_latest_epoch(test.log.log), 3); /* a follower begins none */
+    replica_lead_alone(test.replica, 6, 3);
+    assert_int_equal(test.replica->epoch_start_offset, 4);
+    assert_int_equal(partition_log_latest_epoch(test.log.log), 6);
+    assert_int_equal(replica_check(test.replica, 6), KAFKA_ERROR_NONE);
+    release(&waiter);
+    end();
+}
+
+static void old_metadata_changes_nothing(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_SYNC);
+    replica_lead_alone(test.replica, 4, 7);
+    follow(2, 3, 6);
+    assert_int_equal(test.replica->state, REPLICA_LEADING);
+    assert_int_equal(test.replica->partition_epoch, 7);
+    run();
+    end();
+}
+
 static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
 {
     (void)state;
@@ -385,12 +459,12 @@ static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
     topic_config_default(&config, &arena);
     arena_deinit(&arena);
     struct replica_table table;
-    struct shared_configs configs;
-    shared_configs_init(&configs, &heap, 2);
+    struct replica_host host;
+    replica_host_init(&host, NULL, &heap, 1, 2);
     replica_table_init(&table, &heap, 1);
     struct uuid a = uuid_of_halves(1, 2), b = uuid_of_halves(1, 3);
-    struct replica *first = replica_create(&configs, &heap, VIEW_LITERAL("a"), a, 0, &config);
-    struct replica *second = replica_create(&configs, &heap, VIEW_LITERAL("b"), b, 0, &config);
+    struct replica *first = replica_create(&host, VIEW_LITERAL("a"), a, 0, &config);
+    struct replica *second = replica_create(&host, VIEW_LITERAL("b"), b, 0, &config);
     replica_table_add(&table, first);
     replica_table_add(&table, second);
     /* Equal settings are one copy, until one of the two gets others. */
@@ -411,7 +485,7 @@ static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
     replica_table_remove(&table, second);
     replica_destroy(second);
     replica_table_deinit(&table);
-    shared_configs_deinit(&configs);
+    replica_host_deinit(&host);
     assert_int_equal(heap.used[MEMORY_STATE], 0);
 }
 
@@ -430,6 +504,9 @@ int main(void)
         cmocka_unit_test(turns_go_in_the_order_in_which_they_were_taken),
         cmocka_unit_test(a_turn_outlives_its_replica),
         cmocka_unit_test(records_are_deleted_up_to_the_high_watermark_only),
+        cmocka_unit_test(who_waits_is_told_when_another_broker_leads),
+        cmocka_unit_test(leading_again_begins_an_epoch_at_the_log_end),
+        cmocka_unit_test(old_metadata_changes_nothing),
         cmocka_unit_test(the_table_finds_replicas_by_topic_id_and_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
