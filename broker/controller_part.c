@@ -10,6 +10,7 @@ static void post(struct request *request, const void *message, size_t response_s
     struct controller_part *part = request_add_part(request, sizeof(*part));
     part->message = message;
     part->version = request_version(request);
+    part->is_own = request->is_local;
     part->response = request_get(request, 1, response_size);
     request_post_part(request, &part->part, 0);
     request_await_parts(request);
@@ -53,12 +54,17 @@ bool controller_part_begin(struct controller_part *part, struct loop *at)
 void controller_part_run(struct part *part, struct loop *at, controller_part_decide decide)
 {
     struct controller_part *asked = container_of(part, struct controller_part, part);
-    struct control *control = at->owner;
     if (!controller_part_begin(asked, at))
         return;
     decide(&asked->decision, asked->message, asked->response);
-    asked->wait = (struct controller_wait){.done = committed};
-    controller_commit(&control->controller, &asked->decision, &asked->wait);
+    controller_part_commit(asked);
+}
+
+void controller_part_commit(struct controller_part *part)
+{
+    struct control *control = part->at->owner;
+    part->wait = (struct controller_wait){.done = committed};
+    controller_commit(&control->controller, &part->decision, &part->wait);
 }
 
 void controller_part_release(struct part *part, struct loop *at)

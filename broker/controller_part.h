@@ -22,6 +22,7 @@ struct controller_part {
     struct part part;
     const void *message;    /* the decoded request; read on the control loop */
     int16_t version;        /* of the request */
+    bool is_own;            /* a request of this node to itself */
     void *response;         /* of the request's arena; written on the control loop */
     enum kafka_error error; /* why nothing was decided or committed */
     /* The control loop's. */
@@ -42,6 +43,8 @@ void controller_part_post_until(struct request *request, const void *message, si
                                 int32_t timeout_ms);
 /* The row's `part`. */
 void controller_part_run(struct part *part, struct loop *at, controller_part_decide decide);
+/* For a `part` that decides by itself, after controller_part_begin: commits and ends it. */
+void controller_part_commit(struct controller_part *part);
 /* The row's `release`. */
 void controller_part_release(struct part *part, struct loop *at);
 /*

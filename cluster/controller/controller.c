@@ -126,6 +126,7 @@ static void adopt(struct controller *controller, const struct image *image,
     list_push_back(&controller->pending, &append->link);
     image_release(controller->head);
     controller->head = image;
+    controller_duties_follow(&controller->duties, delta);
 }
 
 /* A large batch (a topic of 10,000 partitions) leaves memory behind that the next ones do not need.
@@ -178,6 +179,15 @@ void controller_commit(struct controller *controller, const struct decision *dec
         refuse_wait(controller, wait, error);
     else
         wait_for_head(controller, wait);
+}
+
+enum kafka_error controller_append(struct controller *controller, const struct decision *decision)
+{
+    if (!controller->is_active)
+        return KAFKA_ERROR_NOT_CONTROLLER;
+    if (decision->records.count == 0 && !decision->failed)
+        return KAFKA_ERROR_NONE;
+    return write_records(controller, decision);
 }
 
 /* ---- Commits --------------------------------------------------------------------------------- */
@@ -248,6 +258,8 @@ static void cut(void *owner, int64_t log_end)
     image_acquire(head);
     image_release(controller->head);
     controller->head = head;
+    if (controller->is_active)
+        controller_duties_claim(&controller->duties);
     refuse_waits_behind(controller, head->version, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
@@ -255,6 +267,7 @@ static void failed(void *owner, const char *text)
 {
     struct controller *controller = owner;
     controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
     if (controller->has_failed)
         return;
     controller->has_failed = true;
@@ -502,6 +515,7 @@ static void activated(void *owner)
     struct controller *controller = owner;
     publish_first(controller);
     controller->is_active = true;
+    controller_duties_claim(&controller->duties);
     struct arena arena;
     arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
     bool ok = write_bootstrap(controller, &arena) && write_controller(controller, &arena);
@@ -618,6 +632,7 @@ void controller_start(struct controller *controller, const struct controller_opt
     controller->incarnation =
         uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
     deferred_init(&controller->refuse_start, start_refused);
+    controller_duties_init(&controller->duties, controller);
     size_t bootstrap_count = make_bootstrap(controller);
     if (unserved_quorum(options->config)) {
         loop_defer(controller->loop, &controller->refuse_start);
@@ -646,6 +661,7 @@ void controller_start(struct controller *controller, const struct controller_opt
 void controller_close(struct controller *controller)
 {
     controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
     controller->is_closing = true;
     if (!controller->has_log)
         loop_defer(controller->loop, &controller->refuse_start);
