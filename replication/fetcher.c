@@ -121,16 +121,17 @@ void fetcher_add(struct fetcher *fetcher, struct follower *follower)
     list_push_back(&fetcher->followers, &follower->link);
     fetcher->follower_count++;
     follower->fetcher = fetcher;
+    follower->leader_high_watermark = -1;
+    follower->leader_log_start = -1;
     follower->told = (struct follower_told){0};
     follower->answered = fetcher->number;
-    /* In the session from before, perhaps: then it is not to be forgotten, but told anew. */
+    /* In the session from before, perhaps, which has told things to the follower before. */
     struct view key = view_of(follower->replica->key, REPLICA_KEY_SIZE);
     struct forgotten_partition *old = map_remove(&fetcher->forgotten, key);
     if (old) {
         heap_put(loop_of(fetcher)->heap, MEMORY_STATE, old, sizeof(*old));
-        follower->told.in_session = true;
-        follower->told.leader_epoch = -1; /* what it is answered now is not for this follower */
-        follower->told.fetch_offset = -1;
+        follower->told = (struct follower_told){
+            .in_session = true, .is_stale = true, .leader_epoch = -1, .fetch_offset = -1};
         fetcher->session_count++;
     }
     if (follower->state == FOLLOWER_SETTLING)
@@ -171,6 +172,8 @@ void fetcher_note(struct fetcher *fetcher, struct follower *follower, enum follo
     fetcher->settling += (state == FOLLOWER_SETTLING) - (before == FOLLOWER_SETTLING);
     list_remove(&follower->queue_link);
     list_remove(&follower->lost_link);
+    if (state == FOLLOWER_READY && follower->told.is_stale)
+        fetcher->lost_news = true;
     if (state == FOLLOWER_READY && !is_told(follower))
         list_push_back(&fetcher->changed, &follower->queue_link);
     else if (state != FOLLOWER_READY && follower->told.in_session)

@@ -74,7 +74,7 @@ struct fetcher {
     struct list frames;
     enum fetcher_activity activity;
     bool has_waited;        /* FETCHER_SETTLE_MS_MAX are over */
-    bool lost_news;         /* an answer told something about a follower that had changed */
+    bool lost_news;         /* what a READY follower was told was not taken: a new session */
     bool is_full;           /* the request under way names everything */
     uint32_t number;        /* of the request under way */
     uint32_t retry_ms;      /* the last wait after a failed request; 0: it went well */

@@ -21,10 +21,7 @@ static bool is_asked(const struct follower *follower)
            told->leader_epoch == follower->replica->leader_epoch;
 }
 
-/*
- * The follower that a partition of an answer is for. News for one that has changed meanwhile are
- * lost, and the session would not repeat them: it has to begin anew then.
- */
+/* The follower that a partition of an answer is for. News for one that has changed are lost. */
 static struct follower *find_follower(struct fetcher *fetcher, struct uuid topic_id, int32_t index)
 {
     const struct replica *replica =
@@ -36,7 +33,8 @@ static struct follower *find_follower(struct fetcher *fetcher, struct uuid topic
     follower->answered = fetcher->number;
     if (is_asked(follower))
         return follower;
-    fetcher->lost_news = true;
+    follower->told.is_stale = true;
+    fetcher_note(fetcher, follower, follower->state);
     return NULL;
 }
 
@@ -142,9 +140,8 @@ void fetcher_fetch_done(struct channel_request *request, enum channel_status sta
     } else {
         fetcher->retry_ms = 0;
         take_answer(fetcher, request, response);
-        if (fetcher->session_epoch == 0 || fetcher->lost_news)
+        if (fetcher->session_epoch == 0)
             fetcher_reset_session(fetcher);
-        fetcher->lost_news = false;
     }
     fetcher_wake(fetcher);
 }

@@ -34,6 +34,7 @@ void fetcher_reset_session(struct fetcher *fetcher)
 {
     fetcher->session_epoch = 0;
     fetcher->session_count = 0;
+    fetcher->lost_news = false;
     clear_forgotten(fetcher);
     while (list_pop_front(&fetcher->unready))
         continue;
@@ -201,6 +202,8 @@ static void fill_header(struct fetcher *fetcher)
 bool fetcher_build_request(struct fetcher *fetcher)
 {
     struct builder builder;
+    if (fetcher->lost_news)
+        fetcher_reset_session(fetcher);
     fetcher->is_full = fetcher->session_epoch == 0;
     if (fetcher->is_full) {
         builder_init(&builder, fetcher, fetcher->follower_count, 0);

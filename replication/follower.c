@@ -344,6 +344,7 @@ void follower_take(struct follower *follower, const struct fetch_response_partit
     }
     follower->backoff_ms = 0;
     if (answer->diverging_epoch.epoch >= 0 || answer->diverging_epoch.end_offset >= 0) {
+        follower->told.is_stale = true; /* nothing else in it counts before the logs agree */
         diverge(follower, answer->diverging_epoch.epoch, answer->diverging_epoch.end_offset);
         return;
     }
@@ -416,8 +417,6 @@ void follower_begin(struct follower *follower)
     struct partition_log *log = follower->replica->log;
     follower->leader_epoch = follower->replica->leader_epoch;
     follower->backoff_ms = 0;
-    follower->leader_high_watermark = -1;
-    follower->leader_log_start = -1;
     follower->is_throttled = fetchers_is_throttled(follower->fetchers, follower->replica);
     if (follower->has_failed_log || follower_is_busy(follower))
         return; /* it looks at the log when that is through */

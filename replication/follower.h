@@ -39,9 +39,13 @@ enum follower_state {
     FOLLOWER_ENDING   /* unfollowed, with an append or a cut under way */
 };
 
-/* What the leader knows of it by the fetch session; in_session: it is asked for implicitly. */
+/*
+ * What the leader knows of it by the fetch session; in_session: it is asked for implicitly.
+ * is_stale: the session has told something that was not taken, and will not repeat it.
+ */
 struct follower_told {
     bool in_session;
+    bool is_stale;
     int32_t leader_epoch;
     int32_t last_fetched_epoch;
     int64_t fetch_offset;

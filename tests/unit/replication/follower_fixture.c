@@ -897,6 +897,8 @@ static void assert_told(const struct fetch_session *session, unsigned partition,
 static void assert_session(const struct follower_fixture *fixture, const struct fetcher *fetcher)
 {
     const struct fetch_session *session = fetcher->channel->session;
+    if (!session) /* its connection broke while nothing was asked */
+        return;
     unsigned count = map_count(&fetcher->forgotten);
     for (unsigned i = 0; i < FIXTURE_PARTITIONS; i++) {
         const struct replica *replica = fixture->replica[i];

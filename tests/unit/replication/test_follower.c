@@ -577,6 +577,7 @@ static void a_broken_connection_is_tried_again_soon_and_then_less_often(void **s
     begin(TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
     fixture_run(&test);
+    fixture_break(&test, CHANNEL_DISCONNECTED);
     model_append(&test, log_of(2, 0), 2, 10);
     unsigned requests = 0;
     uint64_t before = test.fetchers.counters.requests;
