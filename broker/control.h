@@ -15,6 +15,7 @@
 #define KLAMM_BROKER_CONTROL_H
 
 #include "broker/broker.h"
+#include "broker/cluster_id_lookup.h"
 #include "broker/front.h"
 #include "broker/listeners.h"
 #include "broker/live_settings.h"
@@ -50,6 +51,8 @@ struct control {
     bool has_front;     /* init'ed and not stopped */
     struct timer front_patience;
     struct live_settings live;
+    struct cluster_id_lookup lookup;
+    bool is_looking_up; /* the cluster id is asked for */
     struct log_boot_job boot;
     bool is_booting;
     struct directories directories;

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
+#include "cluster/controller/bootstrap_records.h"
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
 #include "protocol/messages/begin_transaction_record.h"
@@ -578,15 +579,7 @@ static size_t make_bootstrap(struct controller *controller)
     struct metadata_records records;
     arena_init(&controller->bootstrap_arena, controller->loop->heap, MEMORY_STATE, 0);
     metadata_records_init(&records, &controller->bootstrap_arena);
-    for (int first = 1; first >= 0; first--) {
-        for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-            const struct controller_feature *feature = controller_feature_at(i);
-            bool is_version = view_equal(feature->name, VIEW_LITERAL("metadata.version"));
-            struct feature_level_record record = {feature->name, feature->initial};
-            if (is_version == (first == 1) && feature->initial > 0)
-                metadata_records_add(&records, METADATA_RECORD_FEATURE_LEVEL, 0, &record);
-        }
-    }
+    add_bootstrap_records(&records);
     klamm_assert(records.count <= sizeof(controller->bootstrap) / sizeof(struct view));
     for (size_t i = 0; i < records.count; i++)
         controller->bootstrap[i] = records.values[i];
