@@ -107,7 +107,9 @@ void fetcher_set_address(struct fetcher *fetcher, struct view host, uint16_t por
         .host = host,
         .port = port,
         .client_id = VIEW_LITERAL("klamm-follower"),
-        .request_timeout_ns = (uint64_t)fetcher->fetchers->options.socket_timeout_ms * NS_PER_MS,
+        .request_timeout_ns = ((uint64_t)fetcher->fetchers->options.socket_timeout_ms +
+                               (uint64_t)fetcher->fetchers->options.wait_max_ms) *
+                              NS_PER_MS,
     };
     fetcher->channel = channel_create(&options);
     fetcher_wake(fetcher);

@@ -37,10 +37,10 @@ static void show_address(struct fetcher *fetcher, const struct image *image)
         fetcher_set_address(fetcher, VIEW_NULL, 0);
 }
 
-void fetchers_show(struct fetchers *fetchers, const struct image *image)
+void fetchers_show(struct fetchers *fetchers, const struct image *image, struct uuid incarnation)
 {
     const struct image_node *self = image_broker(image, fetchers->options.node_id);
-    bool is_registered = self && uuid_equal(self->incarnation, fetchers->options.incarnation);
+    bool is_registered = self && uuid_equal(self->incarnation, incarnation);
     fetchers->broker_epoch = is_registered ? self->epoch : -1;
     fetchers->fetch_version =
         fetch_version_of(image_feature_level(image, VIEW_LITERAL("metadata.version")));
@@ -63,7 +63,11 @@ void fetchers_set_throttle(struct fetchers *fetchers, uint64_t rate)
 /* "partition:broker,partition:broker", or "*"; checked when it was set. */
 bool fetchers_is_throttled(const struct fetchers *fetchers, const struct replica *replica)
 {
-    struct view list = replica_config(replica)->follower_throttled_replicas;
+    const struct image_config *config =
+        fetchers->image ? image_config(fetchers->image, CONFIG_RESOURCE_TOPIC, replica->topic)
+                        : NULL;
+    struct view list =
+        image_config_value(config, VIEW_LITERAL("follower.replication.throttled.replicas"));
     if (list.size == 1 && list.data[0] == '*')
         return true;
     int64_t numbers[2] = {0, 0};

@@ -38,7 +38,6 @@ struct fetchers_options {
     struct loop *loop;
     struct replica_table *replicas; /* of this loop */
     int32_t node_id;
-    struct uuid incarnation;    /* of this broker, as it registers */
     struct view listener;       /* inter.broker.listener.name; borrowed for good */
     int32_t wait_max_ms;        /* replica.fetch.wait.max.ms */
     int32_t min_bytes;          /* replica.fetch.min.bytes */
@@ -83,10 +82,10 @@ struct follower_stop {
 void fetchers_init(struct fetchers *fetchers, const struct fetchers_options *options);
 /*
  * An image that is being applied: addresses of the leaders on the inter-broker listener, this
- * broker's epoch (once the image has this incarnation), the version of Fetch. It has to stay until
- * another one is shown.
+ * broker's epoch (once the image has it in this incarnation), the version of Fetch. It has to stay
+ * until another one is shown.
  */
-void fetchers_show(struct fetchers *fetchers, const struct image *image);
+void fetchers_show(struct fetchers *fetchers, const struct image *image, struct uuid incarnation);
 /* follower.replication.throttled.rate, this loop's share in bytes a second; UINT64_MAX: none. */
 void fetchers_set_throttle(struct fetchers *fetchers, uint64_t rate);
 

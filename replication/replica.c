@@ -89,11 +89,11 @@ static void pop_waits(struct list *waits, int64_t end)
     }
 }
 
-void replica_fire_watches(struct replica *replica)
+void replica_fire_watches(struct list *watches)
 {
     struct list firing;
     list_init(&firing);
-    list_splice_back(&firing, &replica->watches);
+    list_splice_back(&firing, watches);
     for (struct list *link; (link = list_pop_front(&firing)) != NULL;) {
         struct replica_watch *watch = container_of(link, struct replica_watch, link);
         watch->fired(watch);
@@ -112,7 +112,7 @@ static void advance(struct replica *replica)
     pop_waits(&replica->local_waits, local_end);
     pop_waits(&replica->commit_waits, replica_high_watermark(replica));
     if (moved)
-        replica_fire_watches(replica);
+        replica_fire_watches(&replica->watches);
 }
 
 struct replica_assignment replica_assignment_of(const struct image_partition *partition)
@@ -252,7 +252,7 @@ static void end_waits(struct replica *replica, enum kafka_error error)
         }
     }
     end_turns(replica);
-    replica_fire_watches(replica);
+    replica_fire_watches(&replica->watches);
 }
 
 void replica_fail(struct replica *replica)

@@ -17,5 +17,5 @@ void replica_follower_advance(struct replica *replica, int64_t leader_high_water
     if (leader_log_start > log_start && partition_log_advance_start(log, leader_log_start))
         moved = true;
     if (moved)
-        replica_fire_watches(replica);
+        replica_fire_watches(&replica->watches);
 }

@@ -5,6 +5,6 @@
 #include "replication/replica.h"
 
 /* Tells those who watch to look again. */
-void replica_fire_watches(struct replica *replica);
+void replica_fire_watches(struct list *watches);
 
 #endif

@@ -669,7 +669,6 @@ void follower_fixture_init(struct follower_fixture *fixture, enum topic_durabili
         .loop = fixture->loop,
         .replicas = &fixture->replicas,
         .node_id = FIXTURE_NODE,
-        .incarnation = uuid_of_halves(9, 9),
         .listener = VIEW_LITERAL("INTERNAL"),
         .wait_max_ms = 500,
         .min_bytes = 1,
@@ -761,7 +760,21 @@ void fixture_show(struct follower_fixture *fixture, int64_t broker_epoch, unsign
     }
     draft_set_feature(&draft, VIEW_LITERAL("metadata.version"), metadata_version);
     fixture->image = draft_finish(&draft, NULL);
-    fetchers_show(&fixture->fetchers, fixture->image);
+    fetchers_show(&fixture->fetchers, fixture->image, uuid_of_halves(9, 9));
+    image_release(before);
+}
+
+void fixture_set_throttled(struct follower_fixture *fixture, unsigned partition, struct view list)
+{
+    const struct image *before = fixture->image;
+    struct replica *replica = fixture->replica[partition];
+    struct image_draft draft;
+    draft_begin(&draft, before);
+    draft_set_config(&draft, CONFIG_RESOURCE_TOPIC, replica->topic,
+                     VIEW_LITERAL("follower.replication.throttled.replicas"), list);
+    fixture->image = draft_finish(&draft, NULL);
+    fetchers_show(&fixture->fetchers, fixture->image, uuid_of_halves(9, 9));
+    fetchers_reconfigure(&fixture->fetchers, replica);
     image_release(before);
 }
 

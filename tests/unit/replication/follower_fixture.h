@@ -108,6 +108,8 @@ void follower_fixture_deinit(struct follower_fixture *fixture);
 /* Shows an image with the brokers, all on ports 9000 + id + `shift`. */
 void fixture_show(struct follower_fixture *fixture, int64_t broker_epoch, unsigned shift,
                   int16_t metadata_version);
+/* Sets follower.replication.throttled.replicas of the partition's topic. */
+void fixture_set_throttled(struct follower_fixture *fixture, unsigned partition, struct view list);
 struct model_leader *fixture_leader(struct follower_fixture *fixture, int32_t id);
 /* The leader `id` leads the partition in this epoch, and this node follows it. */
 void fixture_follow(struct follower_fixture *fixture, unsigned partition, int32_t id,

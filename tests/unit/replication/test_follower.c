@@ -768,10 +768,9 @@ static void listed_partitions_that_are_behind_are_throttled(void **state)
 {
     (void)state;
     begin(TOPIC_DURABILITY_CACHE, 2);
-    struct topic_config config = test.topic;
-    config.follower_throttled_replicas = VIEW_LITERAL("7:3,0:1,0:4");
-    for (unsigned i = 0; i < 2; i++) { /* partition 0 of the topic is listed on node 1, 1 is not */
-        replica_set_config(test.replica[i], &config);
+    /* Partition 0 of the topic is listed on node 1, partition 1 is not. */
+    fixture_set_throttled(&test, 0, VIEW_LITERAL("7:3,0:1,0:4"));
+    for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
         for (unsigned j = 0; j < 30; j++)
             model_append(&test, log_of(2, i), 1, 100 * 1024);
@@ -799,9 +798,7 @@ static void every_replica_is_throttled_by_a_star_and_none_in_sync(void **state)
 {
     (void)state;
     begin(TOPIC_DURABILITY_CACHE, 1);
-    struct topic_config config = test.topic;
-    config.follower_throttled_replicas = VIEW_LITERAL("*");
-    replica_set_config(test.replica[0], &config);
+    fixture_set_throttled(&test, 0, VIEW_LITERAL("*"));
     fetchers_set_throttle(&test.fetchers, 1);
     fixture_follow(&test, 0, 2, 5);
     for (unsigned i = 0; i < 20; i++) { /* the high watermark does not get ahead of it */
