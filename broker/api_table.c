@@ -35,6 +35,7 @@
     row(API_KEY_DESCRIBE_TRANSACTIONS, describe_transactions) \
     row(API_KEY_ELECT_LEADERS, elect_leaders) \
     row(API_KEY_END_TXN, end_txn) \
+    row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_HEARTBEAT, heartbeat) \

@@ -19,6 +19,7 @@
 #include "broker/front.h"
 #include "broker/listeners.h"
 #include "broker/live_settings.h"
+#include "broker/membership.h"
 #include "broker/shard_attach.h"
 #include "broker/shard_stop.h"
 #include "broker/sweep.h"
@@ -65,6 +66,7 @@ struct control {
     struct publisher publisher;
     struct controller controller;
     bool has_controller;            /* started and not closed */
+    struct membership membership;
     struct shard_stop *shard_stops; /* [shard_count] */
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
     unsigned stopping;              /* shards or directories that the step waits for */

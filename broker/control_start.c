@@ -166,6 +166,7 @@ static void start_controller(struct control *control)
             options.directory_id = control->directories.found[i].meta.directory_id;
     control->has_controller = true;
     controller_start(&control->controller, &options);
+    membership_open(&control->membership, control);
 }
 
 /* ---- The shards' half of the directories ---- */

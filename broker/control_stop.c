@@ -69,6 +69,7 @@ static void begin(struct control *control)
     }
     listeners_close(&control->listeners, LISTENER_CLIENTS);
     live_settings_stop(&control->live);
+    membership_close(&control->membership);
 }
 
 static void directory_stopped(struct directory_stop *stop, bool ok)

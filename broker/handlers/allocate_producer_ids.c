@@ -3,12 +3,21 @@
 
 #include "broker/controller_part.h"
 #include "cluster/controller/allocate_producer_ids.h"
+#include "protocol/api_keys.h"
 
 API_CODEC(allocate_producer_ids);
+CHANNEL_CALL(allocate_producer_ids, API_KEY_ALLOCATE_PRODUCER_IDS);
+
+static enum kafka_error error_of(const void *response)
+{
+    return (enum kafka_error)((const struct allocate_producer_ids_response *)response)->error_code;
+}
 
 static void allocate_producer_ids_split(struct request *request)
 {
-    controller_part_post(request, request->message, sizeof(struct allocate_producer_ids_response));
+    static const struct controller_part_own own = {&allocate_producer_ids_call, error_of};
+    controller_part_post_own(request, request->message,
+                             sizeof(struct allocate_producer_ids_response), &own);
 }
 
 static void decide(struct decision *decision, const void *message, void *response)
