@@ -30,6 +30,14 @@ static struct sweep_input sweep_input(const struct control *control)
     };
 }
 
+void control_announce(struct control *control)
+{
+    log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
+             control->broker->config->node_id, control->broker->shard_count,
+             (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
+    control->host.ready(control->host.self);
+}
+
 /* The names of partitions that are not served are free: clients may come. */
 static void strays_swept(struct sweep *sweep)
 {
@@ -49,10 +57,8 @@ static void strays_swept(struct sweep *sweep)
             directory_owner_loaded(&control->owners[i]);
     }
     log_boot_forget_states(&control->boot);
-    log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
-             control->broker->config->node_id, control->broker->shard_count,
-             (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
-    control->host.ready(control->host.self);
+    if (membership_serves(&control->membership))
+        control_announce(control);
     struct sweep_input input = sweep_input(control);
     sweep_start(&control->deleted, control->loop, SWEEP_DELETED, &input, NULL);
 }

@@ -42,7 +42,15 @@ static struct uuid random_id(struct loop *loop)
 
 static void controller_ready(void *owner)
 {
-    control_serve(owner);
+    struct control *control = owner;
+    if (membership_ready(&control->membership))
+        control_serve(control);
+}
+
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
 }
 
 static void controller_failed(void *owner, const char *text)
@@ -62,6 +70,7 @@ static void controller_closed(void *owner, bool clean)
 static const struct controller_events controller_events = {
     .ready = controller_ready,
     .failed = controller_failed,
+    .leader_changed = controller_leader_changed,
     .closed = controller_closed,
 };
 
@@ -109,6 +118,7 @@ static const struct broker_registration_request *make_registration(struct contro
     request->broker_id = config->node_id;
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
     request->rack = config->settings.broker_rack;
+    request->incarnation_id = control->broker->incarnation;
     request->previous_broker_epoch = previous_broker_epoch(control);
     fill_endpoints(control, request);
     request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));
@@ -162,7 +172,7 @@ static void start_controller(struct control *control)
             options.directory_id = control->directories.found[i].meta.directory_id;
     control->has_controller = true;
     controller_start(&control->controller, &options);
-    membership_open(&control->membership, control);
+    membership_open(&control->membership, control, options.registration);
 }
 
 /* ---- The shards' half of the directories ---- */
@@ -211,7 +221,7 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
     if (alive == 0 || strcmp(owner->path.text, control->boot.metadata_path) == 0)
         control_fail(control, "no log directory works, or the metadata's failed");
     else if (control->has_controller)
-        controller_report_directories(&control->controller, &owner->directory_id, 1);
+        membership_fail_directory(&control->membership, owner->directory_id);
 }
 
 /* What is missing before a voter among others may start, for who reads the one line. */
@@ -244,6 +254,7 @@ static void directories_opened(struct job *job)
         log_info(control->loop->diagnostics, "log directories: %s", boot->message);
     control->directories = (struct directories){boot->path_count, boot->found};
     control->broker->directories = &control->directories;
+    control->broker->incarnation = random_id(control->loop);
     control->owners = keep_array(control, boot->path_count, sizeof(*control->owners));
     const struct broker_settings *settings = &control->broker->config->settings;
     struct directory_owner_options options = {
