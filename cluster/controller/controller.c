@@ -550,11 +550,8 @@ static void activated(void *owner)
     controller->head = controller->options.publisher->current;
     image_acquire(controller->head);
     controller->is_active = true;
-<<<<<<< HEAD
-    bool is_alone = metadata_log_is_alone(&controller->log);
-=======
     controller_duties_claim(&controller->duties);
->>>>>>> main
+    bool is_alone = metadata_log_is_alone(&controller->log);
     struct arena arena;
     arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
     bool ok = write_abort(controller, &arena) && write_bootstrap(controller, &arena) &&
@@ -587,6 +584,7 @@ static void resigned(void *owner)
     struct controller *controller = owner;
     const struct image *current = controller->options.publisher->current;
     controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
     drop_pending(controller);
     refuse_waits_behind(controller, current->version, KAFKA_ERROR_NOT_CONTROLLER);
     if (controller->is_closing) {
@@ -682,11 +680,7 @@ void controller_start(struct controller *controller, const struct controller_opt
     random_init(&controller->random, seed, CONTROLLER_RANDOM_PURPOSE);
     controller->incarnation =
         uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
-<<<<<<< HEAD
-=======
-    deferred_init(&controller->refuse_start, start_refused);
     controller_duties_init(&controller->duties, controller);
->>>>>>> main
     size_t bootstrap_count = make_bootstrap(controller);
     const struct broker_settings *settings = &options->config->settings;
     struct metadata_log_options log_options = {

@@ -31,7 +31,7 @@ struct quorum_boot {
     struct sole_voter voter;
     bool may_format;
     bool is_observer;   /* needs no bootstrap.checkpoint: never writes the first records */
-    bool static_voters; /* format for kraft.version 0 */
+    bool static_voters; /* format without voters: they come from the settings, or the quorum */
     const struct view *bootstrap; /* record values for bootstrap.checkpoint */
     size_t bootstrap_count;
     /* Out. */
