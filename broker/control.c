@@ -32,6 +32,8 @@ static struct sweep_input sweep_input(const struct control *control)
 
 void control_announce(struct control *control)
 {
+    if (control->state != CONTROL_SERVING)
+        return;
     log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
              control->broker->config->node_id, control->broker->shard_count,
              (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));

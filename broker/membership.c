@@ -174,8 +174,10 @@ void membership_leader_changed(struct membership *membership)
 
 int64_t membership_broker_epoch(const struct membership *membership)
 {
-    return membership->has_lifecycle ? membership->lifecycle.epoch
-                                     : membership->control->controller.broker_epoch;
+    if (membership->has_lifecycle)
+        return membership->lifecycle.epoch;
+    /* A stop may come before the start got so far. */
+    return membership->control ? membership->control->controller.broker_epoch : -1;
 }
 
 void membership_fail_directory(struct membership *membership, struct uuid directory)
