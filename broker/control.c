@@ -40,15 +40,10 @@ void control_announce(struct control *control)
     control->host.ready(control->host.self);
 }
 
-/* The names of partitions that are not served are free: clients may come. */
-static void strays_swept(struct sweep *sweep)
+/* Open for clients, if there are any to come. */
+static void serve(struct control *control)
 {
-    struct control *control = container_of(sweep, struct control, strays);
-    if (control->state != CONTROL_STARTING)
-        return;
     char message[512];
-    live_settings_start(&control->live, &control->publisher, &control->listeners,
-                        &control->cleaning, control->broker);
     if (!listeners_open(&control->listeners, LISTENER_CLIENTS, message, sizeof(message))) {
         control_fail(control, message);
         return;
@@ -61,15 +56,33 @@ static void strays_swept(struct sweep *sweep)
     log_boot_forget_states(&control->boot);
     if (membership_serves(&control->membership))
         control_announce(control);
+}
+
+/* The names of partitions that are not served are free: clients may come. */
+static void strays_swept(struct sweep *sweep)
+{
+    struct control *control = container_of(sweep, struct control, strays);
+    if (control->state != CONTROL_STARTING)
+        return;
+    live_settings_start(&control->live, &control->publisher, &control->listeners,
+                        &control->cleaning, control->broker);
+    serve(control);
+    if (control->state != CONTROL_SERVING)
+        return;
     struct sweep_input input = sweep_input(control);
     sweep_start(&control->deleted, control->loop, SWEEP_DELETED, &input, NULL);
 }
 
 void control_serve(struct control *control)
 {
+    if (control->state != CONTROL_STARTING)
+        return;
+    if (!control->broker->config->is_broker) {
+        serve(control); /* there are no partitions here */
+        return;
+    }
     struct sweep_input input = sweep_input(control);
-    if (control->state == CONTROL_STARTING)
-        sweep_start(&control->strays, control->loop, SWEEP_STRAYS, &input, strays_swept);
+    sweep_start(&control->strays, control->loop, SWEEP_STRAYS, &input, strays_swept);
 }
 
 void control_fail(struct control *control, const char *text)
