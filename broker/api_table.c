@@ -11,10 +11,15 @@
 #define ROWS(row) \
     row(API_KEY_ADD_OFFSETS_TO_TXN, add_offsets_to_txn) \
     row(API_KEY_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn) \
+    row(API_KEY_ALLOCATE_PRODUCER_IDS, allocate_producer_ids) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
+    row(API_KEY_ALTER_PARTITION, alter_partition) \
     row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_BROKER_HEARTBEAT, broker_heartbeat) \
+    row(API_KEY_BROKER_REGISTRATION, broker_registration) \
     row(API_KEY_CONSUMER_GROUP_DESCRIBE, consumer_group_describe) \
     row(API_KEY_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat) \
+    row(API_KEY_CONTROLLER_REGISTRATION, controller_registration) \
     row(API_KEY_CREATE_PARTITIONS, create_partitions) \
     row(API_KEY_CREATE_TOPICS, create_topics) \
     row(API_KEY_DELETE_GROUPS, delete_groups) \
@@ -30,6 +35,7 @@
     row(API_KEY_DESCRIBE_TRANSACTIONS, describe_transactions) \
     row(API_KEY_ELECT_LEADERS, elect_leaders) \
     row(API_KEY_END_TXN, end_txn) \
+    row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_HEARTBEAT, heartbeat) \

@@ -1,5 +1,6 @@
 /*
- * Creating topics on first use: the part of a request that asks the controller.
+ * Creating topics on first use: the part of a request that asks the controller, here or, by a
+ * CreateTopics of this node's own, at another node.
  *
  * Partition count and replication factor are the cluster's defaults, for the cluster's own topics
  * what is configured for them (internal_topics.h). Whether the creation worked is not reported: the
@@ -11,6 +12,8 @@
 
 #include "broker/request.h"
 #include "cluster/controller/controller.h"
+#include "cluster/controller_channel.h"
+#include "protocol/messages/create_topics.h"
 
 struct auto_create {
     struct part part;
@@ -18,11 +21,21 @@ struct auto_create {
     size_t count;
     /* The control loop's. */
     struct loop *at;
-    struct decision decision;
+    struct create_topics_request message;
+    struct decision decision; /* made on this node, or only the memory of the message */
     struct controller_wait wait;
+    /* When another node decides. */
+    struct controller_call call;
+    bool runs_here; /* this node became the controller before the call was sent */
+    struct publisher_waiter shown;
+    struct timer patience; /* for the image with the topics */
 };
 
 /* The row's `part`, on the control loop. */
 void auto_create_run(struct part *part, struct loop *at);
+/* For host.local of the channel: this node is the controller now. */
+void auto_create_run_here(struct controller_call *call);
+/* Whether a call is one of auto_create. */
+bool auto_create_owns(const struct controller_call *call);
 
 #endif

@@ -15,9 +15,11 @@
 #define KLAMM_BROKER_CONTROL_H
 
 #include "broker/broker.h"
+#include "broker/cluster_id_lookup.h"
 #include "broker/front.h"
 #include "broker/listeners.h"
 #include "broker/live_settings.h"
+#include "broker/membership.h"
 #include "broker/shard_attach.h"
 #include "broker/shard_stop.h"
 #include "broker/sweep.h"
@@ -50,6 +52,8 @@ struct control {
     bool has_front;     /* init'ed and not stopped */
     struct timer front_patience;
     struct live_settings live;
+    struct cluster_id_lookup lookup;
+    bool is_looking_up; /* the cluster id is asked for */
     struct log_boot_job boot;
     bool is_booting;
     struct directories directories;
@@ -62,6 +66,7 @@ struct control {
     struct publisher publisher;
     struct controller controller;
     bool has_controller;            /* started and not closed */
+    struct membership membership;
     struct shard_stop *shard_stops; /* [shard_count] */
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
     unsigned stopping;              /* shards or directories that the step waits for */

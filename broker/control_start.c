@@ -4,6 +4,8 @@
  */
 #include "broker/control.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/text.h"
 #include "broker/cleaning.h"
@@ -150,7 +152,7 @@ static void start_controller(struct control *control)
         .config = config,
         .log_directory = control->boot.metadata_path,
         .cluster_id = cluster_id,
-        .may_format = true,
+        .may_format = server_config_quorum(config) != CONFIG_QUORUM_VOTER,
         .registration = config->is_broker ? make_registration(control) : NULL,
         .events = &controller_events,
         .owner = control,
@@ -160,6 +162,7 @@ static void start_controller(struct control *control)
             options.directory_id = control->directories.found[i].meta.directory_id;
     control->has_controller = true;
     controller_start(&control->controller, &options);
+    membership_open(&control->membership, control);
 }
 
 /* ---- The shards' half of the directories ---- */
@@ -211,6 +214,20 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
         controller_report_directories(&control->controller, &owner->directory_id, 1);
 }
 
+/* What is missing before a voter among others may start, for who reads the one line. */
+static void refuse_boot(struct control *control)
+{
+    const struct log_boot_job *boot = &control->boot;
+    char text[sizeof(boot->message) + 256];
+    bool is_voter = server_config_quorum(control->broker->config) == CONFIG_QUORUM_VOTER;
+    snprintf(text, sizeof(text), "%s%s", boot->message,
+             boot->is_unformatted && is_voter
+                 ? "; this node is a voter among others: format it once with klammd --format "
+                   "[server.properties] --cluster-id ID, the same ID on all nodes"
+                 : "");
+    control_fail(control, text);
+}
+
 static void directories_opened(struct job *job)
 {
     struct control *control = container_of(job, struct control, boot.job);
@@ -218,7 +235,7 @@ static void directories_opened(struct job *job)
     control->is_booting = false;
     if (boot->status != LOG_BOOT_OK) {
         bool is_stopping = control->state >= CONTROL_STOPPING;
-        control_fail(control, boot->message);
+        refuse_boot(control);
         if (is_stopping)
             control_begin_stop(control); /* it waited for this job */
         return;
@@ -244,9 +261,45 @@ static void directories_opened(struct job *job)
         control_begin_stop(control);
 }
 
+/* ---- The cluster id ---- */
+
+static void start_boot(struct control *control)
+{
+    control->boot.job.done = directories_opened;
+    control->is_booting = true;
+    loop_start_job(control->loop, &control->boot.job);
+}
+
+static void cluster_id_found(struct cluster_id_lookup *lookup)
+{
+    struct control *control = container_of(lookup, struct control, lookup);
+    control->is_looking_up = false;
+    if (control->state >= CONTROL_STOPPING) {
+        control_begin_stop(control);
+        return;
+    }
+    control->boot.new_cluster_id = view_of_string(lookup->cluster_id);
+    start_boot(control);
+}
+
+/* A node that is no voter may start on empty disks, in the cluster that its controllers name. */
+static void look_up_cluster_id(struct control *control)
+{
+    control->lookup = (struct cluster_id_lookup){
+        .loop = control->loop,
+        .config = control->broker->config,
+        .paths = control->boot.paths,
+        .path_count = control->boot.path_count,
+        .done = cluster_id_found,
+    };
+    control->is_looking_up = true;
+    cluster_id_lookup_start(&control->lookup);
+}
+
 void control_start(struct control *control)
 {
     const struct server_config *config = control->broker->config;
+    enum config_quorum quorum = server_config_quorum(config);
     size_t count = config->log_dirs.count;
     const char **paths = keep_array(control, count, sizeof(*paths));
     struct uuid *ids = keep_array(control, count, sizeof(*ids));
@@ -261,10 +314,14 @@ void control_start(struct control *control)
     control->boot.path_count = count;
     control->boot.metadata_path = keep_string(control, config->metadata_log_dir);
     control->boot.node_id = config->node_id;
-    control->boot.new_cluster_id = view_of_string(keep_string(control, view_of_string(cluster_id)));
-    control->boot.may_format = config->voter_count <= 1;
     control->boot.new_directory_ids = ids;
-    control->boot.job.done = directories_opened;
-    control->is_booting = true;
-    loop_start_job(control->loop, &control->boot.job);
+    control->boot.may_format = true;
+    control->boot.metadata_must_be_formatted = quorum == CONFIG_QUORUM_VOTER;
+    if (quorum == CONFIG_QUORUM_ALONE)
+        control->boot.new_cluster_id =
+            view_of_string(keep_string(control, view_of_string(cluster_id)));
+    if (quorum == CONFIG_QUORUM_ALONE || quorum == CONFIG_QUORUM_VOTER)
+        start_boot(control);
+    else
+        look_up_cluster_id(control);
 }

@@ -69,6 +69,7 @@ static void begin(struct control *control)
     }
     listeners_close(&control->listeners, LISTENER_CLIENTS);
     live_settings_stop(&control->live);
+    membership_close(&control->membership);
 }
 
 static void directory_stopped(struct directory_stop *stop, bool ok)
@@ -128,6 +129,10 @@ static void stop_front(struct control *control)
 
 void control_begin_stop(struct control *control)
 {
+    if (control->is_looking_up) {
+        cluster_id_lookup_stop(&control->lookup); /* it calls again */
+        return;
+    }
     if (control->is_booting || control->attaching > 0 || control->stopping > 0)
         return; /* the step under way calls again */
     switch (control->stop_step++) {

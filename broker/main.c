@@ -1,8 +1,9 @@
 /*
  * klammd: reads arguments and configuration, starts a node, reports its end.
  *
- * Exit status: 0 after a clean stop, 1 when the node cannot start or go on, 2 for bad arguments or
- * a bad configuration. Whatever prevents a start is said in one line on standard error.
+ * Exit status: 0 after a clean stop, 1 when the node cannot start or go on (or a directory cannot
+ * be formatted), 2 for bad arguments or a bad configuration. Whatever prevents a start is said in
+ * one line on standard error.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/assert.h"
 #include "broker/broker.h"
 #include "broker/control.h"
+#include "broker/format.h"
 #include "broker/shard.h"
 #include "config/server_config.h"
 #include "runtime/posix/host.h"
@@ -24,6 +26,12 @@ struct arguments {
     size_t override_count;
     bool help;
     bool version;
+    bool format;
+    bool ignore_formatted;
+    const char *format_option; /* the last one given that only --format knows; NULL: none */
+    const char *cluster_id;
+    enum format_voters voters;
+    const char *voter_list;
 };
 
 struct process {
@@ -34,13 +42,54 @@ struct process {
 
 static const char usage[] =
     "usage: klammd [server.properties] [--override key=value]...\n"
+    "       klammd --format [server.properties] [--cluster-id ID] [--override key=value]...\n"
     "\n"
     "Runs one node in the foreground: broker and controller in one process.\n"
     "Without a file it keeps its data in ./klamm-data and listens on localhost:9092.\n"
     "\n"
     "  --override key=value  sets a property above the file; may be repeated\n"
     "  --version             prints the version\n"
-    "  --help                prints this text\n";
+    "  --help                prints this text\n"
+    "\n"
+    "With --format it prepares the log directories for a first start and ends. Voters of a cluster "
+    "of\n"
+    "several need that, all with one cluster id; other nodes do it by themselves when they start.\n"
+    "\n"
+    "  --cluster-id ID       the cluster that the directories belong to; left out: a new one\n"
+    "  --ignore-formatted    leaves directories that are formatted already as they are\n"
+    "\n"
+    "Where controller.quorum.voters is not set, a controller says how its quorum begins:\n"
+    "\n"
+    "  --standalone          with this node as its only voter\n"
+    "  --initial-controllers id@host:port:directory-id,...\n"
+    "                        with these voters\n"
+    "  --no-initial-controllers\n"
+    "                        it is there already; this node joins it\n";
+
+/* Takes an option that goes with --format, and its value; false when it is none. */
+static bool take_format_option(int count, char **values, int *at, struct arguments *arguments)
+{
+    const char *option = values[*at];
+    const char *value = *at + 1 < count ? values[*at + 1] : NULL;
+    if (strcmp(option, "--ignore-formatted") == 0) {
+        arguments->ignore_formatted = true;
+    } else if (strcmp(option, "--standalone") == 0) {
+        arguments->voters = FORMAT_VOTERS_SELF;
+    } else if (strcmp(option, "--no-initial-controllers") == 0) {
+        arguments->voters = FORMAT_VOTERS_NONE;
+    } else if (strcmp(option, "--initial-controllers") == 0 && value) {
+        arguments->voters = FORMAT_VOTERS_LIST;
+        arguments->voter_list = value;
+        (*at)++;
+    } else if (strcmp(option, "--cluster-id") == 0 && value) {
+        arguments->cluster_id = value;
+        (*at)++;
+    } else {
+        return false;
+    }
+    arguments->format_option = option;
+    return true;
+}
 
 /* False with a line on standard error. */
 static bool parse_arguments(int count, char **values, struct arguments *arguments)
@@ -52,6 +101,10 @@ static bool parse_arguments(int count, char **values, struct arguments *argument
             arguments->help = true;
         } else if (strcmp(value, "--version") == 0) {
             arguments->version = true;
+        } else if (strcmp(value, "--format") == 0) {
+            arguments->format = true;
+        } else if (take_format_option(count, values, &i, arguments)) {
+            continue;
         } else if (strcmp(value, "--override") == 0) {
             if (i + 1 == count || !strchr(values[i + 1], '=')) {
                 fprintf(stderr, "klammd: --override needs key=value\n");
@@ -72,6 +125,10 @@ static bool parse_arguments(int count, char **values, struct arguments *argument
         } else {
             arguments->file = value;
         }
+    }
+    if (arguments->format_option && !arguments->format && !arguments->help) {
+        fprintf(stderr, "klammd: %s goes with --format\n", arguments->format_option);
+        return false;
     }
     return true;
 }
@@ -191,6 +248,36 @@ static int run_node(const struct server_config *config, struct heap *heap,
     return node_run(&options);
 }
 
+static void say_line(const char *line)
+{
+    printf("klammd: %s\n", line);
+}
+
+static int format(const struct arguments *arguments, const struct server_config *config,
+                  struct heap *heap)
+{
+    char name[256];
+    char message[1024];
+    struct format_request request = {
+        .config = config,
+        .host_name = host_name(name, sizeof(name)),
+        .cluster_id = view_of_string(arguments->cluster_id),
+        .voters = arguments->voters,
+        .voter_list = view_of_string(arguments->voter_list),
+        .ignore_formatted = arguments->ignore_formatted,
+        .storage = host_storage_blocking(),
+        .heap = heap,
+        .wall_ms = host_wall_ms(),
+        .entropy = host_entropy,
+        .say = say_line,
+    };
+    enum format_status status = format_node(&request, message, sizeof(message));
+    if (status == FORMAT_DONE)
+        return 0;
+    fprintf(stderr, "klammd: %s\n", message);
+    return status == FORMAT_BAD_USAGE ? EXIT_BAD_USAGE : 1;
+}
+
 int main(int argument_count, char **argument_values)
 {
     struct arguments arguments;
@@ -212,5 +299,7 @@ int main(int argument_count, char **argument_values)
     const struct diagnostics *diagnostics = host_diagnostics(LOG_LEVEL_INFO);
     if (!load_config(&arguments, &heap, &arena, &config, diagnostics))
         return EXIT_BAD_USAGE;
+    if (arguments.format)
+        return format(&arguments, &config, &heap);
     return run_node(&config, &heap, diagnostics);
 }

@@ -1,63 +1,15 @@
-/*
- * A block is asked for by a request of the shard to itself that the controller decides. Its row is
- * not in the table of APIs: clients cannot send it to a broker.
- */
+/* A block is asked for by a request of the shard to itself, which the controller decides. */
 #include "broker/producer_id_source.h"
 
-#include "broker/controller_part.h"
+#include "broker/api_table.h"
 #include "broker/local_request.h"
 #include "broker/shard.h"
-#include "cluster/controller/allocate_producer_ids.h"
-
-API_CODEC(allocate_producer_ids);
+#include "protocol/messages/allocate_producer_ids.h"
 
 struct block_request {
     struct local_request local;
     struct allocate_producer_ids_request message;
 };
-
-/* ---- The row ---- */
-
-static void allocate_producer_ids_split(struct request *request)
-{
-    controller_part_post(request, request->message, sizeof(struct allocate_producer_ids_response));
-}
-
-/* The epoch of this node's registration is what the controller just saw. */
-static void decide(struct decision *decision, const void *message, void *response)
-{
-    struct allocate_producer_ids_request asked =
-        *(const struct allocate_producer_ids_request *)message;
-    const struct image_node *node = image_broker(decision->image, asked.broker_id);
-    if (node)
-        asked.broker_epoch = node->epoch;
-    decide_allocate_producer_ids(decision, &asked, response);
-}
-
-static void allocate_producer_ids_part(struct part *part, struct loop *at)
-{
-    controller_part_run(part, at, decide);
-}
-
-static void allocate_producer_ids_join(struct request *request)
-{
-    const struct controller_part *part = controller_part_of(request);
-    struct allocate_producer_ids_response response;
-    allocate_producer_ids_response_init(&response);
-    response.error_code = (int16_t)part->error;
-    request_respond(request, part->error == KAFKA_ERROR_NONE ? part->response : &response);
-}
-
-const struct api_row api_row_allocate_producer_ids = {
-    API_ROW(allocate_producer_ids, API_KEY_ALLOCATE_PRODUCER_IDS),
-    .route = API_ROUTE_CONTROLLER,
-    .split = allocate_producer_ids_split,
-    .part = allocate_producer_ids_part,
-    .join = allocate_producer_ids_join,
-    .release = controller_part_release,
-};
-
-/* ---- The source ---- */
 
 static void answered(struct local_request *local, const void *response)
 {
@@ -82,12 +34,15 @@ static void ask(struct producer_ids *ids)
     struct block_request *request =
         heap_must_get(shard->loop->heap, MEMORY_SCRATCH, sizeof(*request));
     allocate_producer_ids_request_init(&request->message);
-    request->message.broker_id = shard->broker->config->node_id;
+    int32_t node_id = shard->broker->config->node_id;
+    const struct image_node *node = shard->image ? image_broker(shard->image, node_id) : NULL;
+    request->message.broker_id = node_id;
+    request->message.broker_epoch = node ? node->epoch : -1;
     request->local.answered = answered;
     request->local.ended = ended;
     request->local.context = shard;
-    local_request_start(&request->local, &shard->front, &api_row_allocate_producer_ids, 0,
-                        &request->message);
+    local_request_start(&request->local, &shard->front, api_row_find(API_KEY_ALLOCATE_PRODUCER_IDS),
+                        0, &request->message);
 }
 
 void producer_id_source_init(struct shard *shard)

@@ -48,6 +48,7 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     producer_id_source_init(shard);
     transaction_coordinator_init(shard);
     verifications_init(&shard->verifications, shard);
+    peer_channels_init(&shard->peers, shard);
     list_init(&shard->updates);
     timer_init(&shard->maintenance, maintain);
     loop_set_timer(loop, &shard->maintenance, MAINTENANCE_MS * UINT64_C(1000000));

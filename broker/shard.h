@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "broker/front.h"
+#include "broker/peer_channels.h"
 #include "broker/verifications.h"
 #include "cluster/metadata/image.h"
 #include "connection/connections.h"
@@ -48,6 +49,7 @@ struct shard {
     struct producer_ids producer_ids;
     struct marker_writer markers;       /* of the transaction coordinators */
     struct verifications verifications; /* of partitions that ask them */
+    struct peer_channels peers;         /* to other brokers, for these two */
     const struct image *image;          /* NULL before the first version */
     struct list updates;                /* images to be applied, the first one being worked on */
     unsigned opening;                   /* logs being opened */

@@ -29,6 +29,8 @@ static void one_less(struct shard *shard, struct shard_update *current)
     list_remove(&current->link);
     heap_put(shard->loop->heap, MEMORY_STATE, current, sizeof(*current));
     shard->image = update->image;
+    if (update->delta->broker_count > 0)
+        peer_channels_show(&shard->peers, update->image);
     coordinators_show(&shard->coordinators, update->image, update->delta);
     image_update_shown(update);
     begin_next(shard);

@@ -104,6 +104,7 @@ static void patience_over(struct timer *timer)
 static void close_connections(struct shard_stop *stop)
 {
     coordinators_stop(&stop->shard->coordinators);
+    peer_channels_close(&stop->shard->peers);
     timer_init(&stop->deadline, patience_over);
     loop_set_timer(stop->shard->loop, &stop->deadline, STOP_PATIENCE_MS * UINT64_C(1000000));
     connections_stop(&stop->shard->front.connections, connections_gone);

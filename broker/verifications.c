@@ -1,14 +1,25 @@
-/* A request to the coordinators is one of this shard to itself, in the form of brokers. */
+/*
+ * A request to a coordinator is one of this shard to itself, in the form of brokers; or, where
+ * another node leads the partition of the transactional id, one over a channel to that node.
+ */
 #include "broker/verifications.h"
 
 #include "base/assert.h"
 #include "broker/local_request.h"
 #include "broker/shard.h"
+#include "coordinator/placement.h"
+#include "protocol/api_keys.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 
-enum { ADD_PARTITIONS_VERSION = 5, KEY_SIZE = UUID_SIZE + 4 + 8 + 2 + 1 };
+enum {
+    ADD_PARTITIONS_VERSION = 5,
+    ADD_PARTITIONS_VERSION_MIN = 4,
+    KEY_SIZE = UUID_SIZE + 4 + 8 + 2 + 1
+};
 
 extern const struct api_row api_row_add_partitions_to_txn;
+
+CHANNEL_CALL(add_partitions_to_txn, API_KEY_ADD_PARTITIONS_TO_TXN);
 
 typedef struct add_partitions_to_txn_request_add_partitions_to_txn_transaction add_request;
 typedef struct add_partitions_to_txn_request_add_partitions_to_txn_topic request_topic;
@@ -32,6 +43,7 @@ struct verification {
 /* The questions about one transaction, as one request. */
 struct verification_request {
     struct local_request local;
+    struct channel_request remote; /* instead of `local` */
     struct verifications *owner;
     struct list questions; /* struct verification.link */
     struct arena arena;
@@ -162,9 +174,9 @@ static enum kafka_error answer_for(const struct add_partitions_to_txn_response *
     return KAFKA_ERROR_NETWORK_EXCEPTION;
 }
 
-static void answered(struct local_request *local, const void *response)
+static void take_response(struct verification_request *request,
+                          const struct add_partitions_to_txn_response *response)
 {
-    struct verification_request *request = container_of(local, struct verification_request, local);
     list_for_each(link, &request->questions)
     {
         struct verification *verification = container_of(link, struct verification, link);
@@ -175,11 +187,30 @@ static void answered(struct local_request *local, const void *response)
         finish(request->owner, container_of(link, struct verification, link));
 }
 
-static void ended(struct local_request *local)
+static void free_request(struct verification_request *request)
 {
-    struct verification_request *request = container_of(local, struct verification_request, local);
     arena_deinit(&request->arena);
     heap_put(request->owner->shard->loop->heap, MEMORY_SCRATCH, request, sizeof(*request));
+}
+
+static void answered(struct local_request *local, const void *response)
+{
+    take_response(container_of(local, struct verification_request, local), response);
+}
+
+static void ended(struct local_request *local)
+{
+    free_request(container_of(local, struct verification_request, local));
+}
+
+static void remote_done(struct channel_request *remote, enum channel_status status,
+                        const void *response)
+{
+    (void)status; /* without a response: NETWORK_EXCEPTION, upon which producers try again */
+    struct verification_request *request =
+        container_of(remote, struct verification_request, remote);
+    take_response(request, response);
+    free_request(request);
 }
 
 static bool is_same_transaction(const struct verification *a, const struct verification *b)
@@ -247,6 +278,44 @@ static void fill(struct verification_request *request, size_t count)
     request->message.transactions_count = 1;
 }
 
+/* Who coordinates the transaction, where that is another node; else this one, which knows best
+ * what is wrong with it. */
+static int32_t coordinator_node(const struct shard *shard, struct view transactional_id)
+{
+    int32_t own = shard->broker->config->node_id;
+    const struct image_topic *topic =
+        image_topic_by_name(shard->image, coordinator_slot_topic(COORDINATOR_TRANSACTIONS));
+    if (!topic || topic->partition_count == 0)
+        return own;
+    const struct image_partition *partition = image_topic_partition(
+        topic, placement_partition(transactional_id, (int32_t)topic->partition_count));
+    return partition && partition->leader >= 0 ? partition->leader : own;
+}
+
+static void send(struct shard *shard, struct verification_request *request)
+{
+    int32_t node = coordinator_node(shard, request->message.transactions[0].transactional_id);
+    if (node == shard->broker->config->node_id) {
+        request->local.answered = answered;
+        request->local.ended = ended;
+        local_request_start(&request->local, &shard->front, &api_row_add_partitions_to_txn,
+                            ADD_PARTITIONS_VERSION, &request->message);
+        return;
+    }
+    struct channel *channel = peer_channels_get(&shard->peers, node, PEER_VERIFICATIONS);
+    request->remote = (struct channel_request){
+        .call = &add_partitions_to_txn_call,
+        .message = &request->message,
+        .version_min = ADD_PARTITIONS_VERSION_MIN,
+        .version_max = ADD_PARTITIONS_VERSION,
+        .done = remote_done,
+    };
+    if (channel)
+        channel_send(channel, &request->remote);
+    else
+        remote_done(&request->remote, CHANNEL_DISCONNECTED, NULL);
+}
+
 static void send_fresh(struct deferred *deferred)
 {
     struct verifications *verifications = container_of(deferred, struct verifications, send);
@@ -258,10 +327,7 @@ static void send_fresh(struct deferred *deferred)
         list_init(&request->questions);
         arena_init(&request->arena, shard->loop->heap, MEMORY_SCRATCH, 0);
         fill(request, take(verifications, request));
-        request->local.answered = answered;
-        request->local.ended = ended;
         verifications->requests++;
-        local_request_start(&request->local, &shard->front, &api_row_add_partitions_to_txn,
-                            ADD_PARTITIONS_VERSION, &request->message);
+        send(shard, request);
     }
 }

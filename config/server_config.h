@@ -115,6 +115,25 @@ bool server_config_is_set(const struct server_config *config, const char *name);
  * before the key.
  */
 const struct config_definition *config_find_prefixed(struct view name, size_t *prefix_size);
+/*
+ * The address of one of the node's listeners that others are told: that of advertised.listeners, or
+ * where it is not there, of listeners (the host may be empty then). NULL: no such listener.
+ */
+const struct listener_config *server_config_endpoint(const struct server_config *config,
+                                                     struct view name);
+/* The listener that the quorum uses: the first of controller.listener.names; NULL: there is none.
+ */
+const struct listener_config *server_config_controller_endpoint(const struct server_config *config);
+
+/* How a node stands to the quorum. */
+enum config_quorum {
+    CONFIG_QUORUM_ALONE,   /* the only voter there will be, unless the log says otherwise */
+    CONFIG_QUORUM_VOTER,   /* one of several in controller.quorum.voters */
+    CONFIG_QUORUM_DYNAMIC, /* a controller of a quorum that is found at its bootstrap servers */
+    CONFIG_QUORUM_OBSERVER /* not a controller */
+};
+
+enum config_quorum server_config_quorum(const struct server_config *config);
 /* The security protocol's name, such as "SASL_SSL". */
 const char *security_protocol_name(enum security_protocol protocol);
 

@@ -257,3 +257,18 @@ void server_listeners_build(struct server_config *config, struct config_report *
     check_offered(config, report, arena);
     find_inter_broker(config, report, arena);
 }
+
+const struct listener_config *server_config_endpoint(const struct server_config *config,
+                                                     struct view name)
+{
+    const struct listener_config *advertised =
+        find_listener(config->advertised, config->advertised_count, name);
+    return advertised ? advertised : find_listener(config->listeners, config->listener_count, name);
+}
+
+const struct listener_config *server_config_controller_endpoint(const struct server_config *config)
+{
+    if (config->controller_listener_names.count == 0)
+        return NULL;
+    return server_config_endpoint(config, config->controller_listener_names.items[0]);
+}

@@ -67,3 +67,51 @@ void server_quorum_build(struct server_config *config, struct config_report *rep
                    "controller.quorum.voters or controller.quorum.bootstrap.servers must be set on "
                    "a node without the controller role");
 }
+
+static bool is_one_of(struct view host, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (view_equal(host, view_of_string(names[i])))
+            return true;
+    return false;
+}
+
+/* Whether who connects to `host` on this machine reaches a listener on `own`. */
+static bool is_reached(struct view host, struct view own)
+{
+    static const char *const loopback[] = {"localhost", "127.0.0.1", "::1"};
+    static const char *const every[] = {"", "0.0.0.0", "::"};
+    bool is_open = is_one_of(own, every, 3) || is_one_of(own, loopback, 3);
+    return view_equal(host, own) || (is_open && is_one_of(host, loopback, 3));
+}
+
+/* Whether "host:port" is where this node itself listens for controllers, or says that it does. */
+static bool is_own_server(const struct server_config *config, struct view server)
+{
+    struct view host;
+    int32_t port;
+    if (!config_read_endpoint(server, &host, &port))
+        return false;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        const struct listener_config *told = server_config_endpoint(config, listener->name);
+        if (listener->is_controller &&
+            ((listener->port == port && is_reached(host, listener->host)) ||
+             (told->port == port && view_equal(host, told->host))))
+            return true;
+    }
+    return false;
+}
+
+enum config_quorum server_config_quorum(const struct server_config *config)
+{
+    if (!config->is_controller)
+        return CONFIG_QUORUM_OBSERVER;
+    if (config->voter_count > 0)
+        return config->voter_count > 1 ? CONFIG_QUORUM_VOTER : CONFIG_QUORUM_ALONE;
+    for (size_t i = 0; i < config->bootstrap_servers.count; i++) {
+        if (!is_own_server(config, config->bootstrap_servers.items[i]))
+            return CONFIG_QUORUM_DYNAMIC;
+    }
+    return CONFIG_QUORUM_ALONE;
+}

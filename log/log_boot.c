@@ -77,46 +77,6 @@ static void fail_directory(struct log_boot_job *boot, const struct job_context *
 
 /* ---- Open ------------------------------------------------------------------------------------ */
 
-/* Makes one directory and its name durable in its parent. */
-static enum storage_status make_directory(struct storage storage, const char *path)
-{
-    struct log_path parent;
-    enum storage_status status = storage_run_path(storage, STORAGE_MAKE_DIRECTORY, path, NULL);
-    if (status == STORAGE_EXISTS)
-        return STORAGE_OK;
-    if (status != STORAGE_OK || !log_path_set(&parent, path))
-        return status;
-    char *slash = strrchr(parent.text, '/');
-    if (!slash)
-        return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, ".", NULL);
-    slash[slash == parent.text] = 0;
-    return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, parent.text, NULL);
-}
-
-/* Makes the directory and its missing parents. */
-static enum storage_status make_directories(struct storage storage, const char *path)
-{
-    struct log_path part;
-    if (!log_path_set(&part, path))
-        return STORAGE_LIMIT;
-    size_t size = strlen(path);
-    for (size_t i = 1; i <= size; i++) {
-        if ((path[i] != '/' && path[i] != 0) || path[i - 1] == '/')
-            continue;
-        part.text[i] = 0;
-        struct storage_request stat = {.operation = STORAGE_STAT, .path = part.text};
-        enum storage_status status = storage_run(storage, &stat);
-        if (status == STORAGE_NOT_FOUND)
-            status = make_directory(storage, part.text);
-        else if (status == STORAGE_OK && !stat.result_is_directory)
-            return STORAGE_NOT_EMPTY;
-        if (status != STORAGE_OK)
-            return status;
-        part.text[i] = path[i];
-    }
-    return STORAGE_OK;
-}
-
 static void take_lock(struct log_boot_job *boot, const struct job_context *context,
                       struct log_directory_found *found)
 {
@@ -174,7 +134,7 @@ static void open_directory(struct log_boot_job *boot, const struct job_context *
         refuse(boot, "the path of log directory %s is too long", boot->paths[index]);
         return;
     }
-    enum storage_status status = make_directories(context->storage, found->path.text);
+    enum storage_status status = log_directory_make(context->storage, found->path.text);
     if (status == STORAGE_NOT_EMPTY)
         refuse(boot, "log directory %s: it, or a part of its path, is not a directory",
                found->path.text);
@@ -230,23 +190,6 @@ static void check_identity(struct log_boot_job *boot, size_t index)
 }
 
 /* Writes meta.properties where it is missing, or where it is of version 0 or lacks ids. */
-/*
- * Makes the names on the way to a directory durable: a process that made them may have died before
- * it synced them. Directories above that may not be opened are not ours to sync.
- */
-static enum storage_status sync_names(struct storage storage, const char *path)
-{
-    struct log_path part;
-    if (!log_path_set(&part, path))
-        return STORAGE_LIMIT;
-    for (char *slash; (slash = strrchr(part.text, '/')) != NULL && part.text[1] != 0;) {
-        slash[slash == part.text] = 0;
-        if (storage_run_path(storage, STORAGE_SYNC_DIRECTORY, part.text, NULL) == STORAGE_IO)
-            return STORAGE_IO;
-    }
-    return STORAGE_OK;
-}
-
 static void format_directory(struct log_boot_job *boot, const struct job_context *context,
                              size_t index)
 {
@@ -254,7 +197,10 @@ static void format_directory(struct log_boot_job *boot, const struct job_context
     if (boot->progress->has_meta[index] && found->meta.version == 1 &&
         !uuid_is_zero(found->meta.directory_id))
         return;
-    if (!boot->progress->has_meta[index] && !boot->may_format) {
+    bool may_format = boot->may_format && !(boot->metadata_must_be_formatted &&
+                                            strcmp(boot->metadata_path, boot->paths[index]) == 0);
+    if (!boot->progress->has_meta[index] && !may_format) {
+        boot->is_unformatted = true;
         refuse(boot, "log directory %s is not formatted (it has no meta.properties)",
                found->path.text);
         return;
@@ -264,7 +210,7 @@ static void format_directory(struct log_boot_job *boot, const struct job_context
     found->meta.node_id = boot->node_id;
     if (uuid_is_zero(found->meta.directory_id))
         found->meta.directory_id = boot->new_directory_ids[index];
-    enum storage_status status = sync_names(context->storage, found->path.text);
+    enum storage_status status = log_directory_sync_names(context->storage, found->path.text);
     if (status == STORAGE_OK)
         status = log_directory_write_meta(context->storage, found->path.text, &found->meta);
     if (status != STORAGE_OK)
@@ -282,9 +228,11 @@ static void agree(struct log_boot_job *boot, const struct job_context *context)
     struct view id = boot->cluster_id.size > 0 ? boot->cluster_id : boot->new_cluster_id;
     if (boot->status == LOG_BOOT_OK && boot->cluster_id_found[0] == 0 &&
         (id.size == 0 ||
-         !text_to_string(id, boot->cluster_id_found, sizeof(boot->cluster_id_found))))
+         !text_to_string(id, boot->cluster_id_found, sizeof(boot->cluster_id_found)))) {
+        boot->is_unformatted = true;
         refuse(boot, "no log directory is formatted (%s has no meta.properties with a cluster.id)",
                boot->found[0].path.text);
+    }
     for (size_t i = 0; i < boot->path_count && boot->status == LOG_BOOT_OK; i++) {
         if (!boot->found[i].is_failed)
             format_directory(boot, context, i);

@@ -8,6 +8,58 @@
 #include "base/text.h"
 #include "log/file_content.h"
 
+/* Makes one directory and its name durable in its parent. */
+static enum storage_status make_directory(struct storage storage, const char *path)
+{
+    struct log_path parent;
+    enum storage_status status = storage_run_path(storage, STORAGE_MAKE_DIRECTORY, path, NULL);
+    if (status == STORAGE_EXISTS)
+        return STORAGE_OK;
+    if (status != STORAGE_OK || !log_path_set(&parent, path))
+        return status;
+    char *slash = strrchr(parent.text, '/');
+    if (!slash)
+        return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, ".", NULL);
+    slash[slash == parent.text] = 0;
+    return storage_run_path(storage, STORAGE_SYNC_DIRECTORY, parent.text, NULL);
+}
+
+enum storage_status log_directory_make(struct storage storage, const char *path)
+{
+    struct log_path part;
+    if (!log_path_set(&part, path))
+        return STORAGE_LIMIT;
+    size_t size = strlen(path);
+    for (size_t i = 1; i <= size; i++) {
+        if ((path[i] != '/' && path[i] != 0) || path[i - 1] == '/')
+            continue;
+        part.text[i] = 0;
+        struct storage_request stat = {.operation = STORAGE_STAT, .path = part.text};
+        enum storage_status status = storage_run(storage, &stat);
+        if (status == STORAGE_NOT_FOUND)
+            status = make_directory(storage, part.text);
+        else if (status == STORAGE_OK && !stat.result_is_directory)
+            return STORAGE_NOT_EMPTY;
+        if (status != STORAGE_OK)
+            return status;
+        part.text[i] = path[i];
+    }
+    return STORAGE_OK;
+}
+
+enum storage_status log_directory_sync_names(struct storage storage, const char *path)
+{
+    struct log_path part;
+    if (!log_path_set(&part, path))
+        return STORAGE_LIMIT;
+    for (char *slash; (slash = strrchr(part.text, '/')) != NULL && part.text[1] != 0;) {
+        slash[slash == part.text] = 0;
+        if (storage_run_path(storage, STORAGE_SYNC_DIRECTORY, part.text, NULL) == STORAGE_IO)
+            return STORAGE_IO;
+    }
+    return STORAGE_OK;
+}
+
 enum storage_status log_directory_write_meta(struct storage storage, const char *path,
                                              const struct meta_properties *meta)
 {

@@ -84,11 +84,14 @@ struct log_boot_job {
     /* Used when no directory has one; empty: then unformatted directories are refused. */
     struct view new_cluster_id;
     bool may_format; /* write meta.properties into directories that have none */
+    /* Even so, the metadata's directory must be formatted: it may have held a vote. */
+    bool metadata_must_be_formatted;
     const struct uuid *new_directory_ids; /* path_count fresh random ids, for formatting */
     void *context;
     /* Out. */
     enum log_boot_status status;
     char message[512];
+    bool is_unformatted; /* refused, because a directory is not formatted */
     char cluster_id_found[META_CLUSTER_ID_MAX + 1];
     struct log_directory_found *found; /* path_count, in the order of the paths */
     /* Private. */
@@ -105,6 +108,13 @@ void log_boot_release(struct log_boot_job *boot);
  */
 void log_boot_forget_states(struct log_boot_job *boot);
 
+/* Makes the directory and its missing parents. NOT_EMPTY: a part of the path is no directory. */
+enum storage_status log_directory_make(struct storage storage, const char *path);
+/*
+ * Makes the names on the way to a directory durable: a process that made them may have died before
+ * it synced them. Directories above that may not be opened are not ours to sync.
+ */
+enum storage_status log_directory_sync_names(struct storage storage, const char *path);
 /* Writes meta.properties durably. */
 enum storage_status log_directory_write_meta(struct storage storage, const char *path,
                                              const struct meta_properties *meta);

@@ -57,5 +57,6 @@ const struct api_row api_row_alter_configs = {
     .split = alter_configs_split,
     .part = alter_configs_part,
     .join = alter_configs_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

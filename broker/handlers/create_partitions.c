@@ -52,5 +52,6 @@ const struct api_row api_row_create_partitions = {
     .split = create_partitions_split,
     .part = create_partitions_part,
     .join = create_partitions_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

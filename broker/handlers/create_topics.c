@@ -55,5 +55,6 @@ const struct api_row api_row_create_topics = {
     .split = create_topics_split,
     .part = create_topics_part,
     .join = create_topics_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

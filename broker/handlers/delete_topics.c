@@ -60,5 +60,6 @@ const struct api_row api_row_delete_topics = {
     .split = delete_topics_split,
     .part = delete_topics_part,
     .join = delete_topics_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

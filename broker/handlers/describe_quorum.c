@@ -133,5 +133,6 @@ const struct api_row api_row_describe_quorum = {
     .split = describe_quorum_split,
     .part = describe_quorum_part,
     .join = describe_quorum_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

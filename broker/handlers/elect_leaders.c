@@ -65,5 +65,6 @@ const struct api_row api_row_elect_leaders = {
     .split = elect_leaders_split,
     .part = elect_leaders_part,
     .join = elect_leaders_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

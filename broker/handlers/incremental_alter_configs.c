@@ -59,5 +59,6 @@ const struct api_row api_row_incremental_alter_configs = {
     .split = incremental_alter_configs_split,
     .part = incremental_alter_configs_part,
     .join = incremental_alter_configs_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

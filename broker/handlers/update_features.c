@@ -57,5 +57,6 @@ const struct api_row api_row_update_features = {
     .split = update_features_split,
     .part = update_features_part,
     .join = update_features_join,
+    .arrived = controller_part_arrived,
     .release = controller_part_release,
 };

@@ -36,7 +36,7 @@ struct refusal assignment_check(struct decision *decision, struct node_list repl
     return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
 }
 
-static struct uuid directory_of(const struct image *image, int32_t broker_id)
+struct uuid assignment_directory(const struct image *image, int32_t broker_id)
 {
     const struct image_node *broker = image_broker(image, broker_id);
     if (!broker || broker->directory_count != 1)
@@ -60,7 +60,7 @@ bool assignment_add_partition(struct decision *decision, struct uuid topic_id, i
     record.directories_count = replicas.count;
     for (uint32_t i = 0; i < replicas.count; i++) {
         record.replicas[i] = replicas.ids[i];
-        record.directories[i] = directory_of(decision->image, replicas.ids[i]);
+        record.directories[i] = assignment_directory(decision->image, replicas.ids[i]);
         if (image_broker_is_active(decision->image, replicas.ids[i]))
             record.isr[record.isr_count++] = replicas.ids[i];
     }

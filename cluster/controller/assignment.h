@@ -11,6 +11,8 @@
  */
 struct refusal assignment_check(struct decision *decision, struct node_list replicas,
                                 int32_t replication_factor);
+/* Where a new replica on a broker lies: its only directory, or unassigned (it decides itself). */
+struct uuid assignment_directory(const struct image *image, int32_t broker_id);
 /*
  * Appends the PartitionRecord of a new partition: in sync are the active replicas, the first of
  * them leads. False when none is active; nothing is appended then.

@@ -1,7 +1,13 @@
-/* The table of the replication notes, 3.5: a row per state of the broker, in order. */
+/*
+ * The table of the replication notes, 3.5: a row per state of the broker, in order. Whoever is told
+ * to shut down is fenced at once, so that its in-sync sets need not wait for its session to end.
+ *
+ * The last active broker may go as it is: nobody could lead instead, and its partitions need not be
+ * written twice. Where the controller lives on, the end of its session fences it.
+ */
 #include "cluster/controller/broker_heartbeat.h"
 
-#include "cluster/controller/partition_change.h"
+#include "cluster/controller/broker_departure.h"
 #include "protocol/messages/broker_registration_change_record.h"
 
 static void add_change(struct decision *decision, const struct image_node *broker, int8_t fenced,
@@ -32,17 +38,36 @@ void decide_fence_broker(struct decision *decision, const struct image_node *bro
     add_change(decision, broker, 1, 0);
 }
 
+static void shut_down(struct broker_heartbeat_response *response)
+{
+    response->is_fenced = true;
+    response->should_shut_down = true;
+}
+
 static void when_fenced(struct decision *decision, const struct image_node *broker,
                         const struct broker_heartbeat_request *request,
                         struct broker_heartbeat_response *response)
 {
     if (request->want_shut_down) {
-        response->should_shut_down = true;
+        shut_down(response);
     } else if (!request->want_fence && response->is_caught_up) {
         add_change(decision, broker, -1, 0);
         partition_changes_for_added(decision, broker->id);
         response->is_fenced = false;
     }
+}
+
+/* Whether anybody is left who could take over. */
+static bool is_last_active(const struct image *image, int32_t broker_id)
+{
+    struct image_walk walk;
+    image_walk_start(&image->brokers, &walk);
+    for (const struct image_node *node = image_walk_next_node(&walk); node;
+         node = image_walk_next_node(&walk)) {
+        if (node->id != broker_id && image_broker_is_active(image, node->id))
+            return false;
+    }
+    return true;
 }
 
 static void when_active(struct decision *decision, const struct image_node *broker,
@@ -58,8 +83,13 @@ static void when_active(struct decision *decision, const struct image_node *brok
     response->is_fenced = false;
     if (!request->want_shut_down)
         return;
+    if (is_last_active(decision->image, broker->id)) {
+        shut_down(response);
+        return;
+    }
     if (partition_count_led_by(decision->image, broker->id) == 0) {
-        response->should_shut_down = true;
+        decide_fence_broker(decision, broker);
+        shut_down(response);
         return;
     }
     add_change(decision, broker, 0, 1);
@@ -71,8 +101,11 @@ static void when_leaving(struct decision *decision, const struct image_node *bro
                          struct broker_heartbeat_response *response)
 {
     response->is_fenced = false;
-    response->should_shut_down = partition_count_led_by(decision->image, broker->id) == 0 &&
-                                 shutdown_offset <= others_offset;
+    bool leads = partition_count_led_by(decision->image, broker->id) > 0;
+    if (leads || shutdown_offset > others_offset)
+        return;
+    decide_fence_broker(decision, broker);
+    shut_down(response);
 }
 
 static bool is_offline(const struct broker_heartbeat_request *request, struct uuid directory)

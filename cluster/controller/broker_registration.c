@@ -4,8 +4,17 @@
  */
 #include "cluster/controller/broker_registration.h"
 
-#include "cluster/controller/partition_change.h"
+#include "cluster/controller/broker_departure.h"
 #include "protocol/messages/register_broker_record.h"
+
+enum { DIRECTORIES_SINCE = 17 }; /* metadata.version */
+
+/* Whether registrations name log directories (KIP-858). */
+static bool has_directories(const struct decision *decision)
+{
+    return image_feature_level(decision->image, VIEW_LITERAL("metadata.version")) >=
+           DIRECTORIES_SINCE;
+}
 
 static bool is_reserved_directory(struct uuid id)
 {
@@ -77,7 +86,9 @@ static enum kafka_error check(const struct decision *decision,
         return KAFKA_ERROR_INCONSISTENT_CLUSTER_ID;
     if (has_session && !is_same)
         return KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION;
-    if (version >= 2 && !are_directories_valid(decision, request))
+    if (version >= 1 && request->is_migrating_zk_broker)
+        return KAFKA_ERROR_BROKER_ID_NOT_REGISTERED;
+    if (has_directories(decision) && !are_directories_valid(decision, request))
         return KAFKA_ERROR_INVALID_REGISTRATION;
     if (!supports_all(decision, request))
         return KAFKA_ERROR_UNSUPPORTED_VERSION;
@@ -95,8 +106,10 @@ static void add_record(struct decision *decision, const struct broker_registrati
     record.rack = request->rack;
     record.fenced = fenced;
     record.in_controlled_shutdown = in_controlled_shutdown;
-    record.log_dirs = request->log_dirs;
-    record.log_dirs_count = request->log_dirs_count;
+    if (has_directories(decision)) {
+        record.log_dirs = request->log_dirs;
+        record.log_dirs_count = request->log_dirs_count;
+    }
     record.end_points =
         decision_get(decision, request->listeners_count, sizeof(*record.end_points));
     record.end_points_count = request->listeners_count;

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
+#include "cluster/controller/bootstrap_records.h"
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
 #include "protocol/messages/begin_transaction_record.h"
@@ -126,6 +127,7 @@ static void adopt(struct controller *controller, const struct image *image,
     list_push_back(&controller->pending, &append->link);
     image_release(controller->head);
     controller->head = image;
+    controller_duties_follow(&controller->duties, delta);
 }
 
 /* A large batch (a topic of 10,000 partitions) leaves memory behind that the next ones do not need.
@@ -178,6 +180,15 @@ void controller_commit(struct controller *controller, const struct decision *dec
         refuse_wait(controller, wait, error);
     else
         wait_for_head(controller, wait);
+}
+
+enum kafka_error controller_append(struct controller *controller, const struct decision *decision)
+{
+    if (!controller->is_active)
+        return KAFKA_ERROR_NOT_CONTROLLER;
+    if (decision->records.count == 0 && !decision->failed)
+        return KAFKA_ERROR_NONE;
+    return write_records(controller, decision);
 }
 
 /* ---- Commits --------------------------------------------------------------------------------- */
@@ -248,6 +259,8 @@ static void cut(void *owner, int64_t log_end)
     image_acquire(head);
     image_release(controller->head);
     controller->head = head;
+    if (controller->is_active)
+        controller_duties_claim(&controller->duties);
     refuse_waits_behind(controller, head->version, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
@@ -255,6 +268,7 @@ static void failed(void *owner, const char *text)
 {
     struct controller *controller = owner;
     controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
     if (controller->has_failed)
         return;
     controller->has_failed = true;
@@ -502,6 +516,7 @@ static void activated(void *owner)
     struct controller *controller = owner;
     publish_first(controller);
     controller->is_active = true;
+    controller_duties_claim(&controller->duties);
     struct arena arena;
     arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
     bool ok = write_bootstrap(controller, &arena) && write_controller(controller, &arena);
@@ -564,15 +579,7 @@ static size_t make_bootstrap(struct controller *controller)
     struct metadata_records records;
     arena_init(&controller->bootstrap_arena, controller->loop->heap, MEMORY_STATE, 0);
     metadata_records_init(&records, &controller->bootstrap_arena);
-    for (int first = 1; first >= 0; first--) {
-        for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-            const struct controller_feature *feature = controller_feature_at(i);
-            bool is_version = view_equal(feature->name, VIEW_LITERAL("metadata.version"));
-            struct feature_level_record record = {feature->name, feature->initial};
-            if (is_version == (first == 1) && feature->initial > 0)
-                metadata_records_add(&records, METADATA_RECORD_FEATURE_LEVEL, 0, &record);
-        }
-    }
+    add_bootstrap_records(&records);
     klamm_assert(records.count <= sizeof(controller->bootstrap) / sizeof(struct view));
     for (size_t i = 0; i < records.count; i++)
         controller->bootstrap[i] = records.values[i];
@@ -618,6 +625,7 @@ void controller_start(struct controller *controller, const struct controller_opt
     controller->incarnation =
         uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
     deferred_init(&controller->refuse_start, start_refused);
+    controller_duties_init(&controller->duties, controller);
     size_t bootstrap_count = make_bootstrap(controller);
     if (unserved_quorum(options->config)) {
         loop_defer(controller->loop, &controller->refuse_start);
@@ -646,6 +654,7 @@ void controller_start(struct controller *controller, const struct controller_opt
 void controller_close(struct controller *controller)
 {
     controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
     controller->is_closing = true;
     if (!controller->has_log)
         loop_defer(controller->loop, &controller->refuse_start);

@@ -16,6 +16,7 @@
 #define KLAMM_CLUSTER_CONTROLLER_CONTROLLER_H
 
 #include "base/random.h"
+#include "cluster/controller/controller_duties.h"
 #include "cluster/controller/decision.h"
 #include "cluster/metadata/publisher.h"
 #include "cluster/quorum/metadata_log.h"
@@ -72,6 +73,7 @@ struct controller {
     struct deferred refuse_start; /* also the end of a controller that did not start */
     struct batch_builder builder;
     struct random_stream random;
+    struct controller_duties duties;
     bool is_active;
     bool is_ready;
     bool has_failed;
@@ -100,6 +102,8 @@ bool controller_decide(struct controller *controller, struct decision *decision,
  */
 void controller_commit(struct controller *controller, const struct decision *decision,
                        struct controller_wait *wait);
+/* The same where nobody waits for the outcome: NONE when the records were appended. */
+enum kafka_error controller_append(struct controller *controller, const struct decision *decision);
 /*
  * Log directories of this node failed: tells the cluster as a heartbeat does, so that nobody is
  * sent to the partitions in them. Harmless when it was said before, or when the controller is not

@@ -93,3 +93,23 @@ int32_t decision_min_isr(struct decision *decision, struct view topic)
         return (int32_t)value;
     return decision->config->topic_defaults.min_insync_replicas;
 }
+
+bool decision_is_unclean_allowed(struct decision *decision, struct view topic)
+{
+    struct view name = VIEW_LITERAL("unclean.leader.election.enable");
+    const struct image *image = decision->image;
+    struct view own = image_config_value(image_config(image, CONFIG_RESOURCE_TOPIC, topic), name);
+    if (view_is_null(own)) {
+        char node[12];
+        int size = snprintf(node, sizeof(node), "%d", decision->config->node_id);
+        own = image_config_value(
+            image_config(image, CONFIG_RESOURCE_BROKER, view_of(node, (size_t)size)), name);
+    }
+    if (view_is_null(own))
+        own =
+            image_config_value(image_config(image, CONFIG_RESOURCE_BROKER, VIEW_LITERAL("")), name);
+    bool value;
+    if (!view_is_null(own) && text_parse_boolean(own, &value))
+        return value;
+    return decision->config->topic_defaults.unclean_leader_election_enable;
+}

@@ -57,5 +57,7 @@ struct decision_layers {
 void decision_fill_layers(struct decision *decision, struct decision_layers *layers);
 /* min.insync.replicas of a topic: its own, the cluster's, or the file's. */
 int32_t decision_min_isr(struct decision *decision, struct view topic);
+/* unclean.leader.election.enable of a topic: its own, this node's, the cluster's, or the file's. */
+bool decision_is_unclean_allowed(struct decision *decision, struct view topic);
 
 #endif

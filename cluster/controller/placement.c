@@ -82,18 +82,20 @@ static int compare_racks(const void *a, const void *b, void *context)
 
 static bool collect(struct placer *placer, const struct image *image, struct arena *arena)
 {
-    placer->broker_count = image->brokers.count;
-    placer->racks = arena_get_array(arena, placer->broker_count, sizeof(*placer->racks));
+    placer->racks = arena_get_array(arena, image->brokers.count, sizeof(*placer->racks));
     if (!placer->racks)
         return false;
     struct image_walk walk;
     image_walk_start(&image->brokers, &walk);
     for (const struct image_node *node = image_walk_next_node(&walk); node;
          node = image_walk_next_node(&walk)) {
+        if (node->in_controlled_shutdown && !node->fenced)
+            continue; /* about to go; once it is fenced it may be expected back */
+        placer->broker_count++;
         struct rack *rack = find_rack(placer, node->rack);
         struct ring *ring = node->fenced ? &rack->fenced : &rack->unfenced;
         if (!ring->ids)
-            ring->ids = arena_get_array(arena, placer->broker_count, sizeof(int32_t));
+            ring->ids = arena_get_array(arena, image->brokers.count, sizeof(int32_t));
         if (!ring->ids)
             return false;
         ring->ids[ring->count++] = node->id;

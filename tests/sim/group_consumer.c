@@ -40,6 +40,9 @@ static void write_owned(struct writer *body, const struct group_member *member)
 /* `full`: everything is told anew (joining, and after a lost answer). */
 static void heartbeat(struct group_member *member, int32_t epoch, bool full)
 {
+    struct group_ownership *seen = group_member_ownership(member);
+    if (seen->asked_ns == 0)
+        seen->asked_ns = sim_now_ns(group_sim(member));
     uint8_t memory[512];
     struct writer body = writer_of(memory, sizeof(memory));
     kafka_write_compact(&body, group_name(member->role->group));
@@ -137,6 +140,8 @@ static void heartbeat_answered(struct group_member *member, struct reader *body)
     member->must_report = false;
     if (has_assignment >= 0)
         take_assignment(member, body);
+    if (!member->must_report)
+        group_member_ownership(member)->asked_ns = 0;
     member->role->is_stable = !member->must_report;
     member->heartbeat_due_ns = sim_now_ns(sim) + heartbeat_ns;
 }

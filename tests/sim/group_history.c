@@ -99,6 +99,13 @@ void group_history_read(struct group_history *history, unsigned group, int32_t p
 
 /* ---- G1, G4, G5 ---- */
 
+/* Whether the broker may have fenced the member by now. */
+static bool is_overdue(const struct group_ownership *member, uint64_t now_ns)
+{
+    return member->contact_ns + member->silence_allowed_ns <= now_ns ||
+           (member->asked_ns > 0 && member->asked_ns + member->rebalance_allowed_ns <= now_ns);
+}
+
 static void check_single_owner(struct group_history *history, unsigned group, unsigned member,
                                int32_t partition)
 {
@@ -111,7 +118,7 @@ static void check_single_owner(struct group_history *history, unsigned group, un
         sim_require(sim, mine->generation < 0 || mine->generation != other->generation,
                     "G1: members %u and %u of group %u own partition %d in generation %d", member,
                     i, group, partition, mine->generation);
-        sim_require(sim, other->contact_ns + other->silence_allowed_ns <= sim_now_ns(sim),
+        sim_require(sim, is_overdue(other, sim_now_ns(sim)),
                     "G1: member %u of group %u owns partition %d, member %u was heard %.3f s ago",
                     member, group, partition, i,
                     (double)(sim_now_ns(sim) - other->contact_ns) / 1e9);
@@ -143,6 +150,7 @@ void group_history_release(struct group_history *history, unsigned group, unsign
 {
     struct group_ownership *mine = &history->members[group][member];
     memset(mine->owns, 0, sizeof(mine->owns));
+    mine->asked_ns = 0;
     mine->generation = -1;
 }
 

@@ -4,8 +4,7 @@
  *
  * Invariants (simulation notes section 7):
  *  G1. Two members never own one partition at once, unless the earlier one could have been fenced
- *      before the later one began: it was silent for its session or rebalance timeout. Within one
- *      generation of a classic group nothing excuses it.
+ *XX
  *  G2. The committed offset of a partition is one register: a read gives a value that was written,
  *      not one that was refused for good (a fenced member's), nor one that a finished write had
  *      already replaced when the read began.
@@ -43,6 +42,13 @@ struct group_ownership {
     int32_t generation;          /* of a classic member; -1 else */
     uint64_t contact_ns;         /* when the last request was sent that was answered well */
     uint64_t silence_allowed_ns; /* it cannot have been fenced before this has passed */
+    /*
+     * KIP-848: when it sent the first heartbeat whose answer may have told it to give something up,
+     * as long as it has not reported that; 0: none. From then on the broker waits for its rebalance
+     * timeout, also when the answer was lost and later ones repeat it.
+     */
+    uint64_t asked_ns;
+    uint64_t rebalance_allowed_ns;
 };
 
 struct group_history {

@@ -326,8 +326,9 @@ void group_member_boot(struct loop *loop, void *argument)
     random_init(&member->random, loop_random_seed(loop, 1), 0);
     timer_init(&member->tick, on_tick);
     kafka_client_init(&member->client, loop, &client_events, role->host, PORT);
-    struct group_ownership *ownership = &role->history->members[role->group][role->member];
+    struct group_ownership *ownership = group_member_ownership(member);
     ownership->generation = -1;
+    ownership->rebalance_allowed_ns = role->rebalance_ns;
     ownership->silence_allowed_ns =
         role->session_ns < role->rebalance_ns ? role->session_ns : role->rebalance_ns;
     member->protocol->forget(member);

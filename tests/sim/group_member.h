@@ -85,6 +85,13 @@ extern const char group_topic[];
 /* "g0" and so on. */
 const char *group_name(unsigned group);
 
+/* What is known of it outside. */
+static inline struct group_ownership *group_member_ownership(const struct group_member *member)
+{
+    const struct group_role *role = member->role;
+    return &role->history->members[role->group][role->member];
+}
+
 static inline struct sim *group_sim(const struct group_member *member)
 {
     return sim_of(member->client.loop);

@@ -13,7 +13,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { HISTORY_PARTITIONS = 3, HISTORY_CLIENTS = 32 };
+enum { HISTORY_PARTITIONS = 3, HISTORY_CLIENTS = 256 };
 
 struct history_partition {
     uint64_t *values; /* by offset; 0: not known */

@@ -5,7 +5,7 @@
 
 enum { ANSWER_MAX = 8 * 1024 * 1024 };
 
-static const uint64_t answer_limit_ns = UINT64_C(40) * 1000000000;
+static const uint64_t usual_limit_ns = UINT64_C(40) * 1000000000;
 
 struct kafka_request {
     struct list link;
@@ -68,7 +68,7 @@ static void watch_answers(struct kafka_client *client)
     if (list_is_empty(&client->sent))
         timer_clear(&client->limit);
     else
-        loop_set_timer(client->loop, &client->limit, answer_limit_ns);
+        loop_set_timer(client->loop, &client->limit, client->answer_limit_ns);
 }
 
 static size_t space(struct stream *stream, uint8_t **place)
@@ -127,6 +127,7 @@ static void connected(struct stream *stream)
 {
     struct kafka_client *client = container_of(stream, struct kafka_client, stream);
     client->is_usable = true;
+    watch_answers(client);
     client->events->connected(client);
 }
 
@@ -144,7 +145,11 @@ static const struct stream_events stream_events = {
 void kafka_client_init(struct kafka_client *client, struct loop *loop,
                        const struct kafka_client_events *events, const char *host, uint16_t port)
 {
-    *client = (struct kafka_client){.events = events, .loop = loop, .host = host, .port = port};
+    *client = (struct kafka_client){.events = events,
+                                    .loop = loop,
+                                    .host = host,
+                                    .port = port,
+                                    .answer_limit_ns = usual_limit_ns};
     list_init(&client->sent);
     timer_init(&client->limit, on_limit);
 }
@@ -157,6 +162,7 @@ void kafka_client_connect(struct kafka_client *client)
                 transport_connect(client->loop->transport, &client->stream, client->host,
                                   client->port) == TRANSPORT_OK,
                 "a connection is not started");
+    loop_set_timer(client->loop, &client->limit, client->answer_limit_ns);
 }
 
 static void send_done(struct stream_send *send, enum transport_status status)

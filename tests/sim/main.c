@@ -3,7 +3,7 @@
  *
  *   klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] [--bug NUMBER] [--twice]
  *             [--chatty] [--abort]
- *             [--keep-going]
+ *             [--keep-going] [--truncate] [--nodes N] [--calm]
  *
  * --bugs FIRST-LAST is the test of the simulator itself, in a build with test points: each planted
  * bug (runtime/test_point.h) must be noticed within --runs seeds.
@@ -22,11 +22,9 @@ static const struct {
     const char *name;
     scenario_run run;
 } scenarios[] = {
-    {"compact", compact_scenario_run},
-    {"log", log_scenario_run},
-    {"node", node_scenario_run},
-    {"group", group_scenario_run},
-    {"transaction", transaction_scenario_run},
+    {"cluster", cluster_scenario_run}, {"compact", compact_scenario_run},
+    {"log", log_scenario_run},         {"node", node_scenario_run},
+    {"group", group_scenario_run},     {"transaction", transaction_scenario_run},
 };
 
 struct command {
@@ -83,6 +81,10 @@ static bool parse(struct command *command, int count, char **arguments)
             command->options.truncates = true;
             continue;
         }
+        if (strcmp(option, "--calm") == 0) {
+            command->options.is_calm = true;
+            continue;
+        }
         if (strcmp(option, "--abort") == 0) {
             command->aborts = true;
             continue;
@@ -100,6 +102,8 @@ static bool parse(struct command *command, int count, char **arguments)
             command->runs = strtoull(value, NULL, 10);
         } else if (strcmp(option, "--seconds") == 0) {
             command->seconds = strtod(value, NULL);
+        } else if (strcmp(option, "--nodes") == 0) {
+            command->options.nodes = (unsigned)strtoul(value, NULL, 10) % 8;
         } else if (strcmp(option, "--bug") == 0) {
             command->options.test_points = UINT64_C(1) << strtoull(value, NULL, 10) % 64;
         } else if (strcmp(option, "--bugs") == 0) {
@@ -146,7 +150,7 @@ int main(int count, char **arguments)
     if (!parse(&command, count, arguments)) {
         fprintf(stderr, "usage: klamm-sim [--scenario NAME] [--seed N] [--runs K] [--seconds S] "
                         "[--bug NUMBER] [--bugs FIRST-LAST] [--twice] [--chatty] [--abort] "
-                        "[--keep-going]\n");
+                        "[--keep-going] [--truncate] [--nodes N] [--calm]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

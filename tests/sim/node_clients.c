@@ -4,8 +4,7 @@
  */
 #include "tests/sim/node_clients.h"
 
-#include "protocol/batch.h"
-#include "protocol/record.h"
+#include "tests/sim/client_batch.h"
 #include "tests/sim/kafka_client.h"
 #include "tests/sim/node_producer.h"
 
@@ -75,34 +74,6 @@ static void fetch_next(struct consumer *consumer)
     kafka_client_send(&consumer->client, KAFKA_FETCH, 4, &body, NULL);
 }
 
-static int64_t take_batch(struct consumer *consumer, int32_t partition, struct view batch,
-                          int64_t position)
-{
-    struct sim *sim = sim_here(consumer);
-    struct batch_header header;
-    batch_header_read(batch.data, &header);
-    sim_require(
-        sim,
-        header.base_offset <= position && header.base_offset + header.last_offset_delta >= position,
-        "partition %d: a read of %lld brought [%lld, %lld]", partition, (long long)position,
-        (long long)header.base_offset, (long long)(header.base_offset + header.last_offset_delta));
-    struct record_cursor cursor;
-    record_cursor_init(&cursor,
-                       view_of(batch.data + BATCH_HEADER_SIZE, batch.size - BATCH_HEADER_SIZE),
-                       header.record_count);
-    struct record record;
-    enum record_status status;
-    while ((status = record_cursor_next(&cursor, &record)) == RECORD_OK) {
-        sim_require(sim, record.value.size >= 8, "a record without its value");
-        history_see(consumer->role->history, partition, header.base_offset + record.offset_delta,
-                    load_u64(record.value.data), false);
-        consumer->role->read++;
-    }
-    sim_require(sim, status == RECORD_END, "malformed records at %lld",
-                (long long)header.base_offset);
-    return header.base_offset + header.last_offset_delta + 1;
-}
-
 static void fetch_answered(struct consumer *consumer, struct reader *body)
 {
     struct sim *sim = sim_here(consumer);
@@ -124,13 +95,11 @@ static void fetch_answered(struct consumer *consumer, struct reader *body)
                 "reading partition %d at %lld fails with %d", partition,
                 (long long)consumer->role->positions[partition], error);
     struct view rest = view_of(bytes ? bytes : (const uint8_t *)"", bytes ? (size_t)size : 0);
-    struct view batch;
     int64_t *position = &consumer->role->positions[partition];
-    bool any = false;
-    while (batch_next(&rest, &batch) == BATCH_OK) {
-        *position = take_batch(consumer, partition, batch, *position);
-        any = true;
-    }
+    int64_t next = client_batch_read(consumer->role->history, partition, rest, *position,
+                                     &consumer->role->read);
+    bool any = next > *position;
+    *position = next;
     if (error == 0)
         sim_require(sim, *position <= watermark, "read up to %lld above the watermark %lld",
                     (long long)*position, (long long)watermark);

@@ -11,7 +11,7 @@
  */
 #include <stdio.h>
 
-#include "protocol/batch_builder.h"
+#include "tests/sim/client_batch.h"
 #include "tests/sim/kafka_client.h"
 #include "tests/sim/node_producer.h"
 
@@ -66,32 +66,15 @@ static void abandon_pending(struct producer *producer);
 static void write_batch(struct producer *producer, const struct pending_batch *pending,
                         int32_t partition, struct writer *writer)
 {
-    struct batch_options options = BATCH_OPTIONS_DEFAULT;
-    if (producer->role->is_idempotent) {
-        options.producer_id = producer->producer_id;
-        options.producer_epoch = producer->producer_epoch;
-        options.base_sequence = pending->sequence;
-    }
-    struct batch_builder builder;
-    batch_builder_init(&builder, producer->client.loop->heap, 0, &options);
-    for (int32_t i = 0; i < pending->count; i++) {
-        uint32_t number = pending->first_number + (uint32_t)i;
-        uint8_t value[512];
-        memset(value, (int)number, sizeof(value));
-        store_u64(value, history_value(producer->role->number, number));
-        /* The same number always makes the same bytes: a retry is a true retry. */
-        size_t size = 8 + (number * 2654435761u >> 16) % (sizeof(value) - 8);
-        struct batch_record record = {.timestamp_ms = 1700000000000 + number,
-                                      .key = view_of(&partition, sizeof(partition)),
-                                      .value = view_of(value, size)};
-        sim_require(sim_here(producer), batch_builder_append(&builder, &record), "no batch");
-    }
-    struct view batch;
-    sim_require(sim_here(producer), batch_builder_finish(&builder, &batch) == COMPRESSION_OK,
-                "no batch");
-    write_i32(writer, (int32_t)batch.size);
-    write_view(writer, batch);
-    batch_builder_deinit(&builder);
+    struct client_batch batch = {.client = producer->role->number,
+                                 .first_number = pending->first_number,
+                                 .count = pending->count,
+                                 .partition = partition,
+                                 .producer_id =
+                                     producer->role->is_idempotent ? producer->producer_id : -1,
+                                 .producer_epoch = producer->producer_epoch,
+                                 .sequence = pending->sequence};
+    client_batch_write(sim_here(producer), producer->client.loop->heap, &batch, writer);
 }
 
 static void send_batch(struct producer *producer, int32_t number, struct pending_batch *pending)

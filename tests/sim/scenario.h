@@ -9,11 +9,14 @@ struct scenario_options {
     uint64_t test_points; /* bit per enum test_point; only in builds with test points */
     bool chatty;
     bool truncates; /* log: cuts too */
+    unsigned nodes; /* cluster: so many; 0: drawn */
+    bool is_calm;   /* cluster: no trouble */
 };
 
 /* Ends normally or by sim_fail. */
 typedef void (*scenario_run)(struct sim *sim, const struct scenario_options *options);
 
+void cluster_scenario_run(struct sim *sim, const struct scenario_options *options);
 void compact_scenario_run(struct sim *sim, const struct scenario_options *options);
 void log_scenario_run(struct sim *sim, const struct scenario_options *options);
 void group_scenario_run(struct sim *sim, const struct scenario_options *options);

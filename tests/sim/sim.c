@@ -173,7 +173,10 @@ bool sim_step(struct sim *sim)
         sim->events++;
         sim_fold(sim, sim->now_ns);
         sim_fold(sim, event->node ? event->node->number : UINT64_MAX);
+        unsigned number = event->node ? event->node->number : UINT32_MAX;
         event->run(event);
+        if (sim->watch && number != UINT32_MAX)
+            sim->watch(sim->watch_context, number);
     }
     event_free(sim, event);
     return true;
@@ -268,6 +271,7 @@ void sim_node_end(struct sim_node *node)
     node->crash_call = 0;
     node->ending = false;
     node->stop_wanted = false;
+    node->paused_until_ns = 0;
     sim_transport_node_ended(node);
     while (!list_is_empty(&node->blocks)) {
         struct block *block = container_of(list_pop_front(&node->blocks), struct block, link);
@@ -325,6 +329,75 @@ void sim_node_stop(struct loop *loop, int status)
     struct sim_node *node = sim_loop_of(loop)->node;
     node->exit_status = status;
     node->ending = true;
+}
+
+void sim_pause(struct sim *sim, unsigned number, uint64_t duration_ns)
+{
+    struct sim_node *node = sim->nodes[number];
+    if (node->running)
+        node->paused_until_ns = sim->now_ns + duration_ns;
+}
+
+void sim_resume(struct sim *sim, unsigned number)
+{
+    struct sim_node *node = sim->nodes[number];
+    if (!sim_is_paused(sim, number))
+        return;
+    node->paused_until_ns = 0;
+    for (unsigned i = 0; i < node->spec.loops; i++)
+        sim_wake(&node->loops[i]);
+}
+
+bool sim_is_paused(const struct sim *sim, unsigned node)
+{
+    return sim->nodes[node]->paused_until_ns > sim->now_ns;
+}
+
+/* ---- Clocks ---- */
+
+enum { MILLION = 1000000 };
+
+/* `ns` of a clock with one rate, in a clock with another one. */
+static uint64_t scaled(uint64_t ns, int64_t rate, int64_t other_rate)
+{
+    uint64_t from = (uint64_t)(MILLION + other_rate), to = (uint64_t)(MILLION + rate);
+    return ns / from * to + ns % from * to / from;
+}
+
+uint64_t sim_clock_ns(const struct sim_node *node)
+{
+    const struct sim_clock *clock = &node->clock;
+    return clock->own_ns + scaled(node->sim->now_ns - clock->real_ns, clock->rate_ppm, 0);
+}
+
+int64_t sim_clock_wall_ms(const struct sim_node *node)
+{
+    return INT64_C(1700000000000) + (int64_t)(node->sim->now_ns / MILLION) + node->clock.wall_ms;
+}
+
+uint64_t sim_clock_wait_ns(const struct sim_node *node, uint64_t own_ns)
+{
+    uint64_t now = sim_clock_ns(node);
+    if (own_ns <= now)
+        return 1;
+    /* Rounded up, so that the clock shows that time when the wait ends. */
+    return scaled(own_ns - now, 0, node->clock.rate_ppm) + (node->clock.rate_ppm != 0);
+}
+
+void sim_set_clock(struct sim *sim, unsigned number, int32_t rate_ppm, int64_t wall_error_ms)
+{
+    klamm_assert(rate_ppm > -MILLION / 2 && rate_ppm < MILLION);
+    struct sim_node *node = sim->nodes[number];
+    node->clock = (struct sim_clock){.real_ns = sim->now_ns,
+                                     .own_ns = sim_clock_ns(node),
+                                     .rate_ppm = rate_ppm,
+                                     .wall_ms = wall_error_ms};
+}
+
+void sim_watch(struct sim *sim, void (*watch)(void *context, unsigned node), void *context)
+{
+    sim->watch = watch;
+    sim->watch_context = context;
 }
 
 bool sim_is_running(const struct sim *sim, unsigned node)

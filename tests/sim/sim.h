@@ -72,6 +72,33 @@ int sim_exit_status(const struct sim *sim, unsigned node);
  */
 void sim_crash_at_storage_call(struct sim *sim, unsigned node, uint64_t calls, bool power_cut);
 
+/*
+ * SIGSTOP for so long: no code of the node runs, its kernel and the network go on, and afterwards
+ * all its timers are late. Ends early by sim_resume, or with the process.
+ */
+void sim_pause(struct sim *sim, unsigned node, uint64_t duration_ns);
+void sim_resume(struct sim *sim, unsigned node);
+bool sim_is_paused(const struct sim *sim, unsigned node);
+/*
+ * From now on its monotonic clock gains so many millionths, and its wall clock is wrong by so many
+ * milliseconds (at once: a step).
+ */
+void sim_set_clock(struct sim *sim, unsigned node, int32_t rate_ppm, int64_t wall_error_ms);
+
+/*
+ * One direction of the network between two nodes. While it is cut nothing gets through: not bytes,
+ * not the ends of streams, not the making of connections (that needs both directions). Nobody is
+ * told. When it heals, what was sent arrives late.
+ */
+void sim_cut(struct sim *sim, unsigned from, unsigned to, bool is_cut);
+/* Delays of this direction are between a quarter of this and this from now on; 0: as usual. */
+void sim_slow_down(struct sim *sim, unsigned from, unsigned to, uint64_t delay_max_ns);
+/* Ends all that sim_cut and sim_slow_down did. */
+void sim_heal_network(struct sim *sim);
+
+/* Calls back behind every event of a node, outside of it; NULL: no more. */
+void sim_watch(struct sim *sim, void (*watch)(void *context, unsigned node), void *context);
+
 /* Runs the next event; false when there is none. */
 bool sim_step(struct sim *sim);
 /* Runs events up to this time; the clock stands there afterwards. */
@@ -98,6 +125,19 @@ uint64_t sim_node_memory(const struct sim *sim, unsigned node);
 
 /* What a file holds now, as the node would read it; NULL when there is none. */
 const uint8_t *sim_file(const struct sim *sim, unsigned node, const char *path, uint64_t *size);
+/* The name of the directory's entry number `index`, in order; NULL behind the last. */
+const char *sim_file_name(const struct sim *sim, unsigned node, const char *path, size_t index);
+/* What the file would hold after a power cut that keeps nothing more. */
+const uint8_t *sim_platter_file(const struct sim *sim, unsigned node, const char *path,
+                                uint64_t *size);
+/* Puts a file there, durable with all directories above it; the node must not run. */
+void sim_put_file(struct sim *sim, unsigned node, const char *path, const void *data, size_t size);
+/* Its disk, for calls from outside that do their work at once; the node must not run. */
+struct storage sim_blocking_storage(struct sim *sim, unsigned node);
+/* A new, empty disk; the node must not run. */
+void sim_wipe_disk(struct sim *sim, unsigned node);
+/* Two machines get each other's disk; neither node may run. */
+void sim_swap_disks(struct sim *sim, unsigned one, unsigned other);
 /* All files with their sizes in the cache and on the platter, to standard error. */
 void sim_print_files(const struct sim *sim, unsigned node);
 /* Changes a byte of a file as rot would, in memory and on the platter. */

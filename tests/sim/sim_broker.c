@@ -8,19 +8,10 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "broker/control.h"
-#include "broker/shard.h"
 
-enum { SHARDS = 2, OVERRIDES_MAX = 32 };
+enum { SHARDS = SIM_BROKER_SHARDS, OVERRIDES_MAX = 64 };
 
 static const uint64_t second_ns = UINT64_C(1000000000);
-
-/* Lives in the node's memory. */
-struct sim_broker_process {
-    struct broker broker;
-    struct control control;
-    struct shard shards[SHARDS + 1];
-};
 
 /* ---- The node's code ---- */
 
@@ -130,7 +121,7 @@ void sim_broker_deinit(struct sim_broker *broker)
 
 /* ---- Lives ---- */
 
-static void start(struct sim_broker *broker)
+void sim_broker_start(struct sim_broker *broker)
 {
     broker->process = NULL;
     broker->is_ready = false;
@@ -143,10 +134,10 @@ void sim_broker_heal(struct sim_broker *broker)
     *sim_node_faults(broker->sim, broker->node) =
         (struct sim_faults){.test_points = broker->options->test_points};
     if (!sim_is_running(broker->sim, broker->node))
-        start(broker);
+        sim_broker_start(broker);
 }
 
-static void draw_faults(struct sim_broker *broker)
+bool sim_broker_draw_faults(struct sim_broker *broker)
 {
     struct random_stream *random = broker->random;
     struct sim_faults *faults = sim_node_faults(broker->sim, broker->node);
@@ -167,6 +158,7 @@ static void draw_faults(struct sim_broker *broker)
         faults->sync_error = random_chance(random, 1, 2) ? 200 : 0;
         faults->read_error = random_chance(random, 1, 2) ? 50 : 0;
     }
+    return faults->write_error > 0 || faults->sync_error > 0;
 }
 
 static bool is_down(void *context)
@@ -180,11 +172,9 @@ void sim_broker_live(struct sim_broker *broker, uint64_t most_ns)
     struct sim *sim = broker->sim;
     struct random_stream *random = broker->random;
     bool power_cut = random_chance(random, 1, 2);
-    draw_faults(broker);
-    const struct sim_faults *faults = sim_node_faults(sim, broker->node);
     /* After a failed sync the cache may show what the platter will never have (storage.h). */
-    power_cut = power_cut || faults->write_error > 0 || faults->sync_error > 0;
-    start(broker);
+    power_cut = sim_broker_draw_faults(broker) || power_cut;
+    sim_broker_start(broker);
     if (random_chance(random, 1, 2))
         sim_crash_at_storage_call(sim, broker->node,
                                   1 + random_below(random, UINT64_C(1) << random_below(random, 13)),

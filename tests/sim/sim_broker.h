@@ -4,15 +4,16 @@
  *
  * Invariants:
  *  1. What is here lives outside of the node: a crash takes nothing of it.
- *  2. `process` is the memory of the running node, NULL until its first loop boots.
+ *  2. `process` is the memory of the running node, NULL until its first loop boots; when the node
+ *     does not run it is nobody's.
  */
 #ifndef KLAMM_TESTS_SIM_SIM_BROKER_H
 #define KLAMM_TESTS_SIM_SIM_BROKER_H
 
+#include "broker/control.h"
+#include "broker/shard.h"
 #include "config/server_config.h"
 #include "tests/sim/scenario.h"
-
-struct sim_broker_process;
 
 /*
  * Settings under which internal topics are compacted all the time, in half of the seeds; in the
@@ -33,9 +34,17 @@ struct sim_broker {
     struct heap heap;
     struct arena arena;
     unsigned node;
-    struct sim_broker_process *process;
-    bool is_ready;   /* it listens */
-    unsigned starts; /* so far */
+    struct sim_broker_process *process; /* of the running node, or stale */
+    bool is_ready;                      /* it listens */
+    unsigned starts;                    /* so far */
+};
+
+/* The memory of the running node; for checks that look into it between events. */
+enum { SIM_BROKER_SHARDS = 2 };
+struct sim_broker_process {
+    struct broker broker;
+    struct control control;
+    struct shard shards[SIM_BROKER_SHARDS + 1]; /* the first one is not used */
 };
 
 /* Adds the node, with these settings over the defaults; it does not run yet. */
@@ -43,6 +52,13 @@ void sim_broker_init(struct sim_broker *broker, struct sim *sim,
                      const struct scenario_options *options, struct random_stream *random,
                      const struct view *overrides, size_t override_count);
 void sim_broker_deinit(struct sim_broker *broker);
+/* Starts it; it must not run. */
+void sim_broker_start(struct sim_broker *broker);
+/*
+ * Draws the faults of the life that begins. True: the disk may lie about failed writes or syncs
+ * (storage.h), so only a power cut may end this life.
+ */
+bool sim_broker_draw_faults(struct sim_broker *broker);
 /* Starts it when it does not run, in a kind world. */
 void sim_broker_heal(struct sim_broker *broker);
 /*

@@ -114,7 +114,7 @@ static struct sim_inode *inode_create(struct sim_disk *disk, bool is_directory)
 {
     struct sim_inode *inode = sim_get(disk->node->sim, sizeof(*inode));
     inode->is_directory = is_directory;
-    inode->modified_ms = INT64_C(1700000000000) + (int64_t)(disk->node->sim->now_ns / 1000000);
+    inode->modified_ms = sim_clock_wall_ms(disk->node);
     list_push_back(&disk->inodes, &inode->link);
     return inode;
 }
@@ -161,7 +161,7 @@ void sim_disk_destroy(struct sim_disk *disk)
     sim_put(disk->node->sim, disk, sizeof(*disk));
 }
 
-struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path)
+static struct sim_inode *find(const struct sim_disk *disk, const char *path, bool is_durable)
 {
     struct sim_inode *at = disk->root;
     char part[256];
@@ -178,10 +178,21 @@ struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path)
         path += size;
         if (strcmp(part, ".") == 0)
             continue;
-        at = sim_names_find(&at->names, part);
+        at = sim_names_find(is_durable ? &at->platter_names : &at->names, part);
         if (!at)
             return NULL;
     }
+}
+
+struct sim_inode *sim_disk_find(const struct sim_disk *disk, const char *path)
+{
+    return find(disk, path, false);
+}
+
+/* The same by the names that a power cut would leave. */
+static struct sim_inode *disk_find_durable(const struct sim_disk *disk, const char *path)
+{
+    return find(disk, path, true);
 }
 
 struct sim_inode *sim_disk_parent(const struct sim_disk *disk, const char *path, const char **name)
@@ -319,8 +330,16 @@ static void inode_reserve(struct sim_disk *disk, struct sim_inode *inode, uint64
 static void mark_dirty(struct sim_disk *disk, struct sim_inode *inode, uint64_t from, uint64_t to)
 {
     disk->next_write++;
-    for (uint64_t sector = from / SECTOR_SIZE; sector * SECTOR_SIZE < to; sector++)
+    if (from >= to)
+        return;
+    size_t first = (size_t)(from / SECTOR_SIZE), behind = (size_t)((to - 1) / SECTOR_SIZE + 1);
+    for (size_t sector = first; sector < behind; sector++)
         inode->sectors[sector].cache = disk->next_write;
+    bool is_clean = inode->dirty_from == inode->dirty_to;
+    if (is_clean || first < inode->dirty_from)
+        inode->dirty_from = first;
+    if (is_clean || behind > inode->dirty_to)
+        inode->dirty_to = behind;
 }
 
 void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t offset,
@@ -337,7 +356,7 @@ void sim_inode_write(struct sim_disk *disk, struct sim_inode *inode, uint64_t of
         inode->size = end;
         inode->size_write = disk->next_write;
     }
-    inode->modified_ms = INT64_C(1700000000000) + (int64_t)(disk->node->sim->now_ns / 1000000);
+    inode->modified_ms = sim_clock_wall_ms(disk->node);
 }
 
 void sim_inode_truncate(struct sim_disk *disk, struct sim_inode *inode, uint64_t size)
@@ -368,14 +387,20 @@ struct sim_sync *sim_sync_begin(struct sim_disk *disk, struct sim_inode *inode)
     sync->size = inode->size;
     sync->size_write = inode->size_write;
     list_push_back(&disk->syncs, &sync->link);
-    size_t sectors = inode->capacity / SECTOR_SIZE;
-    for (size_t i = 0; i < sectors; i++)
-        sync->count += inode->sectors[i].cache != inode->sectors[i].platter;
+    size_t from = inode->dirty_from, to = inode->dirty_to;
+    inode->dirty_from = inode->dirty_to = 0;
+    for (size_t i = from; i < to; i++) {
+        if (inode->sectors[i].cache == inode->sectors[i].platter)
+            continue;
+        if (sync->count++ == 0)
+            inode->dirty_from = i;
+        inode->dirty_to = i + 1;
+    }
     if (sync->count == 0)
         return sync;
     sync->taken = sim_get(sim, sync->count * sizeof(struct sim_taken));
     struct sim_taken *taken = sync->taken;
-    for (size_t i = 0; i < sectors; i++) {
+    for (size_t i = inode->dirty_from; i < inode->dirty_to; i++) {
         if (inode->sectors[i].cache == inode->sectors[i].platter)
             continue;
         taken->sector = i;
@@ -544,6 +569,72 @@ const uint8_t *sim_file(const struct sim *sim, unsigned node, const char *path, 
         return NULL;
     *size = inode->size;
     return inode->capacity ? inode->cache : (const uint8_t *)"";
+}
+
+const char *sim_file_name(const struct sim *sim, unsigned node, const char *path, size_t index)
+{
+    const struct sim_inode *inode = sim_disk_find(sim->nodes[node]->disk, path);
+    if (!inode || !inode->is_directory || index >= inode->names.count)
+        return NULL;
+    return inode->names.entries[index].text;
+}
+
+const uint8_t *sim_platter_file(const struct sim *sim, unsigned node, const char *path,
+                                uint64_t *size)
+{
+    const struct sim_inode *inode = disk_find_durable(sim->nodes[node]->disk, path);
+    if (!inode || inode->is_directory)
+        return NULL;
+    *size = inode->platter_size;
+    return inode->capacity ? inode->platter : (const uint8_t *)"";
+}
+
+void sim_put_file(struct sim *sim, unsigned number, const char *path, const void *data, size_t size)
+{
+    klamm_assert(!sim->nodes[number]->running);
+    struct sim_disk *disk = sim->nodes[number]->disk;
+    struct sim_inode *at = disk->root;
+    for (;;) {
+        while (*path == '/')
+            path++;
+        char part[256];
+        size_t length = strcspn(path, "/");
+        klamm_assert(length > 0 && length < sizeof(part));
+        memcpy(part, path, length);
+        part[length] = '\0';
+        path += length;
+        bool is_last = *path == '\0';
+        struct sim_inode *inode = sim_names_find(&at->names, part);
+        if (!inode)
+            inode = sim_disk_make(disk, at, part, !is_last);
+        sim_directory_sync_end(disk, at, sim_directory_sync_begin(disk));
+        if (is_last) {
+            sim_inode_truncate(disk, inode, 0);
+            sim_inode_write(disk, inode, 0, data, size);
+            sim_sync_end(disk, sim_sync_begin(disk, inode), true);
+            return;
+        }
+        at = inode;
+    }
+}
+
+void sim_wipe_disk(struct sim *sim, unsigned number)
+{
+    struct sim_node *node = sim->nodes[number];
+    klamm_assert(!node->running);
+    sim_disk_destroy(node->disk);
+    node->disk = sim_disk_create(node);
+}
+
+void sim_swap_disks(struct sim *sim, unsigned one, unsigned other)
+{
+    struct sim_node *first = sim->nodes[one], *second = sim->nodes[other];
+    klamm_assert(!first->running && !second->running);
+    struct sim_disk *disk = first->disk;
+    first->disk = second->disk;
+    second->disk = disk;
+    first->disk->node = first;
+    second->disk->node = second;
 }
 
 bool sim_rot(struct sim *sim, unsigned node, const char *path, uint64_t offset, uint8_t flip)

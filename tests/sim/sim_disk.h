@@ -55,8 +55,9 @@ struct sim_inode {
     uint8_t *cache;
     uint8_t *platter;
     struct sim_sector *sectors;
-    size_t capacity; /* bytes of cache and platter, whole sectors */
-    uint64_t size;   /* as the cache has it */
+    size_t capacity;             /* bytes of cache and platter, whole sectors */
+    size_t dirty_from, dirty_to; /* no sector outside of it is dirty */
+    uint64_t size;               /* as the cache has it */
     uint64_t platter_size;
     uint32_t size_write;         /* the write that made `size` */
     uint32_t platter_size_write; /* and platter_size */

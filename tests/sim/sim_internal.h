@@ -60,6 +60,13 @@ struct block {
     uint64_t reserved;
 };
 
+/* The clocks of a node: they run at a rate of their own since a common moment. */
+struct sim_clock {
+    uint64_t real_ns, own_ns; /* the same moment, here and there */
+    int32_t rate_ppm;
+    int64_t wall_ms; /* its error */
+};
+
 struct sim_node {
     struct sim *sim;
     unsigned number;
@@ -78,9 +85,17 @@ struct sim_node {
     uint64_t held_bytes;
     uint64_t crash_call; /* storage calls left until it dies; 0: none ordered */
     bool crash_is_power_cut;
-    uint64_t step_delay_ns; /* device time that blocking calls of the current job step took */
+    uint64_t step_delay_ns;   /* device time that blocking calls of the current job step took */
+    uint64_t paused_until_ns; /* no turn and no step of a job before */
+    struct sim_clock clock;
     struct list listeners;
     struct list ends; /* stream ends of this node */
+};
+
+/* One direction between two nodes. */
+struct sim_wire {
+    uint64_t delay_max_ns; /* 0: the usual */
+    bool is_cut;
 };
 
 struct sim {
@@ -100,6 +115,9 @@ struct sim {
     bool guarded;
     uint64_t next_handle; /* of accepted streams */
     struct list links;
+    struct sim_wire wires[64][64]; /* from, to */
+    void (*watch)(void *context, unsigned node);
+    void *watch_context;
     char failure[512];
 };
 
@@ -121,6 +139,16 @@ _Noreturn void sim_die(struct sim_node *node);
 /* Drops memory and everything pending; the disk is the caller's matter. */
 void sim_node_end(struct sim_node *node);
 void *sim_node_get(struct sim_node *node, size_t size);
+
+/* What the node's clocks show now, and how long a wait of its clock takes. */
+uint64_t sim_clock_ns(const struct sim_node *node);
+int64_t sim_clock_wall_ms(const struct sim_node *node);
+uint64_t sim_clock_wait_ns(const struct sim_node *node, uint64_t own_ns);
+
+/* sim_network.c; a NULL node is never cut off. */
+bool sim_network_is_cut(const struct sim *sim, const struct sim_node *from,
+                        const struct sim_node *to);
+uint64_t sim_network_delay(struct sim *sim, const struct sim_node *from, const struct sim_node *to);
 
 /* sim_loop.c */
 void sim_loops_boot(struct sim_node *node);
@@ -146,6 +174,8 @@ void sim_disk_power_cut(struct sim_disk *disk);
 struct transport sim_transport(struct sim_loop *at);
 void sim_transport_network(struct sim_loop *at);
 void sim_transport_flush(struct sim_loop *at);
+/* Some direction is not cut any more: what was kept back there goes on. */
+void sim_transport_healed(struct sim *sim);
 /* The node is gone: its peers hear of it after a while. */
 void sim_transport_node_ended(struct sim_node *node);
 void sim_transport_destroy(struct sim *sim);

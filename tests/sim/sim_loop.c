@@ -87,9 +87,7 @@ static void turn_phases(void *argument)
 {
     struct sim_loop *at = argument;
     struct sim_node *node = at->node;
-    struct sim *sim = node->sim;
-    int64_t wall_ms = INT64_C(1700000000000) + (int64_t)(sim->now_ns / 1000000);
-    loop_turn_begin(&at->loop, sim->now_ns, wall_ms);
+    loop_turn_begin(&at->loop, sim_clock_ns(node), sim_clock_wall_ms(node));
     if (!at->booted) {
         at->booted = true;
         node->spec.boot(&at->loop, node->spec.argument);
@@ -128,6 +126,11 @@ static void run_turn(struct sim_event *event)
     struct sim_loop *at = event->at;
     struct sim_node *node = event->node;
     at->turn = NULL;
+    uint64_t now = node->sim->now_ns;
+    if (node->paused_until_ns > now) {
+        schedule_turn(at, node->paused_until_ns - now);
+        return;
+    }
     if (!sim_enter(node, turn_phases, at))
         return;
     if (node->ending) {
@@ -135,12 +138,11 @@ static void run_turn(struct sim_event *event)
         sim_disk_process_crash(node->disk); /* the end of a process releases its locks */
         return;
     }
-    uint64_t now = node->sim->now_ns;
     uint64_t next = loop_next_turn_ns(&at->loop);
     if (has_arrivals(at))
         sim_wake(at);
     else if (next != UINT64_MAX)
-        schedule_turn(at, next > now ? next - now : 1);
+        schedule_turn(at, sim_clock_wait_ns(node, next));
 }
 
 static void schedule_turn(struct sim_loop *at, uint64_t delay_ns)
@@ -215,12 +217,10 @@ struct job_run {
 static void run_step(void *argument)
 {
     struct job_run *run = argument;
-    struct sim *sim = run->node->sim;
     struct job_context context = {.storage = sim_storage_blocking(run->node),
                                   .heap = &run->job->heap,
-                                  .now_ns = sim->now_ns,
-                                  .wall_ms =
-                                      INT64_C(1700000000000) + (int64_t)(sim->now_ns / 1000000),
+                                  .now_ns = sim_clock_ns(run->node),
+                                  .wall_ms = sim_clock_wall_ms(run->node),
                                   .diagnostics = &run->node->diagnostics};
     run->progress = run->job->step(run->job, &context);
 }
@@ -230,29 +230,38 @@ static void job_arrives(struct sim_event *event)
     sim_arrive(event->at, &event->at->completed, run_job_done, event->subject);
 }
 
+static void schedule_step(struct sim_loop *at, struct job *job, uint64_t delay_ns,
+                          void (*run)(struct sim_event *event))
+{
+    struct sim_event *event = sim_schedule(at->node->sim, at->node, delay_ns, run);
+    event->at = at;
+    event->subject = job;
+}
+
 static void job_step(struct sim_event *event)
 {
     struct sim_node *node = event->node;
+    uint64_t now = node->sim->now_ns;
+    if (node->paused_until_ns > now) {
+        schedule_step(event->at, event->subject, node->paused_until_ns - now, job_step);
+        return;
+    }
     struct job_run run = {event->subject, node, JOB_FINISHED};
     node->step_delay_ns = 0;
     if (!sim_enter(node, run_step, &run))
         return;
     uint64_t delay =
         node->step_delay_ns + sim_delay(&node->random, STEP_DELAY_MIN_NS, STEP_DELAY_MAX_NS);
-    struct sim_event *next =
-        sim_schedule(node->sim, node, delay, run.progress == JOB_MORE ? job_step : job_arrives);
-    next->at = event->at;
-    next->subject = event->subject;
+    schedule_step(event->at, event->subject, delay,
+                  run.progress == JOB_MORE ? job_step : job_arrives);
 }
 
 static void sim_start_job(void *self, struct job *job)
 {
     struct sim_loop *at = self;
     sim_heap_init(at->node, &job->heap);
-    uint64_t delay = sim_delay(&at->node->random, STEP_DELAY_MIN_NS, STEP_DELAY_MAX_NS);
-    struct sim_event *event = sim_schedule(at->node->sim, at->node, delay, job_step);
-    event->at = at;
-    event->subject = job;
+    schedule_step(at, job, sim_delay(&at->node->random, STEP_DELAY_MIN_NS, STEP_DELAY_MAX_NS),
+                  job_step);
 }
 
 static void sim_entropy(void *self, void *data, size_t size)
@@ -279,7 +288,7 @@ void sim_loops_boot(struct sim_node *node)
         list_init(&at->unsent);
         loop_init(&at->loop, i, count, &at->heap, sim_storage(at), sim_transport(at),
                   (struct host){&ops, at}, &node->diagnostics);
-        timer_wheel_init(&at->loop.timers, node->sim->now_ns);
+        timer_wheel_init(&at->loop.timers, sim_clock_ns(node));
         at->loop.test_points = node->faults.test_points;
     }
     for (unsigned i = 0; i < count; i++)

@@ -547,3 +547,9 @@ bool sim_file_range(const struct storage_file *file, uint64_t offset, void *data
         memcpy(data, file->inode->cache + offset, size);
     return true;
 }
+
+struct storage sim_blocking_storage(struct sim *sim, unsigned node)
+{
+    klamm_assert(!sim->nodes[node]->running);
+    return sim_storage_blocking(sim->nodes[node]);
+}

@@ -2,7 +2,11 @@
  * Streams as links of two ends. Each end has bytes that arrived and were not read, and a window:
  * the other side may have so many bytes under way or unread and no more, so a peer that does not
  * read stops the sender. Segments of a drawn size travel with a drawn delay and never overtake each
- * other. File ranges are read when they are cut into a segment, not before.
+ * other: the event of an arrival takes the oldest of what is coming. File ranges are read when they
+ * are cut into a segment, not before.
+ *
+ * Where the network is cut, arrivals are counted instead of carried out and made up for when the
+ * direction is healed: bytes are late, never lost, as retransmission makes them.
  */
 #include "base/assert.h"
 #include "tests/sim/sim_internal.h"
@@ -11,8 +15,9 @@ enum {
     WINDOW = 64 * 1024,
     SEGMENT_MAX = 16 * 1024,
     READS_PER_TURN = 16,
-    NETWORK_DELAY_MIN_NS = 20000,
-    NETWORK_DELAY_MAX_NS = 2000000,
+    DEATH_DELAY_MIN_NS = 20000,
+    CONNECT_AGAIN_MIN_NS = 50000000,
+    CONNECT_AGAIN_MAX_NS = 1000000000,
     DEATH_DELAY_MAX_NS = 100000000
 };
 
@@ -35,7 +40,9 @@ struct end {
     enum transport_status why;
     uint8_t *unread; /* [WINDOW] */
     size_t unread_size;
-    size_t under_way; /* bytes sent by the other side that have not arrived */
+    size_t under_way;   /* bytes sent by the other side that have not arrived */
+    struct list coming; /* struct segment.link: sent by the other side, oldest first */
+    unsigned held;      /* arrivals that a cut keeps back */
     uint64_t last_arrival_ns;
     struct stream_send *first;
     struct stream_send **last;
@@ -45,6 +52,7 @@ struct link {
     struct list all_link;
     uint64_t handle;
     struct sim *sim;
+    struct sim_node *hosts[2]; /* of the ends, for ever; NULL: no such host */
     struct end ends[2];
     unsigned events; /* that still refer to it */
 };
@@ -80,9 +88,26 @@ static void unsent_mark(struct end *end)
     sim_wake(end->at);
 }
 
+/* Whether nothing gets through to this end now. */
+static bool end_is_cut(const struct end *end)
+{
+    const struct link *link = end->link;
+    int to = end == &link->ends[0] ? 0 : 1;
+    return sim_network_is_cut(link->sim, link->hosts[1 - to], link->hosts[to]);
+}
+
+/* How long something takes to this end; drawn. */
+static uint64_t end_delay(const struct end *end)
+{
+    const struct link *link = end->link;
+    int to = end == &link->ends[0] ? 0 : 1;
+    return sim_network_delay(link->sim, link->hosts[1 - to], link->hosts[to]);
+}
+
 static void end_init(struct link *link, struct end *end, struct sim_node *node)
 {
     *end = (struct end){.link = link, .node = node};
+    list_init(&end->coming);
     list_link_init(&end->ready_link);
     list_link_init(&end->unsent_link);
     list_link_init(&end->node_link);
@@ -97,17 +122,41 @@ static struct link *link_create(struct sim *sim, struct sim_node *from, struct s
     struct link *link = sim_get(sim, sizeof(*link));
     link->sim = sim;
     link->handle = ++sim->next_handle;
+    link->hosts[0] = from;
+    link->hosts[1] = to;
     list_push_back(&sim->links, &link->all_link);
     end_init(link, &link->ends[0], from);
-    end_init(link, &link->ends[1], to);
+    end_init(link, &link->ends[1], NULL);
     return link;
+}
+
+/* What travels to an end: bytes, or the end of the stream. */
+struct segment {
+    struct list link;  /* end.coming */
+    bool is_end;       /* carries `why` instead of bytes */
+    bool drops_unread; /* a reset overtakes what was not read */
+    enum transport_status why;
+    uint8_t *data;
+    size_t size;
+};
+
+static void segment_free(struct sim *sim, struct segment *segment)
+{
+    if (segment->data)
+        sim_put(sim, segment->data, segment->size);
+    sim_put(sim, segment, sizeof(*segment));
 }
 
 static void link_free(struct link *link)
 {
     list_remove(&link->all_link);
-    for (int i = 0; i < 2; i++)
-        sim_put(link->sim, link->ends[i].unread, WINDOW);
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &link->ends[i];
+        while (!list_is_empty(&end->coming))
+            segment_free(link->sim,
+                         container_of(list_pop_front(&end->coming), struct segment, link));
+        sim_put(link->sim, end->unread, WINDOW);
+    }
     sim_put(link->sim, link, sizeof(*link));
 }
 
@@ -132,69 +181,79 @@ static void end_detach(struct end *end)
 
 /* ---- What travels ---- */
 
-struct segment {
-    struct end *to;
-    bool is_end;       /* carries `why` instead of bytes */
-    bool drops_unread; /* a reset overtakes what was not read */
-    enum transport_status why;
-};
+static void segment_take(struct end *end, const struct segment *segment)
+{
+    struct sim *sim = end->link->sim;
+    if (segment->is_end) {
+        end->finished = true;
+        end->why = segment->why;
+        if (segment->drops_unread)
+            end->unread_size = 0;
+    } else {
+        klamm_assert(end->unread_size + segment->size <= WINDOW);
+        memcpy(end->unread + end->unread_size, segment->data, segment->size);
+        end->unread_size += segment->size;
+        end->under_way -= segment->size;
+        sim_fold_bytes(sim, segment->data, segment->size);
+    }
+    ready_mark(end);
+}
 
 static void segment_arrives(struct sim_event *event)
 {
-    struct segment *segment = event->subject;
-    struct end *end = segment->to;
+    struct end *end = event->subject;
     struct link *link = end->link;
-    struct sim *sim = event->sim;
-    link->events--;
-    if (end->node) {
-        if (segment->is_end) {
-            end->finished = true;
-            end->why = segment->why;
-            if (segment->drops_unread)
-                end->unread_size = 0;
-        } else {
-            klamm_assert(end->unread_size + event->size <= WINDOW);
-            memcpy(end->unread + end->unread_size, event->data, event->size);
-            end->unread_size += event->size;
-            end->under_way -= event->size;
-            sim_fold_bytes(sim, event->data, event->size);
-        }
-        ready_mark(end);
+    if (end_is_cut(end)) {
+        end->held++; /* and the link stays as long */
+        return;
     }
+    link->events--;
+    struct segment *segment = container_of(list_pop_front(&end->coming), struct segment, link);
+    if (end->node)
+        segment_take(end, segment);
+    segment_free(link->sim, segment);
     link_release(link);
-    sim_put(sim, segment, sizeof(*segment));
 }
 
-static void segment_dropped(struct sim_event *event)
+/* An arrival at the end, behind all those before it. */
+static void schedule_arrival(struct end *end, uint64_t delay_ns)
 {
-    sim_put(event->sim, event->subject, sizeof(struct segment));
-}
-
-static struct segment *segment_send(struct end *to, void *data, size_t size, uint64_t delay_max_ns)
-{
-    struct sim *sim = to->link->sim;
-    uint64_t due = sim->now_ns + sim_delay(&sim->schedule, NETWORK_DELAY_MIN_NS, delay_max_ns);
-    if (due <= to->last_arrival_ns)
-        due = to->last_arrival_ns + 1;
-    to->last_arrival_ns = due;
+    struct sim *sim = end->link->sim;
+    uint64_t due = sim->now_ns + delay_ns;
+    if (due <= end->last_arrival_ns)
+        due = end->last_arrival_ns + 1;
+    end->last_arrival_ns = due;
     struct sim_event *event = sim_schedule(sim, NULL, due - sim->now_ns, segment_arrives);
-    struct segment *segment = sim_get(sim, sizeof(*segment));
-    *segment = (struct segment){.to = to};
-    event->subject = segment;
-    event->dropped = segment_dropped;
-    event->data = data;
-    event->size = size;
+    event->subject = end;
+}
+
+void sim_transport_healed(struct sim *sim)
+{
+    list_for_each(place, &sim->links)
+    {
+        struct link *link = container_of(place, struct link, all_link);
+        for (int i = 0; i < 2; i++) {
+            struct end *end = &link->ends[i];
+            for (; end->held > 0 && !end_is_cut(end); end->held--)
+                schedule_arrival(end, end_delay(end));
+        }
+    }
+}
+
+static struct segment *segment_send(struct end *to, uint8_t *data, size_t size, uint64_t delay_ns)
+{
+    struct segment *segment = sim_get(to->link->sim, sizeof(*segment));
+    *segment = (struct segment){.is_end = data == NULL, .data = data, .size = size};
+    list_push_back(&to->coming, &segment->link);
+    schedule_arrival(to, delay_ns);
     to->link->events++;
-    if (!data)
-        segment->is_end = true;
-    else
-        to->under_way += size;
+    to->under_way += size;
     return segment;
 }
 
-static void send_end(struct end *to, enum transport_status why, uint64_t delay_max_ns)
+static void send_end(struct end *to, enum transport_status why, uint64_t delay_ns)
 {
-    struct segment *segment = segment_send(to, NULL, 0, delay_max_ns);
+    struct segment *segment = segment_send(to, NULL, 0, delay_ns);
     segment->why = why;
     segment->drops_unread = why == TRANSPORT_RESET && random_chance(&to->link->sim->schedule, 1, 2);
 }
@@ -278,7 +337,7 @@ static void end_break(struct end *end, enum transport_status why)
     end->unread_size = 0;
     ready_mark(end);
     if (other_end(end)->node)
-        send_end(other_end(end), TRANSPORT_RESET, NETWORK_DELAY_MAX_NS);
+        send_end(other_end(end), TRANSPORT_RESET, end_delay(other_end(end)));
 }
 
 static void end_transmit(struct end *end)
@@ -296,10 +355,9 @@ static void end_transmit(struct end *end)
         if (room == 0 && to->node)
             return;
         bool short_file = false;
-        uint8_t *data = sim_get(sim, SEGMENT_MAX);
+        uint8_t data[SEGMENT_MAX];
         size_t size = gather(end, data, room < wanted && to->node ? room : wanted, &short_file);
         if (short_file && size == 0) {
-            sim_put(sim, data, SEGMENT_MAX);
             end_break(end, TRANSPORT_SHORT_FILE);
             return;
         }
@@ -309,9 +367,8 @@ static void end_transmit(struct end *end)
         if (to->node && size > 0 && !reset) {
             uint8_t *exact = sim_get(sim, size);
             memcpy(exact, data, size);
-            segment_send(to, exact, size, NETWORK_DELAY_MAX_NS);
+            segment_send(to, exact, size, end_delay(to));
         }
-        sim_put(sim, data, SEGMENT_MAX);
         if (reset)
             end_break(end, TRANSPORT_RESET);
         finish(finished, TRANSPORT_OK);
@@ -334,7 +391,7 @@ void sim_transport_flush(struct sim_loop *at)
             struct end *to = other_end(end);
             end_detach(end);
             if (to->node)
-                send_end(to, TRANSPORT_CLOSED, NETWORK_DELAY_MAX_NS);
+                send_end(to, TRANSPORT_CLOSED, end_delay(to));
         }
         link->events--;
         link_release(link);
@@ -479,7 +536,7 @@ static void sim_unlisten(void *self, struct listener *owner)
         struct end *to = other_end(end);
         end_detach(end);
         if (to->node)
-            send_end(to, TRANSPORT_RESET, NETWORK_DELAY_MAX_NS);
+            send_end(to, TRANSPORT_RESET, end_delay(to));
     }
     list_remove(&listener->node_link);
     at->heap.put(&at->heap, listener, sizeof(*listener));
@@ -520,23 +577,39 @@ static void sim_drop(void *self, const struct accepted_stream *accepted)
     struct link *link = end->link;
     end_detach(end);
     if (to->node)
-        send_end(to, TRANSPORT_RESET, NETWORK_DELAY_MAX_NS);
+        send_end(to, TRANSPORT_RESET, end_delay(to));
     link_release(link);
 }
 
 /* A connect on its way; event->data. */
 struct attempt {
     struct link *link;
-    struct sim_node *to; /* NULL: no such host */
     uint16_t port;
 };
+
+static void connect_arrives(struct sim_event *event);
+
+static void schedule_connect(struct link *link, uint16_t port, uint64_t delay_ns)
+{
+    struct sim_event *event = sim_schedule(link->sim, NULL, delay_ns, connect_arrives);
+    struct attempt *attempt = sim_get(link->sim, sizeof(*attempt));
+    *attempt = (struct attempt){link, port};
+    event->data = attempt;
+    event->size = sizeof(*attempt);
+}
 
 static void connect_arrives(struct sim_event *event)
 {
     const struct attempt *attempt = event->data;
     struct link *link = attempt->link;
     struct end *from = &link->ends[0];
-    struct sim_node *to = attempt->to;
+    struct sim_node *to = link->hosts[1];
+    if (from->node && (end_is_cut(from) || end_is_cut(&link->ends[1]))) {
+        schedule_connect(
+            link, attempt->port,
+            sim_delay(&link->sim->schedule, CONNECT_AGAIN_MIN_NS, CONNECT_AGAIN_MAX_NS));
+        return;
+    }
     struct sim_listener *listener = to && to->running ? find_listener(to, attempt->port) : NULL;
     link->events--;
     if (from->node && listener) {
@@ -575,18 +648,13 @@ static enum transport_status sim_connect(void *self, struct stream *owner, const
     struct sim_loop *at = self;
     struct sim *sim = at->node->sim;
     struct sim_node *to = find_host(at->node, host);
-    struct link *link = link_create(sim, at->node, NULL);
+    struct link *link = link_create(sim, at->node, to);
     struct end *end = &link->ends[0];
     end->at = at;
     end->owner = owner;
     end->connecting = true;
     owner->seam = end;
-    uint64_t delay = sim_delay(&sim->schedule, NETWORK_DELAY_MIN_NS, NETWORK_DELAY_MAX_NS);
-    struct sim_event *event = sim_schedule(sim, NULL, delay, connect_arrives);
-    struct attempt *attempt = sim_get(sim, sizeof(*attempt));
-    *attempt = (struct attempt){link, to, port};
-    event->data = attempt;
-    event->size = sizeof(*attempt);
+    schedule_connect(link, port, end_delay(&link->ends[1]));
     link->events++;
     return TRANSPORT_OK;
 }
@@ -632,7 +700,7 @@ static void sim_close(void *self, struct stream *owner, bool reset)
     struct stream_send *sends = take_sends(end);
     end_detach(end);
     if (to->node)
-        send_end(to, reset ? TRANSPORT_RESET : TRANSPORT_CLOSED, NETWORK_DELAY_MAX_NS);
+        send_end(to, reset ? TRANSPORT_RESET : TRANSPORT_CLOSED, end_delay(to));
     link->events++;
     finish(sends, TRANSPORT_CLOSED);
     link->events--;
@@ -657,7 +725,8 @@ void sim_transport_node_ended(struct sim_node *node)
         struct link *link = end->link;
         end_detach(end);
         if (to->node)
-            send_end(to, TRANSPORT_RESET, DEATH_DELAY_MAX_NS);
+            send_end(to, TRANSPORT_RESET,
+                     sim_delay(&link->sim->schedule, DEATH_DELAY_MIN_NS, DEATH_DELAY_MAX_NS));
         link_release(link);
     }
 }

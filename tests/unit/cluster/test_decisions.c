@@ -7,6 +7,7 @@
 
 #include "cluster/controller/allocate_producer_ids.h"
 #include "cluster/controller/alter_partition.h"
+#include "cluster/controller/broker_departure.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
 #include "cluster/controller/elect_leaders.h"
@@ -405,19 +406,52 @@ static void a_broker_leaves_in_order(void **state)
     struct decision_bench bench;
     bench_init(&bench);
     bench_add_topic(&bench, "led", LIST(one_two), LIST(one_two), 1);
+    bench_add_topic(&bench, "kept", LIST(one_two), LIST(one_two), 2);
     struct beat leaving = {101, 500, false, true};
     struct broker_heartbeat_response response = heartbeat(&bench, 1, leaving, 0, -1);
     assert_false(response.should_shut_down);
+    assert_false(response.is_fenced);
     assert_true(image_broker(bench.image, 1)->in_controlled_shutdown);
+    assert_false(image_broker(bench.image, 1)->fenced);
     assert_int_equal(bench_partition(&bench, "led")->leader, 2);
     assert_int_equal(bench_partition(&bench, "led")->isr_count, 1);
+    assert_int_equal(bench_partition(&bench, "kept")->isr_count, 1);
     /* Not before every other broker has seen the leaders move. */
     assert_false(heartbeat(&bench, 1, leaving, 900, 1000).should_shut_down);
-    assert_true(heartbeat(&bench, 1, leaving, 1000, 1000).should_shut_down);
-    /* Who leads nothing may go at once. */
-    struct beat idle = {102, 500, false, true};
-    bench_add_topic(&bench, "other", LIST(two), LIST(two), 2);
-    assert_false(heartbeat(&bench, 2, idle, 0, -1).should_shut_down);
+    response = heartbeat(&bench, 1, leaving, 1000, 1000);
+    assert_true(response.should_shut_down);
+    assert_true(response.is_fenced);
+    assert_true(image_broker(bench.image, 1)->fenced);
+    bench_deinit(&bench);
+}
+
+static void a_broker_that_leads_nothing_leaves_its_in_sync_sets_and_goes(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "followed", LIST(one_two), LIST(one_two), 2);
+    struct broker_heartbeat_response response =
+        heartbeat(&bench, 1, (struct beat){101, 500, false, true}, 0, -1);
+    assert_true(response.should_shut_down);
+    assert_true(image_broker(bench.image, 1)->fenced);
+    assert_int_equal(bench_partition(&bench, "followed")->isr_count, 1);
+    assert_int_equal(bench_partition(&bench, "followed")->leader, 2);
+    assert_int_equal(bench_partition(&bench, "followed")->leader_epoch, 5);
+    bench_deinit(&bench);
+}
+
+static void the_last_active_broker_goes_as_it_is(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_set_broker(&bench, 1, true);
+    bench_add_topic(&bench, "led", LIST(one_two), LIST(two), 2);
+    int64_t next_offset = bench.next_offset;
+    assert_true(heartbeat(&bench, 2, (struct beat){102, 500, false, true}, 0, -1).should_shut_down);
+    assert_int_equal(bench.next_offset, next_offset);
+    assert_int_equal(bench_partition(&bench, "led")->leader, 2);
     bench_deinit(&bench);
 }
 
@@ -503,6 +537,95 @@ static void proposals_are_checked_in_order(void **state)
     assert_int_equal(partition->isr_count, 2);
     assert_int_equal(partition->partition_epoch, 9);
     assert_int_equal(partition->leader_epoch, 5);
+    bench_deinit(&bench);
+}
+
+static void the_last_replica_in_sync_completes_a_reassignment(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_set_broker(&bench, 3, false);
+    struct uuid topic =
+        bench_add_topic(&bench, "t", LIST(one_two_three), (struct node_list){one_two, 2}, 1);
+    struct image_draft draft;
+    bench_edit(&bench, &draft);
+    struct partition_state partition = image_partition_state(bench_partition(&bench, "t"));
+    partition.adding = LIST(three);
+    partition.removing = (struct node_list){one_two, 1};
+    draft_set_partition(&draft, topic, 0, &partition);
+    bench_adopt(&bench, &draft);
+    struct proposal proposal = {1, 101, 5, 8, {1, 2, 3}, {-1, -1, -1}, 3, 0};
+    assert_int_equal(propose(&bench, topic, &proposal), KAFKA_ERROR_NEW_LEADER_ELECTED);
+    partition = image_partition_state(bench_partition(&bench, "t"));
+    assert_int_equal(partition.leader, 2);
+    assert_int_equal(partition.leader_epoch, 6);
+    assert_int_equal(partition.partition_epoch, 9);
+    assert_int_equal(partition.replicas.count, 2);
+    assert_int_equal(partition.replicas.ids[1], 3);
+    assert_int_equal(partition.isr.count, 2);
+    assert_int_equal(partition.adding.count, 0);
+    assert_int_equal(partition.removing.count, 0);
+    bench_deinit(&bench);
+}
+
+static void one_partition_is_changed_once_per_request(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    struct uuid topic = bench_add_topic(&bench, "t", LIST(one_two), LIST(one_two), 1);
+    struct alter_partition_request_broker_state member = {1, -1};
+    struct alter_partition_request_partition_data partition = {
+        .leader_epoch = 5,
+        .new_isr_with_epochs = &member,
+        .new_isr_with_epochs_count = 1,
+        .partition_epoch = 8,
+    };
+    struct alter_partition_request_topic_data data[] = {{topic, &partition, 1},
+                                                        {topic, &partition, 1}};
+    struct alter_partition_request request = {
+        .broker_id = 1, .broker_epoch = 101, .topics = data, .topics_count = 2};
+    struct alter_partition_response response;
+    struct decision decision;
+    bench_decide(&bench, &decision);
+    decide_alter_partition(&decision, &request, 3, &response);
+    assert_int_equal(response.topics[0].partitions[0].error_code, KAFKA_ERROR_NONE);
+    assert_int_equal(response.topics[1].partitions[0].error_code, KAFKA_ERROR_INVALID_REQUEST);
+    assert_int_equal(decision.records.count, 1);
+    bench_deinit(&bench);
+}
+
+static void unclean_elections_follow_the_settings(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_set_broker(&bench, 3, false);
+    bench_add_topic(&bench, "t", LIST(one_two_three), (struct node_list){one_two, 1}, 1);
+    const char *const set[] = {"", "topic", "cluster"};
+    for (size_t i = 0; i < 3; i++) {
+        struct image_draft draft;
+        bench_edit(&bench, &draft);
+        if (i > 0)
+            draft_set_config(&draft, i == 1 ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER,
+                             i == 1 ? VIEW_LITERAL("t") : VIEW_LITERAL(""),
+                             VIEW_LITERAL("unclean.leader.election.enable"), VIEW_LITERAL("true"));
+        const struct image *before = bench.image;
+        image_acquire(before);
+        bench_adopt(&bench, &draft);
+        struct decision decision;
+        bench_decide(&bench, &decision);
+        partition_changes_for_removed(
+            &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_GONE});
+        bench_commit(&bench, &decision);
+        const struct image_partition *partition = bench_partition(&bench, "t");
+        if (partition->leader != (i == 0 ? -1 : 2))
+            fail_msg("setting of '%s': leader %d", set[i], partition->leader);
+        assert_int_equal(partition->recovery, i == 0 ? IMAGE_RECOVERED : IMAGE_RECOVERING);
+        image_release(bench.image);
+        bench.image = before;
+    }
     bench_deinit(&bench);
 }
 
@@ -609,7 +732,12 @@ int main(void)
         cmocka_unit_test(heartbeats_fence_and_unfence),
         cmocka_unit_test(failed_directories_take_their_partitions_along),
         cmocka_unit_test(a_broker_leaves_in_order),
+        cmocka_unit_test(a_broker_that_leads_nothing_leaves_its_in_sync_sets_and_goes),
+        cmocka_unit_test(the_last_active_broker_goes_as_it_is),
         cmocka_unit_test(proposals_are_checked_in_order),
+        cmocka_unit_test(the_last_replica_in_sync_completes_a_reassignment),
+        cmocka_unit_test(one_partition_is_changed_once_per_request),
+        cmocka_unit_test(unclean_elections_follow_the_settings),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
         cmocka_unit_test(blocks_of_producer_ids_never_overlap),
     };

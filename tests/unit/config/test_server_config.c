@@ -126,6 +126,69 @@ static void voters_are_read(void **state)
     assert_int_equal(config.voters[1].port, 9093);
 }
 
+static void a_node_knows_how_it_stands_to_the_quorum(void **state)
+{
+    (void)state;
+    static const char both[] = "process.roles=broker,controller\nnode.id=1\n"
+                               "controller.listener.names=CTL\n";
+    static const struct {
+        const char *listeners;
+        const char *rest;
+        enum config_quorum want;
+    } rows[] = {
+        {"PLAINTEXT://:9092,CTL://:9093", "", CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://:9093", "controller.quorum.voters=1@h:9093\n",
+         CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://:9093", "controller.quorum.voters=1@h:9093,2@i:9093\n",
+         CONFIG_QUORUM_VOTER},
+        {"PLAINTEXT://:9092,CTL://:9093", "controller.quorum.bootstrap.servers=localhost:9093\n",
+         CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://0.0.0.0:9093",
+         "controller.quorum.bootstrap.servers=127.0.0.1:9093\n", CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://h:9093", "controller.quorum.bootstrap.servers=h:9093\n",
+         CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://:9093",
+         "controller.quorum.bootstrap.servers=h:9999\n"
+         "advertised.listeners=PLAINTEXT://h:9092,CTL://h:9999\n",
+         CONFIG_QUORUM_ALONE},
+        {"PLAINTEXT://:9092,CTL://h:9093", "controller.quorum.bootstrap.servers=localhost:9093\n",
+         CONFIG_QUORUM_DYNAMIC},
+        {"PLAINTEXT://:9092,CTL://:9093", "controller.quorum.bootstrap.servers=localhost:9094\n",
+         CONFIG_QUORUM_DYNAMIC},
+        {"PLAINTEXT://:9092,CTL://:9093",
+         "controller.quorum.bootstrap.servers=localhost:9093,other:9093\n", CONFIG_QUORUM_DYNAMIC},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct server_config config;
+        struct config_report report;
+        char text[1024];
+        snprintf(text, sizeof(text), "%slisteners=%s\n%s", both, rows[i].listeners, rows[i].rest);
+        assert_true(build(text, NULL, &config, &report));
+        assert_int_equal(server_config_quorum(&config), rows[i].want);
+    }
+    struct server_config config;
+    struct config_report report;
+    assert_true(build("process.roles=broker\nnode.id=4\nlisteners=PLAINTEXT://:9092\n"
+                      "controller.listener.names=CTL\ncontroller.quorum.voters=1@h:9093\n",
+                      NULL, &config, &report));
+    assert_int_equal(server_config_quorum(&config), CONFIG_QUORUM_OBSERVER);
+}
+
+static void others_are_told_what_is_advertised(void **state)
+{
+    (void)state;
+    struct server_config config;
+    struct config_report report;
+    assert_true(build("process.roles=broker,controller\nnode.id=1\n"
+                      "listeners=PLAINTEXT://:9092,CTL://:9093\n"
+                      "advertised.listeners=PLAINTEXT://h:19092\n"
+                      "controller.listener.names=CTL\n",
+                      NULL, &config, &report));
+    assert_int_equal(server_config_endpoint(&config, VIEW_LITERAL("PLAINTEXT"))->port, 19092);
+    assert_int_equal(server_config_controller_endpoint(&config)->port, 9093);
+    assert_null(server_config_endpoint(&config, VIEW_LITERAL("OTHER")));
+}
+
 static void an_override_wins_over_the_file_and_over_nothing(void **state)
 {
     (void)state;
@@ -314,6 +377,8 @@ int main(void)
         cmocka_unit_test(nothing_given_is_one_node_on_localhost),
         cmocka_unit_test(a_file_for_a_combined_kafka_node_works),
         cmocka_unit_test(voters_are_read),
+        cmocka_unit_test(a_node_knows_how_it_stands_to_the_quorum),
+        cmocka_unit_test(others_are_told_what_is_advertised),
         cmocka_unit_test(an_override_wins_over_the_file_and_over_nothing),
         cmocka_unit_test(broker_id_stands_for_node_id),
         cmocka_unit_test(each_mistake_gets_one_line),

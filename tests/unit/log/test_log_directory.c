@@ -244,6 +244,22 @@ static void an_unformatted_directory_is_refused_when_formatting_is_not_allowed(v
     memory_node_deinit(&node);
 }
 
+static void a_voters_metadata_is_never_formatted_by_a_start(void **state)
+{
+    (void)state;
+    struct memory_node node;
+    struct boot boot;
+    begin(&node);
+    start_boot(&node, &boot);
+    boot.job.metadata_must_be_formatted = true;
+    memory_node_run(&node);
+    assert_int_equal(boot.job.status, LOG_BOOT_REFUSED);
+    assert_true(boot.job.is_unformatted);
+    assert_non_null(strstr(boot.job.message, boot.job.metadata_path));
+    end_boot(&node, &boot);
+    memory_node_deinit(&node);
+}
+
 static void a_device_error_takes_one_directory_offline(void **state)
 {
     (void)state;
@@ -623,6 +639,7 @@ int main(void)
         cmocka_unit_test(markers_are_json_with_or_without_an_epoch),
         cmocka_unit_test(what_a_person_must_repair_is_refused_in_one_line),
         cmocka_unit_test(an_unformatted_directory_is_refused_when_formatting_is_not_allowed),
+        cmocka_unit_test(a_voters_metadata_is_never_formatted_by_a_start),
         cmocka_unit_test(a_device_error_takes_one_directory_offline),
         cmocka_unit_test(deleting_renames_first_and_is_resumed),
         cmocka_unit_test(checkpoints_are_written_when_something_changed),

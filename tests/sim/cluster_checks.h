@@ -1,0 +1,91 @@
+/*
+ * What must hold in a cluster at every moment, looked at from outside of all nodes, behind every
+ * event of a node (simulation notes section 7, replication notes 7.1):
+ *
+ *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included
+ *  M3, M4  whoever leads has everything that was ever committed, and that never changes
+ *  M5  equal images at equal offsets, on every broker and controller
+ *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
+ *      epochs of leaders and partitions rise, leaders are alive
+ *  R1  what one replica exposed below its watermark, all have, byte for byte
+ *  R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync
+ *  R4  what acks=all acknowledged is on the disks of min.insync.replicas brokers at that moment
+ *  R5  who is elected has everything        R6  nobody cuts below its watermark
+ */
+#ifndef KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
+#define KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
+
+#include "tests/sim/cluster.h"
+#include "tests/sim/committed_log.h"
+
+/* By epoch: the node that led, or was voted for; as number + 1, 0 for none. */
+struct epoch_table {
+    int32_t *nodes;
+    size_t capacity;
+};
+
+/* A node's replica of a partition, as it was last seen. */
+struct seen_replica {
+    struct committed_copy copy;
+    unsigned life;
+    int32_t led_epoch; /* whose beginning was checked; -1: none */
+    int64_t watermark; /* of that epoch as leader */
+    int64_t durable_end;
+};
+
+struct seen_partition {
+    struct uuid topic_id;
+    int32_t partition;
+    struct committed_log log;
+    struct epoch_table leaders;
+    struct seen_replica replicas[CLUSTER_NODES_MAX];
+    /* As images show it. */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    int64_t image_offset; /* of these */
+};
+
+/* A node's part in the quorum, as it was last seen. */
+struct seen_quorum {
+    struct committed_copy copy;
+    unsigned life;
+    int32_t epoch; /* never falls, over crashes too */
+    int32_t led_epoch;
+    struct epoch_table votes;
+};
+
+enum { SEEN_PARTITIONS_MAX = 256 };
+
+struct cluster_checks {
+    struct cluster *cluster;
+    struct sim *sim;
+    struct heap heap;
+    struct committed_log metadata;
+    struct epoch_table quorum_leaders;
+    struct seen_quorum quorums[CLUSTER_NODES_MAX];
+    uint64_t *image_hashes; /* by offset; 0: not seen */
+    size_t image_capacity;
+    uint64_t image_versions[CLUSTER_NODES_MAX];
+    unsigned image_lives[CLUSTER_NODES_MAX];
+    struct seen_partition *partitions[SEEN_PARTITIONS_MAX];
+    size_t partition_count;
+    int32_t min_isr; /* the smallest that the clients' topic ever had */
+    /* What there was to check, for the totals of a run. */
+    unsigned elections, leaders, images;
+};
+
+void cluster_checks_init(struct cluster_checks *checks, struct cluster *cluster);
+void cluster_checks_deinit(struct cluster_checks *checks);
+/* R4: an answer to acks=all of the clients' topic; for cluster_clients.acknowledged. */
+void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_offset);
+/*
+ * Whether the cluster has come to rest: every partition led and in sync, all images equal, all
+ * replicas of equal length.
+ */
+bool cluster_checks_is_settled(void *checks);
+/* Fails with what is missing. */
+void cluster_checks_require_settled(const struct cluster_checks *checks);
+/* At the end: all replicas are equal. */
+void cluster_checks_finish(struct cluster_checks *checks);
+
+#endif

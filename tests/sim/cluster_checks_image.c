@@ -1,0 +1,139 @@
+/*
+ * M5 and what every image must say. An image is turned into the records of a snapshot of it, whose
+ * hash must be the same wherever it is made.
+ */
+#include "base/hash.h"
+#include "cluster/metadata/image_records.h"
+#include "tests/sim/cluster_checks_internal.h"
+
+enum { RECORDS_PER_STEP = 64 };
+
+static uint64_t image_hash(struct cluster_checks *checks, const struct image *image)
+{
+    struct arena arena;
+    struct metadata_records records;
+    struct image_records_walk walk;
+    arena_init(&arena, &checks->heap, MEMORY_STATE, 0);
+    metadata_records_init(&records, &arena);
+    image_records_start(image, &walk);
+    bool failed = false;
+    while (image_records_next(&walk, &records, RECORDS_PER_STEP, &failed))
+        ;
+    sim_require(checks->sim, !failed, "an image cannot be written as records");
+    uint64_t hash = 1;
+    for (size_t i = 0; i < records.count; i++)
+        hash = hash_u64(hash, hash_bytes(1, records.values[i]));
+    arena_deinit(&arena);
+    return hash ? hash : 1;
+}
+
+static void note_hash(struct cluster_checks *checks, unsigned node, int64_t offset, uint64_t hash)
+{
+    size_t place = (size_t)offset;
+    if (place >= checks->image_capacity) {
+        size_t capacity = checks->image_capacity ? checks->image_capacity * 2 : 1024;
+        while (capacity <= place)
+            capacity *= 2;
+        size_t before = checks->image_capacity;
+        checks->image_hashes = heap_resize(&checks->heap, MEMORY_STATE, checks->image_hashes,
+                                           before * sizeof(uint64_t), capacity * sizeof(uint64_t));
+        memset(checks->image_hashes + before, 0, (capacity - before) * sizeof(uint64_t));
+        checks->image_capacity = capacity;
+    }
+    uint64_t *known = &checks->image_hashes[place];
+    sim_require(checks->sim, *known == 0 || *known == hash,
+                "the image of node %u at offset %lld is another one", node, (long long)offset);
+    *known = hash;
+    checks->images++;
+}
+
+static bool has_repeats(struct node_list list)
+{
+    for (uint32_t i = 0; i < list.count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (list.ids[i] == list.ids[k])
+                return true;
+    return false;
+}
+
+static bool is_part_of(struct node_list part, struct node_list whole)
+{
+    for (uint32_t i = 0; i < part.count; i++)
+        if (!node_list_contains(whole, part.ids[i]))
+            return false;
+    return true;
+}
+
+static void check_partition(struct cluster_checks *checks, const struct image *image,
+                            const struct image_topic *topic, int32_t number)
+{
+    struct sim *sim = checks->sim;
+    const struct image_partition *partition = image_topic_partition(topic, number);
+    struct partition_state state = image_partition_state(partition);
+    struct seen_partition *seen = checks_partition(checks, topic->id, topic->name, number);
+    const char *name = seen->log.directory;
+    sim_require(sim,
+                state.leader == IMAGE_LEADER_NONE || node_list_contains(state.isr, state.leader),
+                "%s: the leader %d is not in sync", name, state.leader);
+    sim_require(sim,
+                is_part_of(state.isr, state.replicas) && !has_repeats(state.isr) &&
+                    !has_repeats(state.replicas) && state.replicas.count > 0,
+                "%s: a wrong set of replicas", name);
+    sim_require(
+        sim, is_part_of(state.adding, state.replicas) && is_part_of(state.removing, state.replicas),
+        "%s: a reassignment of what is no replica", name);
+    sim_require(sim,
+                state.isr.count > 0 || (state.leader == IMAGE_LEADER_NONE &&
+                                        state.eligible.count + state.last_known.count > 0),
+                "%s: nobody is in sync", name);
+    for (uint32_t i = 0; i < state.eligible.count; i++)
+        sim_require(sim, !node_list_contains(state.isr, state.eligible.ids[i]),
+                    "%s: %d is in sync and eligible", name, state.eligible.ids[i]);
+    if (state.leader != IMAGE_LEADER_NONE) {
+        const struct image_node *leader = image_broker(image, state.leader);
+        sim_require(sim, leader && !leader->fenced, "%s: the leader %d is fenced", name,
+                    state.leader);
+    }
+    if (image->offset < seen->image_offset)
+        return; /* of a node that is behind: equal to what was seen there, says the hash */
+    sim_require(sim,
+                state.leader_epoch >= seen->leader_epoch &&
+                    state.partition_epoch >= seen->partition_epoch,
+                "%s: epochs fall from %d and %d to %d and %d", name, seen->leader_epoch,
+                seen->partition_epoch, state.leader_epoch, state.partition_epoch);
+    seen->leader_epoch = state.leader_epoch;
+    seen->partition_epoch = state.partition_epoch;
+    seen->image_offset = image->offset;
+}
+
+static void note_min_isr(struct cluster_checks *checks, const struct image *image)
+{
+    if (!image_topic_by_name(image, view_of_string(cluster_topic)))
+        return;
+    struct view value = image_config_value(
+        image_config(image, CONFIG_RESOURCE_TOPIC, view_of_string(cluster_topic)),
+        VIEW_LITERAL("min.insync.replicas"));
+    int32_t min_isr = value.size == 1 ? value.data[0] - '0' : 1;
+    if (checks->min_isr == 0 || min_isr < checks->min_isr)
+        checks->min_isr = min_isr;
+}
+
+void checks_image_of(struct cluster_checks *checks, unsigned node,
+                     const struct sim_broker_process *process)
+{
+    const struct image *image = checks_image(process);
+    unsigned life = checks->cluster->nodes[node].broker.starts;
+    if (!image || image->offset < 0 ||
+        (checks->image_lives[node] == life && checks->image_versions[node] == image->version))
+        return;
+    checks->image_lives[node] = life;
+    checks->image_versions[node] = image->version;
+    note_hash(checks, node, image->offset, image_hash(checks, image));
+    note_min_isr(checks, image);
+    struct image_topic_walk walk;
+    image_topic_walk_start(image, (struct view){0}, &walk);
+    for (const struct image_topic *topic; (topic = image_topic_walk_next(&walk)) != NULL;) {
+        for (int32_t i = 0; i < (int32_t)topic->partition_count; i++)
+            check_partition(checks, image, topic, i);
+    }
+}

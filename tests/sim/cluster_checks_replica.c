@@ -1,0 +1,118 @@
+/* R1 to R6: what the replicas of partitions hold and say. */
+#include <stdio.h>
+
+#include "tests/sim/cluster_checks_internal.h"
+
+static const char *name_of(const struct seen_partition *seen)
+{
+    return seen->log.directory;
+}
+
+/* R3, by the in-sync set that the leader itself goes by. */
+static void check_held_in_sync(struct cluster_checks *checks, const struct seen_partition *seen,
+                               unsigned node, const struct image *image, int64_t watermark)
+{
+    const struct image_topic *topic = image_topic_by_id(image, seen->topic_id);
+    const struct image_partition *partition =
+        topic ? image_topic_partition(topic, seen->partition) : NULL;
+    if (!partition || partition->leader != (int32_t)node)
+        return;
+    struct node_list isr = image_partition_isr(partition);
+    for (uint32_t i = 0; i < isr.count; i++) {
+        const struct seen_replica *member = &seen->replicas[isr.ids[i]];
+        bool is_seen = member->life == checks->cluster->nodes[isr.ids[i]].broker.starts;
+        sim_require(checks->sim, !is_seen || member->durable_end >= watermark,
+                    "%s: node %u shows up to %lld, and %d, which is in sync, has %lld",
+                    name_of(seen), node, (long long)watermark, isr.ids[i],
+                    (long long)member->durable_end);
+    }
+}
+
+static void check_leader(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
+                         const struct replica *replica, int64_t watermark)
+{
+    struct seen_replica *own = &seen->replicas[node];
+    struct sim *sim = checks->sim;
+    if (own->led_epoch != replica->leader_epoch) {
+        unsigned first = epoch_table_set(checks, &seen->leaders, replica->leader_epoch, node);
+        sim_require(sim, first == node, "%s: nodes %u and %u lead in epoch %d", name_of(seen),
+                    first, node, replica->leader_epoch);
+        own->led_epoch = replica->leader_epoch;
+        own->watermark = 0;
+        checks->leaders++;
+        committed_log_require_whole(&seen->log, node, partition_log_written_end(replica->log),
+                                    partition_log_end_offset(replica->log), "is elected");
+    }
+    sim_require(sim, watermark >= own->watermark,
+                "%s: the watermark of node %u falls from %lld to %lld in epoch %d", name_of(seen),
+                node, (long long)own->watermark, (long long)watermark, replica->leader_epoch);
+    own->watermark = watermark;
+}
+
+static void check_replica(struct cluster_checks *checks, unsigned node,
+                          const struct replica *replica, const struct image *image)
+{
+    if (!replica->log || (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING))
+        return;
+    struct seen_partition *seen =
+        checks_partition(checks, replica->topic_id, replica->topic, replica->partition);
+    struct seen_replica *own = &seen->replicas[node];
+    unsigned life = checks->cluster->nodes[node].broker.starts;
+    if (own->life != life) {
+        own->life = life;
+        own->led_epoch = -1;
+        committed_copy_init(&own->copy);
+    }
+    int64_t watermark = partition_log_high_watermark(replica->log);
+    int64_t end = partition_log_end_offset(replica->log);
+    own->durable_end = partition_log_durable_end(replica->log);
+    sim_require(checks->sim, end >= own->copy.checked,
+                "%s: node %u cuts at %lld below %lld, which it showed", name_of(seen), node,
+                (long long)end, (long long)own->copy.checked);
+    if (replica->state == REPLICA_LEADING)
+        check_leader(checks, seen, node, replica, watermark);
+    if (watermark <= own->copy.checked)
+        return;
+    if (replica->state == REPLICA_LEADING && image)
+        check_held_in_sync(checks, seen, node, image, watermark);
+    committed_log_expose(&seen->log, node, &own->copy, watermark);
+}
+
+void checks_replicas(struct cluster_checks *checks, unsigned node,
+                     const struct sim_broker_process *process)
+{
+    for (unsigned i = 1; i <= SIM_BROKER_SHARDS; i++) {
+        const struct shard *shard = &process->shards[i];
+        if (!shard->loop || !shard->image)
+            continue;
+        list_for_each(place, &shard->replicas.replicas)
+        {
+            const struct replica *replica = container_of(place, struct replica, link);
+            /* The cluster's own topics are compacted: their old parts change. */
+            if (!image_topic_name_is_internal(replica->topic))
+                check_replica(checks, node, replica, shard->image);
+        }
+    }
+}
+
+void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_offset)
+{
+    struct cluster_checks *checks = context;
+    int holders = 0, absent = 0;
+    const struct seen_partition *seen = NULL;
+    for (size_t i = 0; i < checks->partition_count && !seen; i++) {
+        const struct seen_partition *at = checks->partitions[i];
+        char name[64];
+        snprintf(name, sizeof(name), "/data/%s-%d", cluster_topic, number);
+        if (strcmp(at->log.directory, name) == 0)
+            seen = at;
+    }
+    sim_require(checks->sim, seen != NULL, "an acknowledgement of an unknown partition");
+    for (unsigned i = 0; i < checks->cluster->count; i++) {
+        holders += seen->replicas[i].durable_end > last_offset;
+        absent += !sim_is_running(checks->sim, i);
+    }
+    sim_require(checks->sim, holders + absent >= checks->min_isr,
+                "%s: %lld is acknowledged and durable on %d nodes (%d are down), wanted are %d",
+                name_of(seen), (long long)last_offset, holders, absent, checks->min_isr);
+}

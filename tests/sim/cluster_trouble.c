@@ -1,0 +1,270 @@
+/*
+ * What happens to a cluster: each kind of trouble is on in half of the seeds, and the pace is drawn
+ * from the seed too, so that long quiet stretches and storms both occur. Trouble of the network
+ * ends after a while; nodes that have ended are started by cluster_run_until.
+ */
+#include "tests/sim/cluster.h"
+
+static const uint64_t ms = UINT64_C(1000000);
+
+enum trouble {
+    TROUBLE_KILL,     /* a process ends anywhere */
+    TROUBLE_POWER,    /* a machine loses power */
+    TROUBLE_CALL,     /* a process or machine ends at a storage call */
+    TROUBLE_STOP,     /* an orderly stop */
+    TROUBLE_BLACKOUT, /* all machines lose power at the same moment */
+    TROUBLE_PAUSE,
+    TROUBLE_ISOLATE, /* a node hears and is heard by nobody */
+    TROUBLE_DEAF,    /* one direction of it */
+    TROUBLE_SPLIT,   /* two halves */
+    TROUBLE_BRIDGE,  /* two halves and a node that both reach */
+    TROUBLE_LINK,    /* one direction between two nodes */
+    TROUBLE_SLOW,    /* a slow direction */
+    TROUBLE_CLIENT,  /* a client is cut off from a node */
+    TROUBLE_CLOCK,
+    TROUBLE_DISK, /* disks are slow, full or fail, from the next start on */
+    TROUBLE_SWAP, /* two machines get each other's disk; they must refuse it */
+    TROUBLES
+};
+
+struct storm {
+    struct cluster *cluster;
+    unsigned first_client, client_count;
+    uint32_t kinds; /* bit per enum trouble */
+    uint64_t pace_ns;
+    uint64_t network_heals_ns; /* 0: nothing is cut */
+};
+
+static struct random_stream *random_of(struct storm *storm)
+{
+    return &storm->cluster->random;
+}
+
+static unsigned any_node(struct storm *storm)
+{
+    return (unsigned)random_below(random_of(storm), storm->cluster->count);
+}
+
+static bool runs(struct storm *storm, unsigned node)
+{
+    return sim_is_running(storm->cluster->sim, node);
+}
+
+/* ---- Processes and machines ---- */
+
+static void end_node(struct storm *storm, unsigned number, bool power_cut)
+{
+    struct cluster_node *node = &storm->cluster->nodes[number];
+    if (power_cut || node->needs_power_cut)
+        sim_power_cut(storm->cluster->sim, number);
+    else
+        sim_crash(storm->cluster->sim, number);
+    node->needs_power_cut = false;
+    node->start_ns = 0; /* drawn anew */
+}
+
+static void blackout(struct storm *storm)
+{
+    for (unsigned i = 0; i < storm->cluster->count; i++)
+        end_node(storm, i, true);
+}
+
+static void end_at_call(struct storm *storm, unsigned number)
+{
+    struct random_stream *random = random_of(storm);
+    bool power_cut = storm->cluster->nodes[number].needs_power_cut || random_chance(random, 1, 2);
+    uint64_t calls = 1 + random_below(random, UINT64_C(1) << random_below(random, 12));
+    sim_crash_at_storage_call(storm->cluster->sim, number, calls, power_cut);
+}
+
+static void pause_node(struct storm *storm, unsigned number)
+{
+    uint64_t longest = UINT64_C(1) << random_below(random_of(storm), 15);
+    sim_pause(storm->cluster->sim, number, (1 + random_below(random_of(storm), longest)) * ms);
+}
+
+/* Another machine's disk names another node: who finds it in its place does not start. */
+static void swap_disks(struct storm *storm, unsigned one)
+{
+    struct cluster *cluster = storm->cluster;
+    unsigned other = any_node(storm);
+    if (other == one || !cluster->nodes[one].is_formatted || !cluster->nodes[other].is_formatted)
+        return;
+    end_node(storm, one, true);
+    end_node(storm, other, true);
+    sim_swap_disks(cluster->sim, one, other);
+    for (int i = 0; i < 2; i++) {
+        unsigned number = i ? other : one;
+        *sim_node_faults(cluster->sim, number) =
+            (struct sim_faults){.test_points = cluster->options->test_points};
+        cluster->nodes[number].is_wanted = false;
+        cluster_node_start(&cluster->nodes[number]);
+    }
+    cluster_run_until(cluster, sim_now_ns(cluster->sim) + 3000 * ms);
+    for (int i = 0; i < 2; i++) {
+        unsigned number = i ? other : one;
+        sim_require(cluster->sim, !runs(storm, number) && !cluster->nodes[number].broker.is_ready,
+                    "node %u runs with the disk of another one", number);
+        cluster->nodes[number].is_wanted = true;
+    }
+    sim_swap_disks(cluster->sim, one, other);
+}
+
+static void skew(struct storm *storm, unsigned number)
+{
+    struct random_stream *random = random_of(storm);
+    int32_t rate = (int32_t)random_below(random, 20001) - 10000;
+    int64_t error_ms = (int64_t)random_below(random, 7200001) - 3600000;
+    sim_set_clock(storm->cluster->sim, number, rate, random_chance(random, 1, 2) ? error_ms : 0);
+}
+
+/* ---- The network ---- */
+
+static void cut(struct storm *storm, unsigned from, unsigned to)
+{
+    if (from != to)
+        sim_cut(storm->cluster->sim, from, to, true);
+}
+
+static void isolate(struct storm *storm, unsigned node, bool in, bool out)
+{
+    for (unsigned i = 0; i < storm->cluster->count; i++) {
+        if (in)
+            cut(storm, i, node);
+        if (out)
+            cut(storm, node, i);
+    }
+    /* Half of the time it still has its clients. */
+    if (random_chance(random_of(storm), 1, 2))
+        return;
+    for (unsigned i = 0; i < storm->client_count; i++) {
+        if (in)
+            cut(storm, storm->first_client + i, node);
+        if (out)
+            cut(storm, node, storm->first_client + i);
+    }
+}
+
+/* Two groups that do not reach each other, but for one node perhaps. */
+static void split(struct storm *storm, bool has_bridge)
+{
+    struct random_stream *random = random_of(storm);
+    uint32_t side = (uint32_t)random_u64(random);
+    unsigned bridge = has_bridge ? any_node(storm) : CLUSTER_NODES_MAX;
+    for (unsigned a = 0; a < storm->cluster->count; a++) {
+        for (unsigned b = 0; b < storm->cluster->count; b++) {
+            if ((side >> a & 1) != (side >> b & 1) && a != bridge && b != bridge)
+                cut(storm, a, b);
+        }
+    }
+}
+
+static void trouble_network(struct storm *storm, enum trouble kind, unsigned node)
+{
+    struct random_stream *random = random_of(storm);
+    struct sim *sim = storm->cluster->sim;
+    unsigned other = any_node(storm);
+    bool in = random_chance(random, 1, 2);
+    if (kind == TROUBLE_ISOLATE)
+        isolate(storm, node, true, true);
+    else if (kind == TROUBLE_DEAF)
+        isolate(storm, node, in, !in);
+    else if (kind == TROUBLE_SPLIT || kind == TROUBLE_BRIDGE)
+        split(storm, kind == TROUBLE_BRIDGE);
+    else if (kind == TROUBLE_LINK)
+        cut(storm, node, other);
+    else if (kind == TROUBLE_SLOW && node != other)
+        sim_slow_down(sim, node, other, (1 + random_below(random, 3000)) * ms);
+    else if (kind == TROUBLE_CLIENT && storm->client_count > 0)
+        cut(storm, node, storm->first_client + (unsigned)random_below(random, storm->client_count));
+    uint64_t longest = UINT64_C(1) << random_below(random, 15);
+    uint64_t ends = sim_now_ns(sim) + (1 + random_below(random, longest)) * ms;
+    if (ends > storm->network_heals_ns)
+        storm->network_heals_ns = ends;
+}
+
+/* ---- Time ---- */
+
+static void strike(struct storm *storm, enum trouble kind)
+{
+    unsigned node = any_node(storm);
+    storm->cluster->faults++;
+    switch (kind) {
+    case TROUBLE_KILL:
+    case TROUBLE_POWER:
+        if (runs(storm, node))
+            end_node(storm, node, kind == TROUBLE_POWER);
+        break;
+    case TROUBLE_CALL:
+        end_at_call(storm, node);
+        break;
+    case TROUBLE_STOP:
+        storm->cluster->nodes[node].is_stopping = true;
+        sim_stop(storm->cluster->sim, node);
+        break;
+    case TROUBLE_BLACKOUT:
+        if (random_chance(random_of(storm), 1, 4))
+            blackout(storm);
+        break;
+    case TROUBLE_PAUSE:
+        pause_node(storm, node);
+        break;
+    case TROUBLE_CLOCK:
+        skew(storm, node);
+        break;
+    case TROUBLE_DISK:
+        storm->cluster->draws_faults = random_chance(random_of(storm), 1, 2);
+        break;
+    case TROUBLE_SWAP:
+        if (random_chance(random_of(storm), 1, 4))
+            swap_disks(storm, node);
+        break;
+    case TROUBLE_ISOLATE:
+    case TROUBLE_DEAF:
+    case TROUBLE_SPLIT:
+    case TROUBLE_BRIDGE:
+    case TROUBLE_LINK:
+    case TROUBLE_SLOW:
+    case TROUBLE_CLIENT:
+        trouble_network(storm, kind, node);
+        break;
+    case TROUBLES:
+        break;
+    }
+}
+
+static void wait(struct storm *storm, uint64_t until)
+{
+    struct cluster *cluster = storm->cluster;
+    if (storm->network_heals_ns > 0 && storm->network_heals_ns < until) {
+        cluster_run_until(cluster, storm->network_heals_ns);
+        sim_heal_network(cluster->sim);
+        storm->network_heals_ns = 0;
+    }
+    cluster_run_until(cluster, until);
+}
+
+void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned first_client,
+                     unsigned client_count)
+{
+    struct random_stream *random = &cluster->random;
+    struct storm storm = {.cluster = cluster,
+                          .first_client = first_client,
+                          .client_count = client_count,
+                          .kinds = (uint32_t)random_below(random, UINT32_C(1) << TROUBLES),
+                          .pace_ns = (100 * ms) << random_below(random, 7)};
+    uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
+    if (storm.kinds == 0)
+        storm.kinds = 1;
+    for (;;) {
+        uint64_t next = sim_now_ns(cluster->sim) + random_below(random, 2 * storm.pace_ns);
+        wait(&storm, next < end ? next : end);
+        if (next >= end)
+            return;
+        enum trouble kind;
+        do
+            kind = (enum trouble)random_below(random, TROUBLES);
+        while (!(storm.kinds >> kind & 1));
+        strike(&storm, kind);
+    }
+}
