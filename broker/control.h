@@ -65,7 +65,7 @@ struct control {
     struct sweep deleted;
     struct publisher publisher;
     struct controller controller;
-    bool has_controller;            /* started and not closed */
+    bool has_controller; /* started and not closed */
     struct membership membership;
     struct shard_stop *shard_stops; /* [shard_count] */
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */

@@ -53,5 +53,19 @@ void shard_replicas_init(struct shard *shard)
         .owner = shard,
     };
     replica_host_init(&shard->replica_host, &options, shard->loop->seed);
+    const struct broker_settings *settings = &config->settings;
+    const struct fetchers_options fetching = {
+        .loop = shard->loop,
+        .replicas = &shard->replicas,
+        .node_id = config->node_id,
+        .listener = config->inter_broker_listener_name,
+        .wait_max_ms = settings->replica_fetch_wait_max_ms,
+        .min_bytes = settings->replica_fetch_min_bytes,
+        .max_bytes = settings->replica_fetch_max_bytes,
+        .response_max_bytes = settings->replica_fetch_response_max_bytes,
+        .backoff_ms = settings->replica_fetch_backoff_ms,
+        .socket_timeout_ms = settings->replica_socket_timeout_ms,
+    };
+    fetchers_init(&shard->fetchers, &fetching);
     arm(shard);
 }

@@ -7,7 +7,7 @@
 
 struct shard;
 
-/* On the shard's loop, at boot. */
+/* On the shard's loop, at boot; its fetchers too. */
 void shard_replicas_init(struct shard *shard);
 
 #endif

@@ -6,6 +6,7 @@
 #include "replication/replica.h"
 
 #include "base/assert.h"
+#include "replication/follower.h"
 #include "replication/replica_internal.h"
 
 static const struct partition_log_events replica_log_events;
@@ -174,6 +175,8 @@ void replica_fail(struct replica *replica)
         return;
     replica->state = REPLICA_OFFLINE;
     replica_leadership_end(replica);
+    if (replica->follower)
+        follower_log_failed(replica->follower);
     replica_end_waits(replica, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
@@ -256,11 +259,19 @@ void replica_assert(const struct replica *replica)
 
 /* ---- Events of the log ---- */
 
+static void end_moved(struct replica *replica)
+{
+    if (replica->follower)
+        follower_log_moved(replica->follower);
+    else
+        replica_advance(replica);
+}
+
 static void log_written(void *owner, int64_t written_end)
 {
     (void)written_end;
     struct replica *replica = owner;
-    replica_advance(replica);
+    end_moved(replica);
     if (replica->leadership)
         replica_leadership_written(replica->leadership);
 }
@@ -268,7 +279,7 @@ static void log_written(void *owner, int64_t written_end)
 static void log_durable(void *owner, int64_t durable_end)
 {
     (void)durable_end;
-    replica_advance(owner);
+    end_moved(owner);
 }
 
 /* Without space the log lives on and only the appends failed; everything else is for good. */

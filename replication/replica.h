@@ -68,13 +68,13 @@ struct replica {
     int32_t leader_id; /* as the metadata says; -1: nobody */
     int32_t leader_epoch;
     int32_t partition_epoch;
-    int64_t epoch_start_offset;            /* LEADING: log end when this leader epoch began here */
+    int64_t epoch_start_offset; /* LEADING: log end when this leader epoch began here */
+    struct follower *follower;  /* replication/follower.h; NULL unless it is fetched for */
+    struct replica_leadership *leadership; /* NULL: does not lead, or is the only replica */
     struct list local_waits;               /* replica_append.link: acks=1 */
     struct list commit_waits;              /* replica_append.link: acks=all */
     struct list watches;                   /* replica_watch.link */
     struct list turns;                     /* replica_turn.link: appends being prepared */
-    struct replica_leadership *leadership; /* NULL: does not lead, or is the only replica */
-    void *context;                         /* the owner's */
     struct view topic;                     /* in this block */
     size_t held_size;
 };

@@ -7,14 +7,14 @@
 
 #include "base/assert.h"
 
-void replica_pop_waits(struct list *waits, int64_t end, enum kafka_error error)
+void replica_pop_waits(struct list *waits, int64_t end)
 {
     while (!list_is_empty(waits)) {
         struct replica_append *append = container_of(waits->next, struct replica_append, link);
         if (append->required_offset > end || !append->is_written)
             return;
         list_remove(&append->link);
-        append->error = error;
+        append->error = KAFKA_ERROR_NONE;
         append->done(append);
     }
 }

@@ -19,7 +19,7 @@ struct replica_leadership {
 /* ---- replica_append.c ---- */
 
 /* Tells the heads of a list that require at most `end`. */
-void replica_pop_waits(struct list *waits, int64_t end, enum kafka_error error);
+void replica_pop_waits(struct list *waits, int64_t end);
 /* Tells those who watch to look again. */
 void replica_fire_watches(struct list *watches);
 /* Tells everybody who waits, and those who watch to look again. */

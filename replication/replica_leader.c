@@ -50,17 +50,10 @@ bool replica_has_enough(const struct replica *replica)
 
 /* ---- The high watermark ---- */
 
-/* Committed it is, but when fewer than the minimum have it, whoever waited should know (KIP-250).
+/*
+ * Nothing is committed while there are too few in the set, so whoever waits for acks=all is never
+ * told NOT_ENOUGH_REPLICAS_AFTER_APPEND: it goes on waiting until its time is over.
  */
-static enum kafka_error commit_error(const struct replica *replica)
-{
-    const struct replica_leadership *leadership = replica->leadership;
-    if (!leadership || in_sync_maximal_count(&leadership->in_sync) >=
-                           in_sync_minimum(&leadership->in_sync, min_insync_replicas(replica)))
-        return KAFKA_ERROR_NONE;
-    return KAFKA_ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND;
-}
-
 void replica_advance(struct replica *replica)
 {
     if (replica->state != REPLICA_LEADING)
@@ -76,10 +69,8 @@ void replica_advance(struct replica *replica)
     bool moved = high_watermark > replica_high_watermark(replica);
     if (moved)
         partition_log_set_high_watermark(replica->log, high_watermark);
-    replica_pop_waits(&replica->local_waits, local_end, KAFKA_ERROR_NONE);
-    if (!list_is_empty(&replica->commit_waits))
-        replica_pop_waits(&replica->commit_waits, replica_high_watermark(replica),
-                          commit_error(replica));
+    replica_pop_waits(&replica->local_waits, local_end);
+    replica_pop_waits(&replica->commit_waits, replica_high_watermark(replica));
     if (moved)
         replica_fire_watches(&replica->watches);
 }

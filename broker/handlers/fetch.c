@@ -17,11 +17,7 @@
 
 API_CODEC(fetch);
 
-enum {
-    TOPIC_IDS_SINCE_VERSION = 13,
-    REPLICA_STATE_SINCE_VERSION = 15,
-    LEADERS_SINCE_VERSION = 16
-};
+enum { TOPIC_IDS_SINCE_VERSION = 13, REPLICA_STATE_SINCE_VERSION = 15, LEADERS_SINCE_VERSION = 16 };
 
 struct fetch_context {
     enum fetch_session_kind kind;
