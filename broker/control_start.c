@@ -47,16 +47,16 @@ static void controller_ready(void *owner)
         control_serve(control);
 }
 
-static void controller_leader_changed(void *owner)
-{
-    struct control *control = owner;
-    membership_leader_changed(&control->membership);
-}
-
 static void controller_failed(void *owner, const char *text)
 {
     struct control *control = owner;
     control_fail(control, text);
+}
+
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
 }
 
 static void controller_closed(void *owner, bool clean)
@@ -143,7 +143,6 @@ static const struct broker_registration_request *make_registration(struct contro
     request->broker_id = config->node_id;
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
     request->rack = config->settings.broker_rack;
-    request->incarnation_id = control->broker->incarnation;
     request->previous_broker_epoch = previous_broker_epoch(control);
     uint64_t words[2];
     loop_entropy(control->loop, words, sizeof(words));
@@ -283,7 +282,6 @@ static void directories_opened(struct job *job)
         log_info(control->loop->diagnostics, "log directories: %s", boot->message);
     control->directories = (struct directories){boot->path_count, boot->found};
     control->broker->directories = &control->directories;
-    control->broker->incarnation = random_id(control->loop);
     control->owners = keep_array(control, boot->path_count, sizeof(*control->owners));
     const struct broker_settings *settings = &control->broker->config->settings;
     struct directory_owner_options options = {

@@ -530,6 +530,14 @@ static void applied(void *owner, const struct image *image, struct image_delta *
         wait_for_ready(controller);
 }
 
+/* Another leader, or this node took up or gave back its office. */
+static void leader_changed(void *owner)
+{
+    struct controller *controller = owner;
+    if (controller->options.events->leader_changed)
+        controller->options.events->leader_changed(controller->options.owner);
+}
+
 /* What another leader began and did not end. */
 static bool write_abort(struct controller *controller, struct arena *arena)
 {
@@ -559,6 +567,7 @@ static void activated(void *owner)
     if (ok && is_alone && controller->options.registration)
         ok = write_registration(controller, &arena) && write_unfence(controller, &arena);
     arena_deinit(&arena);
+    leader_changed(controller);
     if (!ok || controller->has_awaited_ready)
         return;
     controller->has_awaited_ready = true;
@@ -593,13 +602,7 @@ static void resigned(void *owner)
     }
     image_acquire(current);
     metadata_log_resume(&controller->log, current);
-}
-
-static void leader_changed(void *owner)
-{
-    struct controller *controller = owner;
-    if (controller->options.events->leader_changed)
-        controller->options.events->leader_changed(controller->options.owner);
+    leader_changed(controller);
 }
 
 static void closed(void *owner, bool clean)

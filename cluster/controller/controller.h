@@ -31,7 +31,10 @@ struct controller_events {
     void (*ready)(void *owner);
     /* Cannot start, or cannot go on; the text says why. */
     void (*failed)(void *owner, const char *text);
-    /* Another controller is active, or its address is known now; may be NULL. */
+    /*
+     * Another controller is active, or its address is known now, or this one became active or
+     * ceased to be; may be NULL.
+     */
     void (*leader_changed)(void *owner);
     void (*closed)(void *owner, bool clean);
 };

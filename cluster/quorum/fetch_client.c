@@ -319,11 +319,17 @@ static void fetched(struct channel_request *request, enum channel_status status,
     if (metadata_log_is_busy(log))
         return;
     if (!partition || response->error_code != KAFKA_ERROR_NONE) {
-        log_warn(log->loop->diagnostics, "quorum: node %d refuses a fetch: %s", peer->id,
-                 kafka_error_text((enum kafka_error)response->error_code));
+        /* A node that starts or stops says so; anything else is worth a line, once. */
+        if (response->error_code != log->fetch.refused &&
+            response->error_code != KAFKA_ERROR_BROKER_NOT_AVAILABLE)
+            log_warn(log->loop->diagnostics, "quorum: node %d refuses a fetch: %s", peer->id,
+                     kafka_error_text((enum kafka_error)response->error_code));
+        log->fetch.refused = response->error_code;
+        log->fetch.failed = peer;
         back_off(log);
         return;
     }
+    log->fetch.refused = KAFKA_ERROR_NONE;
     int32_t known_epoch = log->quorum.epoch;
     int32_t known_leader = log->quorum.leader_id;
     learn(log, response);

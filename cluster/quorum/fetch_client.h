@@ -26,6 +26,7 @@ struct fetch_client {
     struct quorum_peer *peer;   /* asked now; NULL: nothing is under way */
     struct quorum_peer *failed; /* the one that did not answer last */
     int32_t epoch;
+    int16_t refused; /* the last answer's error as a whole; NONE */
     struct timer backoff;
 };
 
