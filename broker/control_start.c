@@ -51,6 +51,12 @@ static void controller_failed(void *owner, const char *text)
     control_fail(control, text);
 }
 
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
+}
+
 static void controller_closed(void *owner, bool clean)
 {
     struct control *control = owner;
@@ -62,6 +68,7 @@ static void controller_closed(void *owner, bool clean)
 static const struct controller_events controller_events = {
     .ready = controller_ready,
     .failed = controller_failed,
+    .leader_changed = controller_leader_changed,
     .closed = controller_closed,
 };
 
