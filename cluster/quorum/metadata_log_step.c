@@ -119,7 +119,7 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
     if (effects.activated) {
         /* What a start before this one left behind, when it did not come to removing it. */
         if (log->boot.has_snapshot)
-            partition_log_advance_start(log->log, log->boot.oldest_end);
+            partition_log_advance_start(log->log, log->boot.oldest.end_offset);
         metadata_log_try_activate(log);
     }
     if (effects.send != QUORUM_MESSAGE_NONE)
@@ -186,6 +186,7 @@ static const struct {
     [QUORUM_CALL_BEGIN_EPOCH] = {serve_begin_epoch, refuse_begin_epoch},
     [QUORUM_CALL_END_EPOCH] = {serve_end_epoch, refuse_end_epoch},
     [QUORUM_CALL_FETCH] = {fetch_server_serve, fetch_server_refuse},
+    [QUORUM_CALL_FETCH_SNAPSHOT] = {snapshot_server_serve, snapshot_server_refuse},
 };
 
 static void refuse_call(struct quorum_call *call)
