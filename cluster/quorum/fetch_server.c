@@ -179,6 +179,8 @@ static void count(struct metadata_log *log, struct quorum_call *call,
     if (call->is_counted || id < 0)
         return;
     call->is_counted = true;
+    followers_fetched(log, (struct quorum_node){id, asked->replica_directory_id},
+                      asked->fetch_offset);
     struct quorum_event event = {.kind = QUORUM_EVENT_FETCHED,
                                  .offset = asked->fetch_offset,
                                  .node = {id, asked->replica_directory_id}};

@@ -186,6 +186,7 @@ static void closed(struct deferred *deferred)
     quorum_boot_release(&log->boot);
     metadata_log_load_deinit(log);
     quorum_peers_deinit(log);
+    followers_clear(log);
     buffer_deinit(&log->voters);
     log->options.events->closed(log->options.owner, log->is_clean);
 }

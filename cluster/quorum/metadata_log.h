@@ -25,6 +25,7 @@
 
 #include "cluster/metadata/loader.h"
 #include "cluster/quorum/fetch_client.h"
+#include "cluster/quorum/followers.h"
 #include "cluster/quorum/peers.h"
 #include "cluster/quorum/quorum.h"
 #include "cluster/quorum/quorum_boot.h"
@@ -132,6 +133,8 @@ struct metadata_log {
     struct quorum_peers peers;
     struct fetch_client fetch;
     struct snapshot_client fetched;
+    struct list followers; /* quorum_follower.link, while this node leads */
+    unsigned follower_count;
     struct list parked;        /* struct quorum_call.link: fetches that wait for records */
     struct list waiting;       /* struct quorum_call.link: until the quorum takes events again */
     struct quorum_call *asked; /* its answer waits for quorum-state */

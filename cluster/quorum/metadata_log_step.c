@@ -102,6 +102,8 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
     if (effects.conflict)
         log_error(log->loop->diagnostics, "two leaders in one epoch of the quorum: epoch=%d",
                   log->quorum.epoch);
+    if (effects.resigned)
+        followers_clear(log);
     if (effects.resigned && log->is_active) {
         log->has_resigned = true;
         log_info(log->loop->diagnostics, "not the active controller any more: epoch=%d",
@@ -313,6 +315,7 @@ void metadata_log_step_init(struct metadata_log *log)
 {
     list_init(&log->waiting);
     list_init(&log->parked);
+    list_init(&log->followers);
     log->told_leader = QUORUM_NODE_NONE;
     log->told_epoch = -1;
     deferred_init(&log->pump, pump);

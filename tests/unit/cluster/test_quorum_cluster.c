@@ -356,7 +356,7 @@ static void check_same(const struct quorum_net *net, int a, int b)
     image_delta_destroy(&heap, delta);
 }
 
-static void run_seed(uint64_t seed)
+static void run_seed(uint64_t seed, int *acknowledged)
 {
     static struct quorum_net net;
     unsigned lives[QUORUM_NODES_MAX + 1] = {0};
@@ -365,7 +365,6 @@ static void run_seed(uint64_t seed)
         use_small_snapshots(&net, 1500);
     start_all(&net);
     int count = 0;
-    int acknowledged = 0;
     net.delay_ms = 1 + (unsigned)random_below(&net.random, 30);
     for (int ms = 0; ms < 40000; ms++) {
         quorum_net_run(&net, 1);
@@ -391,7 +390,7 @@ static void run_seed(uint64_t seed)
         await_shown(&net, id, "last");
     for (int i = 0; i < count; i++) {
         bool was_told = writes[i].is_done && writes[i].error == KAFKA_ERROR_NONE;
-        acknowledged += was_told;
+        *acknowledged += was_told;
         /* A wait ends unless its node lost power. */
         assert_true(writes[i].is_done || writes[i].life != lives[writes[i].node]);
         if (was_told)
@@ -399,7 +398,6 @@ static void run_seed(uint64_t seed)
     }
     for (int id = 2; id <= net.count; id++)
         check_same(&net, 1, id);
-    assert_true(acknowledged > 0);
     quorum_net_deinit(&net);
 }
 
@@ -409,11 +407,14 @@ static void trouble_loses_nothing_that_was_acknowledged(void **state)
     const char *only = getenv("QUORUM_SEED");
     const char *more = getenv("QUORUM_SEEDS");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
+    int acknowledged = 0;
     uint64_t count = only ? 1 : more ? strtoull(more, NULL, 10) : 6;
     for (uint64_t seed = first; seed < first + count; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
-        run_seed(seed);
+        run_seed(seed, &acknowledged);
     }
+    /* Some worlds are too rough to write anything; not all. */
+    assert_true(acknowledged > (int)count * 10);
 }
 
 int main(void)
