@@ -51,6 +51,12 @@ static void controller_failed(void *owner, const char *text)
     control_fail(control, text);
 }
 
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
+}
+
 static void controller_closed(void *owner, bool clean)
 {
     struct control *control = owner;
@@ -62,6 +68,7 @@ static void controller_closed(void *owner, bool clean)
 static const struct controller_events controller_events = {
     .ready = controller_ready,
     .failed = controller_failed,
+    .leader_changed = controller_leader_changed,
     .closed = controller_closed,
 };
 
@@ -135,6 +142,10 @@ static const struct broker_registration_request *make_registration(struct contro
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
     request->rack = config->settings.broker_rack;
     request->previous_broker_epoch = previous_broker_epoch(control);
+    uint64_t words[2];
+    loop_entropy(control->loop, words, sizeof(words));
+    control->broker->incarnation = uuid_of_random(words[0], words[1]);
+    request->incarnation_id = control->broker->incarnation;
     fill_endpoints(control, request);
     request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));
     for (size_t i = 0; i < control->directories.count; i++)

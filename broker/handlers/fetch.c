@@ -146,7 +146,7 @@ static void fetch_split(struct request *request)
 {
     const struct fetch_request *message = REQUEST_MESSAGE(fetch, request);
     if (front_is_controllers(request->front)) {
-        answer_error(request, KAFKA_ERROR_INVALID_REQUEST); /* the metadata log is not given out */
+        fetch_metadata_split(request);
         return;
     }
     struct shard *shard = request->shard;
