@@ -1,6 +1,7 @@
 /* The newest image that the shard has heard of is asked, although it shows an older one. */
 #include "broker/shard_replicas.h"
 
+#include "broker/isr_carrier.h"
 #include "broker/shard.h"
 #include "broker/shard_metadata.h"
 
@@ -20,6 +21,7 @@ static struct replica_broker find_broker(void *owner, int32_t broker_id)
 
 static const struct replica_events shard_replica_events = {
     .broker = find_broker,
+    .propose = isr_carrier_propose,
 };
 
 static void check_lag(struct timer *timer);
