@@ -307,8 +307,8 @@ def run_broker(klammd, steps):
         controller.format()
         kafka.format()
         klamm.format()
-        controller.start()
-        kafka.start()
+        controller.start(deadline_s=300)
+        kafka.start(deadline_s=300)
         klamm.start(wait=False)
         if steps.step("a Klamm broker registers with a Kafka controller", lambda: wait(
                 lambda: 3 in broker_ids(kafka), "unfenced") and None, (klamm, controller)):
