@@ -42,13 +42,21 @@ static struct uuid random_id(struct loop *loop)
 
 static void controller_ready(void *owner)
 {
-    control_serve(owner);
+    struct control *control = owner;
+    if (membership_ready(&control->membership))
+        control_serve(control);
 }
 
 static void controller_failed(void *owner, const char *text)
 {
     struct control *control = owner;
     control_fail(control, text);
+}
+
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
 }
 
 static void controller_closed(void *owner, bool clean)
@@ -62,6 +70,7 @@ static void controller_closed(void *owner, bool clean)
 static const struct controller_events controller_events = {
     .ready = controller_ready,
     .failed = controller_failed,
+    .leader_changed = controller_leader_changed,
     .closed = controller_closed,
 };
 
@@ -191,7 +200,7 @@ static void start_controller(struct control *control)
             options.directory_id = control->directories.found[i].meta.directory_id;
     control->has_controller = true;
     controller_start(&control->controller, &options);
-    membership_open(&control->membership, control);
+    membership_open(&control->membership, control, options.registration);
 }
 
 /* ---- The shards' half of the directories ---- */
@@ -240,7 +249,7 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
     if (alive == 0 || strcmp(owner->path.text, control->boot.metadata_path) == 0)
         control_fail(control, "no log directory works, or the metadata's failed");
     else if (control->has_controller)
-        controller_report_directories(&control->controller, &owner->directory_id, 1);
+        membership_fail_directory(&control->membership, owner->directory_id);
 }
 
 /* What is missing before a voter among others may start, for who reads the one line. */
