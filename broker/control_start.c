@@ -190,6 +190,7 @@ static void start_controller(struct control *control)
         .config = config,
         .log_directory = control->boot.metadata_path,
         .cluster_id = cluster_id,
+        .host_name = told_host_name(control->broker),
         .may_format = server_config_quorum(config) != CONFIG_QUORUM_VOTER,
         .registration = config->is_broker ? make_registration(control) : NULL,
         .events = &controller_events,

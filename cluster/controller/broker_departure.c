@@ -55,6 +55,12 @@ static bool has_kept_all(struct decision *decision, const struct image_topic *to
     return about->is_synced;
 }
 
+static bool loses_eligibility(const struct broker_departure *departure)
+{
+    return departure->removal == BROKER_REMOVAL_UNCLEAN ||
+           departure->removal == BROKER_REMOVAL_UNREGISTERED;
+}
+
 /* Whether a departure concerns a partition at all. */
 static bool is_concerned(struct decision *decision, const struct image_topic *topic,
                          const struct image_partition *partition, struct departure_walk *about)
@@ -63,8 +69,7 @@ static bool is_concerned(struct decision *decision, const struct image_topic *to
     struct partition_state old = image_partition_state(partition);
     int32_t id = departure->broker_id;
     bool is_in_sync = node_list_contains(old.isr, id);
-    bool is_eligible =
-        departure->removal == BROKER_REMOVAL_UNCLEAN && node_list_contains(old.eligible, id);
+    bool is_eligible = loses_eligibility(departure) && node_list_contains(old.eligible, id);
     if (!is_in_sync && !is_eligible && old.leader != id)
         return false;
     bool has_directory = partition_directory_is_among(partition, id, departure->directories,
@@ -88,7 +93,7 @@ static void visit_removed(struct decision *decision, const struct image_topic *t
     id_list_drop(&isr, departure->broker_id);
     plan.target_isr = id_list_view(&isr);
     plan.broker_inactive = departure->broker_id;
-    if (departure->removal == BROKER_REMOVAL_UNCLEAN)
+    if (loses_eligibility(departure))
         plan.broker_unclean = departure->broker_id;
     struct partition_outcome outcome;
     partition_plan_apply(decision, &plan, &outcome);
@@ -133,4 +138,16 @@ uint32_t partition_count_led_by(const struct image *image, int32_t broker_id)
         }
     }
     return count;
+}
+
+bool broker_is_last_active(const struct image *image, int32_t broker_id)
+{
+    struct image_walk walk;
+    image_walk_start(&image->brokers, &walk);
+    for (const struct image_node *node = image_walk_next_node(&walk); node;
+         node = image_walk_next_node(&walk)) {
+        if (node->id != broker_id && image_broker_is_active(image, node->id))
+            return false;
+    }
+    return true;
 }

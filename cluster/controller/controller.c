@@ -636,15 +636,13 @@ static struct sole_voter own_voter(struct controller *controller)
         .host = VIEW_LITERAL("localhost"),
         .port = 9093,
     };
-    for (size_t i = 0; i < config->listener_count; i++) {
-        const struct listener_config *listener = &config->listeners[i];
-        if (!listener->is_controller)
-            continue;
+    const struct listener_config *listener = server_config_controller_endpoint(config);
+    if (listener) {
+        struct view host_name = controller->options.host_name;
         voter.listener = listener->name;
-        if (listener->host.size)
-            voter.host = listener->host;
+        voter.host =
+            listener_config_host(listener, view_is_null(host_name) ? voter.host : host_name);
         voter.port = (uint16_t)listener->port;
-        break;
     }
     return voter;
 }

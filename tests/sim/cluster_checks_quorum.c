@@ -35,8 +35,7 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
     const struct metadata_log *log = &controller->log;
     const struct quorum *quorum = &log->quorum;
     struct seen_quorum *seen = &checks->quorums[node];
-    if (!process->control.has_controller || !quorum->is_started ||
-        !log->log)
+    if (!process->control.has_controller || !quorum->is_started || !log->log)
         return;
     if (seen->life != checks->cluster->nodes[node].broker.starts) {
         seen->life = checks->cluster->nodes[node].broker.starts;
