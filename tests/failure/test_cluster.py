@@ -274,6 +274,8 @@ def create_topics(addresses, topics):
 def main():
     klammd = sys.argv[1]
     faults_wanted = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    if os.environ.get("KLAMM_NIGHTLY"):
+        faults_wanted *= 25
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.SystemRandom().randrange(1 << 30)
     count = int(sys.argv[4]) if len(sys.argv) > 4 else 3
     if not cluster_nodes.enter_namespace():
