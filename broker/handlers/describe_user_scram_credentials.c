@@ -4,6 +4,7 @@
  */
 #include "protocol/messages/describe_user_scram_credentials.h"
 
+#include "base/assert.h"
 #include "base/map.h"
 #include "broker/front.h"
 #include "broker/request.h"
