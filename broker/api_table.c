@@ -41,6 +41,7 @@
     row(API_KEY_END_TXN, end_txn) \
     row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
+    row(API_KEY_FETCH_SNAPSHOT, fetch_snapshot) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_HEARTBEAT, heartbeat) \
     row(API_KEY_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
