@@ -109,6 +109,8 @@ static struct refusal check_op(struct decision *decision, const asked_entry *ent
         bool is_number = op->value >= -9223372036854774784.0 && op->value <= 9223372036854774784.0;
         if (!is_number)
             return refuse(decision, "this value cannot be a quota", op->key);
+        if (op->value <= 0)
+            return refuse(decision, "a quota has to be above zero", op->key);
         double whole = (double)(int64_t)(op->value + 1e-6);
         bool is_whole = op->value - whole <= 1e-6 && whole - op->value <= 1e-6;
         if (keys[i].maximum > 0 && (!is_whole || op->value > keys[i].maximum))

@@ -56,7 +56,7 @@ def entity(**parts):
 
 def client_quotas(target, topic):
     def op(key, value=None):
-        return {"Key": key, "Value": value or 0.0, "Remove": value is None}
+        return {"Key": key, "Value": 0.0 if value is None else value, "Remove": value is None}
 
     def alter(version, label, entries, validate=False):
         answer = target.call("AlterClientQuotas", version, {
@@ -96,6 +96,8 @@ def client_quotas(target, topic):
             "key of addresses": [(entity(user=user), [op("connection_creation_rate", 1.0)])],
             "key of users": [(entity(ip="127.0.0.1"), [rate])],
             "fraction": [(entity(user=user), [op("producer_byte_rate", 1.5)])],
+            "zero": [(entity(user=user), [op("producer_byte_rate", 0.0)])],
+            "below zero": [(entity(user=user), [op("request_percentage", -1.0)])],
             "key twice": [(entity(user=user), [rate, op("producer_byte_rate", 7.0)])],
             "remove what is not there": [(entity(user=user), [op("consumer_byte_rate")])],
             "good and bad": [(entity(user=user + "2"), [rate]),
@@ -133,4 +135,14 @@ def acls_without_an_authorizer(target, topic):
         target.call("DeleteAcls", version, {"Filters": [match, match]})
 
 
-SCENARIOS = [reassignments, unregister_broker, client_quotas, acls_without_an_authorizer]
+def scram_credentials(target, topic):
+    for label, names in {"all": None, "none": [], "unknown": ["a", "b"],
+                         "twice": ["a", "b", "a"]}.items():
+        users = None if names is None else [{"Name": name} for name in names]
+        answer = target.call("DescribeUserScramCredentials", 0, {"Users": users}, note=False)
+        answer["Results"].sort(key=str)
+        target.note(f"DescribeUserScramCredentials {label}", answer)
+
+
+SCENARIOS = [reassignments, unregister_broker, client_quotas, acls_without_an_authorizer,
+             scram_credentials]
