@@ -120,7 +120,7 @@ static void describe_client_quotas_split(struct request *request)
     enum kafka_error error;
     const char *problem = check(message, &error);
     response.error_code = (int16_t)error;
-    response.error_message = problem ? view_of_string(problem) : VIEW_NULL;
+    response.error_message = problem ? view_of_string(problem) : VIEW_LITERAL("");
     response.entries = NULL;
     if (!problem) {
         const struct image *image = *request->front->image;

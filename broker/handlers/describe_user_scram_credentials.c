@@ -61,7 +61,7 @@ static void describe_user_scram_credentials_split(struct request *request)
     const struct image *image = *request->front->image;
     struct describe_user_scram_credentials_response response;
     describe_user_scram_credentials_response_init(&response);
-    response.error_message = VIEW_NULL;
+    response.error_message = VIEW_LITERAL(""); /* as Kafka says "no error" here */
     response.results =
         request_get(request, message->users_count + image->scrams.count, sizeof(*response.results));
     struct map seen;

@@ -1,5 +1,6 @@
 """What administrators ask about brokers and the placement of partitions, on clusters of one node."""
 
+import processes
 from scenarios import create
 
 
@@ -77,6 +78,14 @@ def client_quotas(target, topic):
         (answer["Entries"] or []).sort(key=str)
         target.note(f"DescribeClientQuotas v{version} {label}", answer)
 
+    def settled(name, strictly_there):
+        """Kafka's broker follows its controller's answer a moment later."""
+        def is_so():
+            answer = target.call("DescribeClientQuotas", 1, {"Components": [
+                {"EntityType": "user", "MatchType": 0, "Match": name}], "Strict": True}, note=False)
+            return bool(answer["Entries"]) == strictly_there
+        processes.wait_until(is_so, f"{target.name}: quotas of {name}")
+
     user, client = f"user-{topic}", f"client-{topic}"
     rate = op("producer_byte_rate", 1000.0)
     for version in range(0, 2):
@@ -105,6 +114,7 @@ def client_quotas(target, topic):
             "nothing": [],
         }.items():
             alter(version, label, entries)
+        settled(user + "2", True)
         alter(version, "validate", [(entity(user="never"), [rate])], True)
         for label, components in {
             "all": [], "user": [("user", 0, user)], "default user": [("user", 1, None)],
@@ -121,6 +131,7 @@ def client_quotas(target, topic):
             describe(version, "strict " + label, components, True)
     alter(1, "remove", [(entity(user=user), [op("producer_byte_rate"), op("request_percentage")]),
                         (entity(user=None), [op("consumer_byte_rate")])])
+    settled(user, False)
     describe(1, "after", [])
 
 

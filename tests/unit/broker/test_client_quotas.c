@@ -47,7 +47,7 @@ static struct describe_client_quotas_response describe(struct broker_fixture *fi
     request.components_count = count;
     request.strict = strict;
     call_describe_client_quotas(fixture, version, &request, &response);
-    assert_int_equal(view_is_null(response.error_message), response.error_code == 0);
+    assert_int_equal(response.error_message.size == 0, response.error_code == 0);
     return response;
 }
 
