@@ -11,6 +11,7 @@
 #define ROWS(row) \
     row(API_KEY_ADD_OFFSETS_TO_TXN, add_offsets_to_txn) \
     row(API_KEY_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn) \
+    row(API_KEY_ADD_RAFT_VOTER, add_raft_voter) \
     row(API_KEY_ALLOCATE_PRODUCER_IDS, allocate_producer_ids) \
     row(API_KEY_ALTER_CLIENT_QUOTAS, alter_client_quotas) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
@@ -65,10 +66,12 @@
     row(API_KEY_OFFSET_FETCH, offset_fetch) \
     row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
     row(API_KEY_PRODUCE, produce) \
+    row(API_KEY_REMOVE_RAFT_VOTER, remove_raft_voter) \
     row(API_KEY_SYNC_GROUP, sync_group) \
     row(API_KEY_TXN_OFFSET_COMMIT, txn_offset_commit) \
     row(API_KEY_UNREGISTER_BROKER, unregister_broker) \
     row(API_KEY_UPDATE_FEATURES, update_features) \
+    row(API_KEY_UPDATE_RAFT_VOTER, update_raft_voter) \
     row(API_KEY_VOTE, vote) \
     row(API_KEY_WRITE_TXN_MARKERS, write_txn_markers)
 /* clang-format on */
