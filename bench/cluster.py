@@ -35,8 +35,9 @@ from loopback_nodes import KlammCluster  # noqa: E402
 from partitions import cpu_seconds, status_kib  # noqa: E402
 
 NODES = 3
-COMMON = {"auto.create.topics.enable": "false", "log.retention.check.interval.ms": "3600000"}
+COMMON = {"auto.create.topics.enable": "false"}
 GROUP = 500  # partitions of one request
+LOADED = 288  # partitions that producers write to while their leader dies
 PAUSE_S = 0.001
 
 
@@ -306,14 +307,14 @@ def start_load(options, node, topic, count):
     """Producers that die with the node."""
     return subprocess.Popen(
         [options.bench, "many", node.address, "--quiet", "--topic", topic, "--partitions",
-         str(min(count, 288)), "--connections", "20", "--rate", "500", "--seconds", "600"],
+         str(min(count, LOADED)), "--connections", "20", "--rate", "500", "--seconds", "600"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def end_offset(node, topic):
+def loaded_records(node, topic, count):
     answer = call(node, "ListOffsets", 5, {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [
-        {"PartitionIndex": 0, "Timestamp": -1}]}]})["Topics"][0]["Partitions"][0]
-    return answer["Offset"] if answer["ErrorCode"] == 0 else -1
+        {"PartitionIndex": index, "Timestamp": -1} for index in range(min(count, LOADED))]}]})
+    return sum(part["Offset"] for part in answer["Topics"][0]["Partitions"] if part["Offset"] > 0)
 
 
 def failover_round(options, cluster, topic, count, is_controller):
@@ -327,7 +328,7 @@ def failover_round(options, cluster, topic, count, is_controller):
     processes.wait_until(lambda: is_settled(cluster, topic, replicas), "everything in sync", 300)
     prober = Prober(survivors, topic, replicas)
     load = start_load(options, victim, topic, count)
-    processes.wait_until(lambda: end_offset(victim, topic) > 10, "the load runs", 60)
+    processes.wait_until(lambda: loaded_records(victim, topic, count) > 1000, "the load runs", 60)
     killed_s = time.time()
     victim.kill()
     prober.start()
