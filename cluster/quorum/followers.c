@@ -31,13 +31,15 @@ static void forget_silent(struct metadata_log *log)
 const struct quorum_follower *followers_find(const struct metadata_log *log,
                                              struct quorum_node node)
 {
+    /* A node may have come back with another directory: then the old one is silent. */
+    const struct quorum_follower *newest = NULL;
     list_for_each(link, &log->followers)
     {
         struct quorum_follower *follower = container_of(link, struct quorum_follower, link);
-        if (is_same(follower->node, node))
-            return follower;
+        if (is_same(follower->node, node) && (!newest || follower->fetch_ns > newest->fetch_ns))
+            newest = follower;
     }
-    return NULL;
+    return newest;
 }
 
 static struct quorum_follower *need(struct metadata_log *log, struct quorum_node node)

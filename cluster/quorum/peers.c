@@ -232,9 +232,11 @@ static void hear(struct quorum_peer *peer, const struct peer_message *wire, cons
     struct metadata_log *log = peer->log;
     struct quorum_endpoint endpoint = {.id = QUORUM_NODE_NONE};
     if (wire->hear(response, answer, &endpoint)) {
+        peer->is_foreign = false;
         if (endpoint.id != QUORUM_NODE_NONE)
             quorum_peer_learn(log, endpoint.id, endpoint.host, endpoint.port);
-    } else if (answer->error == KAFKA_ERROR_INCONSISTENT_CLUSTER_ID) {
+    } else if (answer->error == KAFKA_ERROR_INCONSISTENT_CLUSTER_ID && !peer->is_foreign) {
+        peer->is_foreign = true;
         log_warn(log->loop->diagnostics, "quorum: node %d belongs to another cluster", peer->id);
     }
 }

@@ -35,6 +35,7 @@ struct quorum_peer {
     enum quorum_message_kind sent; /* NONE: nothing is under way */
     int32_t sent_epoch;
     bool is_pre_vote;
+    bool is_foreign; /* of another cluster, as was said once */
     bool wants_again; /* something was to be sent meanwhile */
     struct timer retry;
 };

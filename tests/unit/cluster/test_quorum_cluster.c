@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "cluster/quorum/followers.h"
 #include "protocol/messages/config_record.h"
 #include "tests/unit/cluster/quorum_network.h"
 
@@ -97,6 +98,33 @@ static void three_voters_elect_one_and_replicate(void **state)
         assert_true(net.nodes[id].fixture.is_ready);
         assert_int_equal(net.nodes[id].fixture.publisher.current->controller_id, leader);
     }
+    quorum_net_deinit(&net);
+}
+
+/* Static voters are known by their ids; who asks is shown the directory that fetches. */
+static void a_voter_with_another_directory_takes_the_place_of_the_old_one(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 31);
+    start_all(&net);
+    int leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, leader, "before"), KAFKA_ERROR_NONE);
+    int other = leader == 3 ? 1 : leader + 1;
+    await_shown(&net, other, "before");
+    quorum_net_crash(&net, other);
+    struct uuid fresh = uuid_of_halves(99, 99);
+    net.nodes[other].fixture.directory_id = fresh;
+    quorum_net_start(&net, other);
+    assert_int_equal(write_setting(&net, leader, "after"), KAFKA_ERROR_NONE);
+    await_shown(&net, other, "after");
+    quorum_net_run(&net, 1000);
+    const struct metadata_log *log = &net.nodes[leader].fixture.controller.log;
+    struct quorum_node voter = {.id = other};
+    const struct quorum_follower *shown = followers_find(log, voter);
+    assert_non_null(shown);
+    assert_true(uuid_equal(shown->node.directory_id, fresh));
+    assert_int_equal(shown->offset, log->quorum.log_end);
     quorum_net_deinit(&net);
 }
 
@@ -421,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_voters_elect_one_and_replicate),
+        cmocka_unit_test(a_voter_with_another_directory_takes_the_place_of_the_old_one),
         cmocka_unit_test(observers_follow),
         cmocka_unit_test(the_loss_of_the_leader_is_survived),
         cmocka_unit_test(an_isolated_leader_renounces_and_its_tail_is_cut),
