@@ -146,13 +146,6 @@ def write(nodes, name, partition, text):
         wait(acknowledged, f"{name}-{partition} takes record {number}", 30)
 
 
-def end_offsets(node, name, count):
-    answer = call(node, "ListOffsets", 5, {"ReplicaId": -1, "Topics": [{"Name": name, "Partitions": [
-        {"PartitionIndex": index, "Timestamp": -1} for index in range(count)]}]})
-    return {p["PartitionIndex"]: p["Offset"] for p in answer["Topics"][0]["Partitions"]
-            if p["ErrorCode"] == 0}
-
-
 def log_bytes(node, name, partition):
     folder = os.path.join(node.data, f"{name}-{partition}")
     content = b""
@@ -273,9 +266,6 @@ def pair(steps, klamm, kafka):
         step(f"replicas are moved to {targets}", lambda t=targets: (
             reassign(klamm, "of-kafka", t),
             wait(lambda: in_sync(both, "of-kafka", t), "moved"))[0])
-    step("the same end offsets", lambda: wait(
-        lambda: end_offsets(klamm, "of-kafka", 2).get(0) and in_sync(both, "of-kafka", replicas),
-        "ends") and None)
 
 
 def pair_on_disk(steps, klamm, kafka):
