@@ -83,8 +83,12 @@ void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_o
  * replicas of equal length.
  */
 bool cluster_checks_is_settled(void *checks);
+/* The same of the quorum alone: one node leads, every node follows it and has all but the newest.
+ */
+bool cluster_checks_is_quorum_settled(void *checks);
 /* Fails with what is missing. */
 void cluster_checks_require_settled(const struct cluster_checks *checks);
+void cluster_checks_require_quorum_settled(const struct cluster_checks *checks);
 /* At the end: all replicas are equal. */
 void cluster_checks_finish(struct cluster_checks *checks);
 

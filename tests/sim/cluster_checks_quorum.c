@@ -1,4 +1,6 @@
 /* M1 to M4: who leads and votes in the quorum, and what its log says. */
+#include <stdio.h>
+
 #include "tests/sim/cluster_checks_internal.h"
 
 static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
@@ -54,4 +56,56 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
     committed_log_expose(&checks->metadata, node, &seen->copy, quorum->high_watermark);
+}
+
+/* ---- Coming to rest ---- */
+
+static const struct metadata_log *log_of(const struct cluster_checks *checks, unsigned node)
+{
+    const struct sim_broker_process *process = checks_process(checks, node);
+    return process && process->control.has_controller && process->control.controller.has_log
+               ? &process->control.controller.log
+               : NULL;
+}
+
+static bool is_settled(const struct cluster_checks *checks, char *text, size_t capacity)
+{
+    int32_t leader = -1, epoch = -1;
+    int64_t low = INT64_MAX, high = 0;
+    for (unsigned i = 0; i < checks->cluster->count; i++) {
+        const struct metadata_log *log = log_of(checks, i);
+        const struct quorum *quorum = log ? &log->quorum : NULL;
+        if (!quorum || quorum->leader_id < 0 || (i > 0 && quorum->leader_id != leader) ||
+            (i > 0 && quorum->epoch != epoch)) {
+            snprintf(text, capacity, "node %u follows %d in epoch %d, the first one %d in %d", i,
+                     quorum ? quorum->leader_id : -1, quorum ? quorum->epoch : -1, leader, epoch);
+            return false;
+        }
+        leader = quorum->leader_id;
+        epoch = quorum->epoch;
+        if (quorum->high_watermark < low)
+            low = quorum->high_watermark;
+        if (quorum->high_watermark > high)
+            high = quorum->high_watermark;
+    }
+    bool is_active = log_of(checks, (unsigned)leader)->quorum.is_active;
+    if (!is_active || low + 100 < high) {
+        snprintf(text, capacity, "node %d leads (%s), watermarks are between %lld and %lld", leader,
+                 is_active ? "active" : "not active", (long long)low, (long long)high);
+        return false;
+    }
+    return true;
+}
+
+bool cluster_checks_is_quorum_settled(void *context)
+{
+    char text[256];
+    return is_settled(context, text, sizeof(text));
+}
+
+void cluster_checks_require_quorum_settled(const struct cluster_checks *checks)
+{
+    char text[256] = "";
+    bool settled = is_settled(checks, text, sizeof(text));
+    sim_require(checks->sim, settled, "the quorum does not come to rest: %s", text);
 }
