@@ -8,8 +8,10 @@ void load_produce(const struct bench_options *options); /* also the many-produce
 void load_fetch(const struct bench_options *options);
 void load_tail(const struct bench_options *options);
 void load_group(const struct bench_options *options);
+void load_consumer_group(const struct bench_options *options);
 void load_commit(const struct bench_options *options);
 void load_transaction(const struct bench_options *options);
+void load_stream(const struct bench_options *options);
 void load_floors(const struct bench_options *options);
 
 #endif

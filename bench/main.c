@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "bench/client.h"
@@ -57,13 +58,19 @@ int main(int argc, char **argv)
         load_tail(&options);
         break;
     case BENCH_GROUP:
-        load_group(&options);
+        if (strcmp(options.protocol, "consumer") == 0)
+            load_consumer_group(&options);
+        else
+            load_group(&options);
         break;
     case BENCH_COMMIT:
         load_commit(&options);
         break;
     case BENCH_TRANSACTION:
         load_transaction(&options);
+        break;
+    case BENCH_STREAM:
+        load_stream(&options);
         break;
     case BENCH_FLOORS:
         load_floors(&options);

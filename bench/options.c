@@ -35,6 +35,9 @@ static const struct row rows[] = {
     ROW("--group", VALUE_TEXT, group,
         "group, commit, transaction: prefix of the ids (klamm-bench)"),
     ROW("--transaction-version", VALUE_INT, transaction_version, "transaction: 1 or 2 (2)"),
+    ROW("--commit-ms", VALUE_DOUBLE, commit_ms,
+        "stream: time between two commits, 0: idempotent only (0)"),
+    ROW("--protocol", VALUE_TEXT, protocol, "group: classic or consumer, KIP-848 (classic)"),
     ROW("--rounds", VALUE_UNSIGNED, rounds, "group: rebalances after the first (3)"),
     ROW("--fetch-size", VALUE_SIZE, fetch_size, "fetch: bytes asked of a partition (1048576)"),
     ROW("--broker-pid", VALUE_INT, broker_pid, "process whose CPU, memory and wake-ups are read"),
@@ -52,6 +55,7 @@ static void usage(void)
           "  group     one classic group: a connection a member; first join, then rebalances\n"
           "  commit    offset commits, a group a connection, --batches partitions each\n"
           "  transaction  a transactional producer a connection, --batches partitions each\n"
+          "  stream    producers at a --rate that commit every --commit-ms, or idempotent only\n"
           "  floors    what this machine can do at best, without a broker\n\n",
           stderr);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -64,8 +68,8 @@ static void usage(void)
 
 static bool set_mode(struct bench_options *options, const char *word)
 {
-    static const char *const names[] = {"produce", "many",   "fetch",       "tail",
-                                        "group",   "commit", "transaction", "floors"};
+    static const char *const names[] = {"produce", "many",        "fetch",  "tail",  "group",
+                                        "commit",  "transaction", "stream", "floors"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(word, names[i]) == 0) {
             options->mode = (enum bench_mode)i;
@@ -98,6 +102,7 @@ static void set_defaults(struct bench_options *options, enum bench_mode mode)
         .group = "klamm-bench",
         .transaction_version = 2,
         .rounds = 3,
+        .protocol = "classic",
     };
     if (mode == BENCH_GROUP)
         options->connections = 1000;
@@ -105,6 +110,8 @@ static void set_defaults(struct bench_options *options, enum bench_mode mode)
         options->records_min = options->records_max = 1;
         options->record_size = 100;
     }
+    if (mode == BENCH_STREAM)
+        options->rate = 1000;
     if (mode == BENCH_TAIL) {
         options->connections = 2;
         options->records_min = options->records_max = 1;
@@ -198,6 +205,13 @@ static bool check(const struct bench_options *options)
         wrong = "--idempotent takes --in-flight up to 5";
     else if (options->transaction_version != 1 && options->transaction_version != 2)
         wrong = "--transaction-version takes 1 or 2";
+    else if (options->mode == BENCH_STREAM && (options->rate <= 0 || options->in_flight > 5))
+        wrong = "stream takes a --rate and --in-flight up to 5";
+    else if (options->commit_ms < 0)
+        wrong = "--commit-ms takes at least 0";
+    else if (strcmp(options->protocol, "classic") != 0 &&
+             strcmp(options->protocol, "consumer") != 0)
+        wrong = "--protocol takes classic or consumer";
     if (wrong)
         fprintf(stderr, "klamm-bench: %s\n", wrong);
     return wrong == NULL;

@@ -16,6 +16,7 @@ enum bench_mode {
     BENCH_GROUP,
     BENCH_COMMIT,
     BENCH_TRANSACTION,
+    BENCH_STREAM,
     BENCH_FLOORS
 };
 
@@ -38,6 +39,8 @@ struct bench_options {
     bool idempotent;         /* produce, many: with producer ids and sequences */
     const char *group;       /* group, commit: prefix of group ids; transaction: of ids */
     int transaction_version; /* transaction: 1 or 2 (KIP-890) */
+    double commit_ms;        /* stream: between two commits; 0: no transactions */
+    const char *protocol;    /* group: classic or consumer (KIP-848) */
     unsigned rounds;         /* group: rebalances after the first */
     size_t fetch_size;       /* fetch: bytes asked of each partition */
     int broker_pid;          /* 0: the broker's cost is not measured */

@@ -15,6 +15,7 @@
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_ALTER_PARTITION, alter_partition) \
     row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_BEGIN_QUORUM_EPOCH, begin_quorum_epoch) \
     row(API_KEY_BROKER_HEARTBEAT, broker_heartbeat) \
     row(API_KEY_BROKER_REGISTRATION, broker_registration) \
     row(API_KEY_CONSUMER_GROUP_DESCRIBE, consumer_group_describe) \
@@ -34,6 +35,7 @@
     row(API_KEY_DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions) \
     row(API_KEY_DESCRIBE_TRANSACTIONS, describe_transactions) \
     row(API_KEY_ELECT_LEADERS, elect_leaders) \
+    row(API_KEY_END_QUORUM_EPOCH, end_quorum_epoch) \
     row(API_KEY_END_TXN, end_txn) \
     row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
@@ -56,6 +58,7 @@
     row(API_KEY_SYNC_GROUP, sync_group) \
     row(API_KEY_TXN_OFFSET_COMMIT, txn_offset_commit) \
     row(API_KEY_UPDATE_FEATURES, update_features) \
+    row(API_KEY_VOTE, vote) \
     row(API_KEY_WRITE_TXN_MARKERS, write_txn_markers)
 /* clang-format on */
 

@@ -17,6 +17,7 @@ struct coordinator_kind;
 struct broker {
     const struct server_config *config;
     const struct diagnostics *diagnostics;
+    const char *host_name;   /* of the machine; NULL: nobody but the machine itself needs it */
     unsigned shard_count;    /* loops 1 .. shard_count */
     uint64_t request_memory; /* bytes of frames and unsent answers of the whole node */
     size_t open_files_limit; /* log files that one shard keeps open */

@@ -30,15 +30,10 @@ static struct sweep_input sweep_input(const struct control *control)
     };
 }
 
-/* The names of partitions that are not served are free: clients may come. */
-static void strays_swept(struct sweep *sweep)
+/* Open for clients, if there are any to come. */
+static void serve(struct control *control)
 {
-    struct control *control = container_of(sweep, struct control, strays);
-    if (control->state != CONTROL_STARTING)
-        return;
     char message[512];
-    live_settings_start(&control->live, &control->publisher, &control->listeners,
-                        &control->cleaning, control->broker);
     if (!listeners_open(&control->listeners, LISTENER_CLIENTS, message, sizeof(message))) {
         control_fail(control, message);
         return;
@@ -53,15 +48,33 @@ static void strays_swept(struct sweep *sweep)
              control->broker->config->node_id, control->broker->shard_count,
              (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
     control->host.ready(control->host.self);
+}
+
+/* The names of partitions that are not served are free: clients may come. */
+static void strays_swept(struct sweep *sweep)
+{
+    struct control *control = container_of(sweep, struct control, strays);
+    if (control->state != CONTROL_STARTING)
+        return;
+    live_settings_start(&control->live, &control->publisher, &control->listeners,
+                        &control->cleaning, control->broker);
+    serve(control);
+    if (control->state != CONTROL_SERVING)
+        return;
     struct sweep_input input = sweep_input(control);
     sweep_start(&control->deleted, control->loop, SWEEP_DELETED, &input, NULL);
 }
 
 void control_serve(struct control *control)
 {
+    if (control->state != CONTROL_STARTING)
+        return;
+    if (!control->broker->config->is_broker) {
+        serve(control); /* there are no partitions here */
+        return;
+    }
     struct sweep_input input = sweep_input(control);
-    if (control->state == CONTROL_STARTING)
-        sweep_start(&control->strays, control->loop, SWEEP_STRAYS, &input, strays_swept);
+    sweep_start(&control->strays, control->loop, SWEEP_STRAYS, &input, strays_swept);
 }
 
 void control_fail(struct control *control, const char *text)

@@ -51,6 +51,12 @@ static void controller_failed(void *owner, const char *text)
     control_fail(control, text);
 }
 
+static void controller_leader_changed(void *owner)
+{
+    struct control *control = owner;
+    membership_leader_changed(&control->membership);
+}
+
 static void controller_closed(void *owner, bool clean)
 {
     struct control *control = owner;
@@ -62,8 +68,33 @@ static void controller_closed(void *owner, bool clean)
 static const struct controller_events controller_events = {
     .ready = controller_ready,
     .failed = controller_failed,
+    .leader_changed = controller_leader_changed,
     .closed = controller_closed,
 };
+
+/*
+ * What a listener on every interface is registered under. A node that is alone is asked by clients
+ * only, which are told where they came in.
+ */
+static struct view told_host_name(const struct broker *broker)
+{
+    bool is_alone = server_config_quorum(broker->config) == CONFIG_QUORUM_ALONE;
+    return is_alone || !broker->host_name ? VIEW_LITERAL("localhost")
+                                          : view_of_string(broker->host_name);
+}
+
+/* Names and ports of one machine may mean nothing to the next: what is guessed is said. */
+static void say_guessed(const struct control *control, const struct listener_config *listener,
+                        struct view host)
+{
+    if (view_equal(host, listener->host) ||
+        server_config_quorum(control->broker->config) == CONFIG_QUORUM_ALONE)
+        return;
+    log_info(control->loop->diagnostics,
+             "advertised.listeners does not say where others find %.*s: they are told %.*s:%d",
+             (int)listener->name.size, (const char *)listener->name.data, (int)host.size,
+             (const char *)host.data, listener->port);
+}
 
 /* What is not advertised explicitly is registered under the name that it listens on. */
 static void fill_endpoints(struct control *control, struct broker_registration_request *request)
@@ -81,7 +112,8 @@ static void fill_endpoints(struct control *control, struct broker_registration_r
             &request->listeners[request->listeners_count++];
         broker_registration_request_listener_init(out);
         out->name = list[i].name;
-        out->host = list[i].host.size > 0 ? list[i].host : VIEW_LITERAL("localhost");
+        out->host = listener_config_host(&list[i], told_host_name(control->broker));
+        say_guessed(control, &list[i], out->host);
         out->port = (uint16_t)list[i].port;
         out->security_protocol = (int16_t)list[i].protocol;
     }

@@ -60,12 +60,6 @@ static struct uuid fresh_id(const struct format_request *request)
 
 /* ---- The first voters ---- */
 
-static struct view own_host(const struct format_request *request,
-                            const struct listener_config *listener)
-{
-    return listener->host.size > 0 ? listener->host : view_of_string(request->host_name);
-}
-
 static enum format_status vote_alone(struct format_run *run)
 {
     const struct server_config *config = run->request->config;
@@ -81,7 +75,8 @@ static enum format_status vote_alone(struct format_run *run)
         /* A node that is alone needs no controller listener; these are what Kafka would look for.
          */
         .listener = listener ? listener->name : VIEW_LITERAL("CONTROLLER"),
-        .host = listener ? own_host(run->request, listener) : VIEW_LITERAL("localhost"),
+        .host = listener ? listener_config_host(listener, view_of_string(run->request->host_name))
+                         : VIEW_LITERAL("localhost"),
         .port = listener ? (uint16_t)listener->port : 9093,
     };
     return FORMAT_DONE;

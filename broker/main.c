@@ -38,6 +38,7 @@ struct process {
     struct broker broker;
     struct control control;
     struct shard shards[LOOP_COUNT_MAX]; /* by loop index, from 1 */
+    char host_name[256];
 };
 
 static const char usage[] =
@@ -228,9 +229,12 @@ static int run_node(const struct server_config *config, struct heap *heap,
         settings->klamm_shards > 0 ? (unsigned)settings->klamm_shards : host_cpu_count();
     if (shards > LOOP_COUNT_MAX - 1)
         shards = LOOP_COUNT_MAX - 1;
+    if (!config->is_broker)
+        shards = 1; /* the control loop does all the work */
     process->broker = (struct broker){
         .config = config,
         .diagnostics = diagnostics,
+        .host_name = host_name(process->host_name, sizeof(process->host_name)),
         .shard_count = shards,
         .request_memory = settings->queued_max_request_bytes > 0
                               ? (uint64_t)settings->queued_max_request_bytes

@@ -9,12 +9,16 @@
 static bool leader(void *self, struct controller_address *address)
 {
     struct control *control = self;
-    if (!control->has_controller || !control->controller.is_active)
+    if (!control->has_controller)
         return false;
     *address = (struct controller_address){.node_id = control->broker->config->node_id,
                                            .epoch = metadata_log_epoch(&control->controller.log),
                                            .host = VIEW_LITERAL("")};
-    return true;
+    if (control->controller.is_active)
+        return true;
+    metadata_log_leader(&control->controller.log, &address->node_id, &address->epoch,
+                        &address->host, &address->port);
+    return address->host.size > 0;
 }
 
 /* What was to be forwarded is decided here after all. */

@@ -121,6 +121,11 @@ const struct config_definition *config_find_prefixed(struct view name, size_t *p
  */
 const struct listener_config *server_config_endpoint(const struct server_config *config,
                                                      struct view name);
+/*
+ * The host that others are told for it: its own, or where it is every interface, `host_name` (the
+ * machine's).
+ */
+struct view listener_config_host(const struct listener_config *listener, struct view host_name);
 /* The listener that the quorum uses: the first of controller.listener.names; NULL: there is none.
  */
 const struct listener_config *server_config_controller_endpoint(const struct server_config *config);

@@ -272,3 +272,11 @@ const struct listener_config *server_config_controller_endpoint(const struct ser
         return NULL;
     return server_config_endpoint(config, config->controller_listener_names.items[0]);
 }
+
+struct view listener_config_host(const struct listener_config *listener, struct view host_name)
+{
+    bool is_every = listener->host.size == 0 ||
+                    view_equal(listener->host, VIEW_LITERAL("0.0.0.0")) ||
+                    view_equal(listener->host, VIEW_LITERAL("::"));
+    return is_every ? host_name : listener->host;
+}

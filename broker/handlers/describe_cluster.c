@@ -82,7 +82,8 @@ static void describe_cluster_split(struct request *request)
     describe_cluster_response_init(&response);
     response.endpoint_type = message->endpoint_type;
     response.cluster_id = request_image(request)->cluster_id;
-    response.controller_id = request_image(request)->controller_id;
+    response.controller_id =
+        at_controller ? request_image(request)->controller_id : endpoint_controller_id(request);
     if (message->include_cluster_authorized_operations)
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     if (at_controller)

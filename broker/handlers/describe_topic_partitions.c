@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/sort.h"
 #include "broker/authorized_operations.h"
+#include "broker/endpoint.h"
 #include "broker/request.h"
 #include "broker/shard.h"
 #include "cluster/metadata/topic_name.h"
@@ -62,11 +63,12 @@ static void fill_partition(struct page *page, const struct image_partition *part
     out->offline_replicas =
         request_get(page->request, state.replicas.count, sizeof(*out->offline_replicas));
     for (uint32_t i = 0; i < state.replicas.count; i++) {
-        if (!image_broker_is_active(page->image, state.replicas.ids[i]))
+        if (endpoint_replica_is_offline(page->request, partition, i))
             out->offline_replicas[out->offline_replicas_count++] = state.replicas.ids[i];
     }
-    if (state.leader == IMAGE_LEADER_NONE)
-        out->error_code = KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+    out->error_code = (int16_t)endpoint_leader_error(page->request, state.leader);
+    if (out->error_code != KAFKA_ERROR_NONE)
+        out->leader_id = IMAGE_LEADER_NONE;
 }
 
 /* The next topic of the page; its partitions from the cursor on, as far as they fit. */

@@ -11,12 +11,13 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "broker/client.h"
+#include "broker/endpoint.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
 
 API_CODEC(fetch);
 
-enum { TOPIC_IDS_SINCE_VERSION = 13 };
+enum { TOPIC_IDS_SINCE_VERSION = 13, LEADERS_SINCE_VERSION = 16 };
 
 struct fetch_context {
     enum fetch_session_kind kind;
@@ -145,7 +146,7 @@ static void fetch_split(struct request *request)
 {
     const struct fetch_request *message = REQUEST_MESSAGE(fetch, request);
     if (front_is_controllers(request->front)) {
-        answer_error(request, KAFKA_ERROR_INVALID_REQUEST); /* the metadata log is not given out */
+        fetch_metadata_split(request);
         return;
     }
     struct shard *shard = request->shard;
@@ -274,6 +275,38 @@ static void trim_items(struct fetch_context *context)
     }
 }
 
+/* Who leads instead, so that the client need not ask for metadata first (KIP-951). */
+static void name_leader(struct request *request, const struct fetch_item *item,
+                        struct fetch_response_partition_data *out, struct endpoint_list *leaders)
+{
+    bool is_elsewhere = item->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
+                        item->error == KAFKA_ERROR_FENCED_LEADER_EPOCH;
+    const struct image_topic *topic =
+        is_elsewhere && request_version(request) >= LEADERS_SINCE_VERSION
+            ? image_topic_by_id(request_image(request), item->topic_id)
+            : NULL;
+    const struct image_partition *partition =
+        topic ? image_topic_partition(topic, item->partition) : NULL;
+    if (!partition)
+        return;
+    out->current_leader.leader_id = partition->leader;
+    out->current_leader.leader_epoch = partition->leader_epoch;
+    endpoint_list_add(leaders, request, partition->leader);
+}
+
+static void list_leaders(struct request *request, const struct endpoint_list *leaders,
+                         struct fetch_response *response)
+{
+    response->node_endpoints =
+        request_get(request, leaders->count, sizeof(*response->node_endpoints));
+    response->node_endpoints_count = leaders->count;
+    for (size_t i = 0; i < leaders->count; i++) {
+        const struct endpoint_entry *entry = &leaders->entries[i];
+        response->node_endpoints[i] = (struct fetch_response_node_endpoint){
+            entry->node_id, entry->endpoint.host, entry->endpoint.port, entry->rack};
+    }
+}
+
 static void fill_partition(struct request *request, struct fetch_item *item,
                            struct fetch_response_partition_data *out)
 {
@@ -329,6 +362,7 @@ static size_t fill_topics(struct request *request, struct fetch_response *respon
     struct fetch_response_fetchable_topic_response *topic = NULL;
     const struct fetch_item *before = NULL;
     size_t with_data = 0;
+    struct endpoint_list leaders = {0};
     for (size_t i = 0; i < context->item_count; i++) {
         struct fetch_item *item = &context->items[i];
         if (!is_told(request, session, item))
@@ -342,10 +376,13 @@ static size_t fill_topics(struct request *request, struct fetch_response *respon
             topic->partitions = partitions;
         }
         before = item;
-        fill_partition(request, item, partitions++);
+        fill_partition(request, item, partitions);
+        name_leader(request, item, partitions++, &leaders);
         topic->partitions_count++;
         with_data += item->slice.size > 0;
     }
+    if (leaders.count > 0)
+        list_leaders(request, &leaders, response);
     return with_data;
 }
 

@@ -70,6 +70,9 @@ struct fetch_part {
     unsigned warm_rounds;
 };
 
+/* In place of all this, on a controller listener. */
+void fetch_metadata_split(struct request *request);
+
 /* The row's `part` and `release`. */
 void fetch_part_run(struct part *base, struct loop *at);
 void fetch_part_release(struct part *base, struct loop *at);

@@ -16,6 +16,8 @@
 
 API_CODEC(metadata);
 
+enum { LISTENER_ERROR_SINCE_VERSION = 6 };
+
 /* In Kafka's order: unfenced brokers by id. */
 static void list_brokers(struct request *request, struct metadata_response *response)
 {
@@ -43,34 +45,53 @@ static void list_brokers(struct request *request, struct metadata_response *resp
     response->brokers_count = count;
 }
 
-static int32_t *copy_ids(struct request *request, struct node_list list)
+static int32_t *copy_ids(struct request *request, struct node_list list, size_t *count)
 {
     int32_t *ids = request_get(request, list.count, sizeof(*ids));
     if (list.count)
         memcpy(ids, list.ids, list.count * sizeof(*ids));
+    *count = list.count;
     return ids;
+}
+
+/* Clients of version 0 cannot do with nodes that the answer does not list. */
+static void keep_alive_ids(const struct request *request, int32_t *ids, size_t *count,
+                           struct metadata_response_partition *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (endpoint_is_alive(request, ids[i]))
+            ids[kept++] = ids[i];
+    if (kept < *count && out->error_code == KAFKA_ERROR_NONE)
+        out->error_code = KAFKA_ERROR_REPLICA_NOT_AVAILABLE;
+    *count = kept;
 }
 
 static void fill_partition(struct request *request, const struct image_partition *partition,
                            int32_t index, struct metadata_response_partition *out)
 {
-    const struct image *image = request->shard->image;
     struct node_list replicas = image_partition_replicas(partition);
-    struct node_list isr = image_partition_isr(partition);
     metadata_response_partition_init(out);
     out->partition_index = index;
     out->leader_id = partition->leader;
     out->leader_epoch = partition->leader_epoch;
-    out->replica_nodes = copy_ids(request, replicas);
-    out->replica_nodes_count = replicas.count;
-    out->isr_nodes = copy_ids(request, isr);
-    out->isr_nodes_count = isr.count;
+    out->replica_nodes = copy_ids(request, replicas, &out->replica_nodes_count);
+    out->isr_nodes = copy_ids(request, image_partition_isr(partition), &out->isr_nodes_count);
     out->offline_replicas = request_get(request, replicas.count, sizeof(int32_t));
     for (uint32_t i = 0; i < replicas.count; i++)
-        if (!image_broker_is_active(image, replicas.ids[i]))
+        if (endpoint_replica_is_offline(request, partition, i))
             out->offline_replicas[out->offline_replicas_count++] = replicas.ids[i];
-    if (partition->leader == IMAGE_LEADER_NONE)
-        out->error_code = KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+    enum kafka_error error = endpoint_leader_error(request, partition->leader);
+    if (error == KAFKA_ERROR_LISTENER_NOT_FOUND &&
+        request_version(request) < LISTENER_ERROR_SINCE_VERSION)
+        error = KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+    out->error_code = (int16_t)error;
+    if (error != KAFKA_ERROR_NONE)
+        out->leader_id = IMAGE_LEADER_NONE;
+    if (request_version(request) == 0) {
+        keep_alive_ids(request, out->replica_nodes, &out->replica_nodes_count, out);
+        keep_alive_ids(request, out->isr_nodes, &out->isr_nodes_count, out);
+    }
 }
 
 static void fill_topic(struct request *request, const struct image_topic *topic,
@@ -143,7 +164,7 @@ static void metadata_answer(struct request *request)
     metadata_response_init(&response);
     list_brokers(request, &response);
     response.cluster_id = request->shard->image->cluster_id;
-    response.controller_id = request->shard->image->controller_id;
+    response.controller_id = endpoint_controller_id(request);
     if (message->include_cluster_authorized_operations)
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     if (asks_for_all(request)) {

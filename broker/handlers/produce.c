@@ -7,11 +7,14 @@
  */
 #include "broker/handlers/produce.h"
 
+#include "broker/endpoint.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
 #include "protocol/messages/produce.h"
 
 API_CODEC(produce);
+
+enum { LEADERS_SINCE_VERSION = 10 };
 
 struct produce_context {
     struct produce_item *items; /* in the order of the request */
@@ -150,8 +153,38 @@ static void fill_record_errors(struct request *request, const struct produce_ite
     }
 }
 
+/* Who leads instead, so that the client need not ask for metadata first (KIP-951). */
+static void name_leader(struct request *request, const struct produce_item *item,
+                        struct produce_response_partition_produce_response *out,
+                        struct endpoint_list *leaders)
+{
+    const struct image_topic *topic = image_topic_by_id(request_image(request), item->topic_id);
+    const struct image_partition *partition =
+        topic ? image_topic_partition(topic, item->partition) : NULL;
+    if (!partition || item->error != KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
+        request_version(request) < LEADERS_SINCE_VERSION)
+        return;
+    out->current_leader.leader_id = partition->leader;
+    out->current_leader.leader_epoch = partition->leader_epoch;
+    endpoint_list_add(leaders, request, partition->leader);
+}
+
+static void list_leaders(struct request *request, const struct endpoint_list *leaders,
+                         struct produce_response *response)
+{
+    response->node_endpoints =
+        request_get(request, leaders->count, sizeof(*response->node_endpoints));
+    response->node_endpoints_count = leaders->count;
+    for (size_t i = 0; i < leaders->count; i++) {
+        const struct endpoint_entry *entry = &leaders->entries[i];
+        response->node_endpoints[i] = (struct produce_response_node_endpoint){
+            entry->node_id, entry->endpoint.host, entry->endpoint.port, entry->rack};
+    }
+}
+
 static void fill_partition(struct request *request, const struct produce_item *item,
-                           struct produce_response_partition_produce_response *out)
+                           struct produce_response_partition_produce_response *out,
+                           struct endpoint_list *leaders)
 {
     produce_response_partition_produce_response_init(out);
     out->index = item->partition;
@@ -164,6 +197,7 @@ static void fill_partition(struct request *request, const struct produce_item *i
     out->log_start_offset = item->log_start_offset;
     if (item->error != KAFKA_ERROR_NONE) {
         fill_record_errors(request, item, out);
+        name_leader(request, item, out, leaders);
         return;
     }
     out->base_offset = item->base_offset;
@@ -200,6 +234,7 @@ static void produce_join(struct request *request)
     response.responses =
         request_get(request, response.responses_count, sizeof(*response.responses));
     const struct produce_item *item = context->items;
+    struct endpoint_list leaders = {0};
     for (size_t i = 0; i < message->topic_data_count; i++) {
         const struct produce_request_topic_produce_data *topic = &message->topic_data[i];
         struct produce_response_topic_produce_response *out = &response.responses[i];
@@ -210,8 +245,10 @@ static void produce_join(struct request *request)
         out->partition_responses =
             request_get(request, topic->partition_data_count, sizeof(*out->partition_responses));
         for (size_t j = 0; j < topic->partition_data_count; j++, item++)
-            fill_partition(request, item, &out->partition_responses[j]);
+            fill_partition(request, item, &out->partition_responses[j], &leaders);
     }
+    if (leaders.count > 0)
+        list_leaders(request, &leaders, &response);
     request_respond(request, &response);
 }
 

@@ -2,9 +2,14 @@
  * The life of a write: decide on the head -> replay into a draft -> append -> (durable) commit ->
  * publish -> shown by every shard -> the waiter is told.
  *
- * Start: metadata log -> activated -> first publication (the difference to the empty image) ->
- * bootstrap records when the log is empty -> controller and broker registration -> unfenced ->
- * ready. The registrations are appended one behind the other and share the log's syncs.
+ * Start of a node that is alone: metadata log -> first publication (the difference to the empty
+ * image) -> activated -> bootstrap records when the log is empty -> controller and broker
+ * registration -> unfenced -> ready. The registrations are appended one behind the other and share
+ * the log's syncs.
+ *
+ * A node among others publishes what it hears to be committed; the first of it makes it ready. When
+ * its log leads it claims: the newest published image is the head. When the log resigns it
+ * renounces: what is appended and not committed is dropped, and its waits end.
  */
 #include "cluster/controller/controller.h"
 
@@ -16,6 +21,7 @@
 #include "cluster/controller/bootstrap_records.h"
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
+#include "protocol/messages/abort_transaction_record.h"
 #include "protocol/messages/begin_transaction_record.h"
 #include "protocol/messages/config_record.h"
 #include "protocol/messages/end_transaction_record.h"
@@ -62,13 +68,18 @@ static void wait_shown(struct publisher_waiter *shown)
     wait->done(wait, KAFKA_ERROR_NONE);
 }
 
-static void wait_for_head(struct controller *controller, struct controller_wait *wait)
+static void wait_for_version(struct controller *controller, struct controller_wait *wait,
+                             uint64_t version)
 {
     wait->controller = controller;
-    wait->shown =
-        (struct publisher_waiter){.version = controller->head->version, .shown = wait_shown};
+    wait->shown = (struct publisher_waiter){.version = version, .shown = wait_shown};
     list_push_back(&controller->waits, &wait->link);
     publisher_wait(controller->options.publisher, &wait->shown);
+}
+
+static void wait_for_head(struct controller *controller, struct controller_wait *wait)
+{
+    wait_for_version(controller, wait, controller->head->version);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
@@ -161,7 +172,8 @@ static enum kafka_error write_records(struct controller *controller,
     if (!metadata_log_append(&controller->log, batch)) {
         image_delta_destroy(controller->loop->heap, delta);
         image_release(image);
-        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+        return controller->log.quorum.is_active ? KAFKA_ERROR_KAFKA_STORAGE_ERROR
+                                                : KAFKA_ERROR_NOT_CONTROLLER;
     }
     adopt(controller, image, delta);
     trim_builder(controller);
@@ -494,55 +506,119 @@ void controller_report_directories(struct controller *controller, const struct u
     arena_deinit(&arena);
 }
 
-static void publish_first(struct controller *controller)
+/* The node shows committed metadata: whoever waits for that goes on. */
+static void wait_for_ready(struct controller *controller)
 {
-    const struct image *loaded = metadata_log_take_image(&controller->log);
-    struct image_draft draft;
-    draft_begin(&draft, loaded);
-    draft_set_leadership(&draft, controller->options.config->node_id,
-                         metadata_log_epoch(&controller->log), controller->log.kraft_version);
-    const struct image *image = draft_finish(&draft, NULL);
-    image_release(loaded);
+    controller->ready_wait.done = ready;
+    controller->has_awaited_ready = true;
+    wait_for_version(controller, &controller->ready_wait,
+                     controller->options.publisher->current->version);
+}
+
+/*
+ * Metadata that another node's controller committed, or that was found at the start. A node among
+ * others is ready with the first of it; one that is alone waits for its own registration.
+ */
+static void applied(void *owner, const struct image *image, struct image_delta *delta)
+{
+    struct controller *controller = owner;
     struct publisher *publisher = controller->options.publisher;
-    struct image_delta *delta =
-        image_delta_between(controller->loop->heap, publisher->current, image);
-    controller->head = image;
-    image_acquire(image);
+    if (!delta)
+        delta = image_delta_between(controller->loop->heap, publisher->current, image);
     publisher_publish(publisher, image, delta);
+    if (!controller->has_awaited_ready && !metadata_log_is_alone(&controller->log))
+        wait_for_ready(controller);
+}
+
+/* Another leader, or this node took up or gave back its office. */
+static void leader_changed(void *owner)
+{
+    struct controller *controller = owner;
+    if (controller->options.events->leader_changed)
+        controller->options.events->leader_changed(controller->options.owner);
+}
+
+/* What another leader began and did not end. */
+static bool write_abort(struct controller *controller, struct arena *arena)
+{
+    if (!controller->log.has_open_transaction)
+        return true;
+    struct decision decision;
+    struct abort_transaction_record record = {VIEW_LITERAL("the controller changed")};
+    if (!controller_decide(controller, &decision, arena))
+        return false;
+    decision_add(&decision, METADATA_RECORD_ABORT_TRANSACTION, &record);
+    return write_own(controller, &decision);
 }
 
 static void activated(void *owner)
 {
     struct controller *controller = owner;
-    publish_first(controller);
+    klamm_assert(controller->head == NULL);
+    controller->head = controller->options.publisher->current;
+    image_acquire(controller->head);
     controller->is_active = true;
     controller_duties_claim(&controller->duties);
+    bool is_alone = metadata_log_is_alone(&controller->log);
     struct arena arena;
     arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
-    bool ok = write_bootstrap(controller, &arena) && write_controller(controller, &arena);
-    if (ok && controller->options.registration)
+    bool ok = write_abort(controller, &arena) && write_bootstrap(controller, &arena) &&
+              write_controller(controller, &arena);
+    if (ok && is_alone && controller->options.registration)
         ok = write_registration(controller, &arena) && write_unfence(controller, &arena);
     arena_deinit(&arena);
-    if (!ok)
+    leader_changed(controller);
+    if (!ok || controller->has_awaited_ready)
         return;
+    controller->has_awaited_ready = true;
     controller->ready_wait.done = ready;
     wait_for_head(controller, &controller->ready_wait);
+}
+
+static void drop_pending(struct controller *controller)
+{
+    list_for_each_safe(link, after, &controller->pending)
+        drop_append(controller, container_of(link, struct controller_append, link));
+    if (controller->head)
+        image_release(controller->head);
+    controller->head = NULL;
+}
+
+/*
+ * Whether what was appended and not committed stays is for the next leader to decide; who waits for
+ * it asks that one. The log goes on from what is published.
+ */
+static void resigned(void *owner)
+{
+    struct controller *controller = owner;
+    const struct image *current = controller->options.publisher->current;
+    controller->is_active = false;
+    controller_duties_renounce(&controller->duties);
+    drop_pending(controller);
+    refuse_waits_behind(controller, current->version, KAFKA_ERROR_NOT_CONTROLLER);
+    if (controller->is_closing) {
+        metadata_log_close(&controller->log);
+        return;
+    }
+    image_acquire(current);
+    metadata_log_resume(&controller->log, current);
+    leader_changed(controller);
 }
 
 static void closed(void *owner, bool clean)
 {
     struct controller *controller = owner;
-    list_for_each_safe(link, after, &controller->pending)
-        drop_append(controller, container_of(link, struct controller_append, link));
-    image_release(controller->head);
-    controller->head = NULL;
+    drop_pending(controller);
     batch_builder_deinit(&controller->builder);
     arena_deinit(&controller->bootstrap_arena);
     controller->options.events->closed(controller->options.owner, clean);
 }
 
 static const struct metadata_log_events log_events = {
+    .applied = applied,
     .activated = activated,
+    .resigned = resigned,
+    .leader_changed = leader_changed,
     .committed = committed,
     .cut = cut,
     .failed = failed,
@@ -586,26 +662,9 @@ static size_t make_bootstrap(struct controller *controller)
     return records.count;
 }
 
-/* What this build does not do yet, before anything is written; NULL when it can be served. */
-static const char *unserved_quorum(const struct server_config *config)
+static uint64_t ms_to_ns(int32_t ms, int32_t least_ms)
 {
-    if (!config->is_controller)
-        return "process.roles lacks controller: brokers under the controllers of other nodes are "
-               "not "
-               "supported yet";
-    if (config->voter_count > 1)
-        return "controller.quorum.voters names several nodes: only a quorum of this node alone is "
-               "supported yet";
-    return NULL;
-}
-
-static void start_refused(struct deferred *deferred)
-{
-    struct controller *controller = container_of(deferred, struct controller, refuse_start);
-    if (controller->is_closing)
-        closed(controller, true);
-    else
-        failed(controller, unserved_quorum(controller->options.config));
+    return (uint64_t)(ms > least_ms ? ms : least_ms) * 1000000;
 }
 
 void controller_start(struct controller *controller, const struct controller_options *options)
@@ -624,14 +683,8 @@ void controller_start(struct controller *controller, const struct controller_opt
     random_init(&controller->random, seed, CONTROLLER_RANDOM_PURPOSE);
     controller->incarnation =
         uuid_of_random(random_u64(&controller->random), random_u64(&controller->random));
-    deferred_init(&controller->refuse_start, start_refused);
     controller_duties_init(&controller->duties, controller);
     size_t bootstrap_count = make_bootstrap(controller);
-    if (unserved_quorum(options->config)) {
-        loop_defer(controller->loop, &controller->refuse_start);
-        return;
-    }
-    controller->has_log = true;
     const struct broker_settings *settings = &options->config->settings;
     struct metadata_log_options log_options = {
         .loop = options->loop,
@@ -639,9 +692,17 @@ void controller_start(struct controller *controller, const struct controller_opt
         .voter = own_voter(controller),
         .cluster_id = options->cluster_id,
         .may_format = options->may_format,
-        .static_voters = options->config->voter_count > 0,
+        .may_vote = options->config->is_controller,
+        .voters = options->config->voters,
+        .voter_count = options->config->voter_count,
+        .bootstrap_servers = options->config->bootstrap_servers,
         .bootstrap = controller->bootstrap,
         .bootstrap_count = bootstrap_count,
+        .election_timeout_ns = ms_to_ns(settings->controller_quorum_election_timeout_ms, 1),
+        .fetch_timeout_ns = ms_to_ns(settings->controller_quorum_fetch_timeout_ms, 1),
+        .election_backoff_max_ns = ms_to_ns(settings->controller_quorum_election_backoff_max_ms, 0),
+        .request_timeout_ns = ms_to_ns(settings->controller_quorum_request_timeout_ms, 1),
+        .retry_backoff_ns = ms_to_ns(settings->controller_quorum_retry_backoff_ms, 1),
         .segment_bytes = settings->metadata_log_segment_bytes,
         .snapshot_bytes = settings->metadata_log_max_record_bytes_between_snapshots,
         .snapshot_interval_ms = settings->metadata_log_max_snapshot_interval_ms,
@@ -656,8 +717,6 @@ void controller_close(struct controller *controller)
     controller->is_active = false;
     controller_duties_renounce(&controller->duties);
     controller->is_closing = true;
-    if (!controller->has_log)
-        loop_defer(controller->loop, &controller->refuse_start);
-    else if (list_is_empty(&controller->pending) || controller->has_failed)
+    if (list_is_empty(&controller->pending) || controller->has_failed)
         metadata_log_close(&controller->log);
 }

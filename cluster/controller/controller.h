@@ -31,6 +31,11 @@ struct controller_events {
     void (*ready)(void *owner);
     /* Cannot start, or cannot go on; the text says why. */
     void (*failed)(void *owner, const char *text);
+    /*
+     * Another controller is active, or its address is known now, or this one became active or
+     * ceased to be; may be NULL.
+     */
+    void (*leader_changed)(void *owner);
     void (*closed)(void *owner, bool clean);
 };
 
@@ -70,7 +75,6 @@ struct controller {
     struct list waits;
     struct list refused; /* to be told in the deferred phase */
     struct deferred tell;
-    struct deferred refuse_start; /* also the end of a controller that did not start */
     struct batch_builder builder;
     struct random_stream random;
     struct controller_duties duties;
@@ -78,7 +82,7 @@ struct controller {
     bool is_ready;
     bool has_failed;
     bool is_closing;
-    bool has_log; /* the metadata log was started */
+    bool has_awaited_ready;
     struct uuid incarnation;
     int64_t broker_epoch; /* of the own registration, -1 before */
     struct controller_wait ready_wait;

@@ -38,9 +38,48 @@ static void need_draft(struct metadata_loader *loader)
 static void settle(struct metadata_loader *loader)
 {
     const struct image *before = loader->stable;
-    loader->stable = draft_finish(&loader->draft, NULL);
+    struct image_delta *delta = NULL;
+    if (loader->has_leadership)
+        draft_set_leadership(&loader->draft, loader->leadership.id, loader->leadership.epoch,
+                             loader->leadership.kraft_version);
+    loader->has_leadership = false;
+    loader->stable = draft_finish(&loader->draft, loader->settled ? &delta : NULL);
     loader->is_drafting = false;
+    if (loader->settled)
+        loader->settled(loader->context, loader->stable, delta);
     image_release(before);
+}
+
+void loader_set_leadership(struct metadata_loader *loader, int32_t controller_id,
+                           int32_t controller_epoch, int16_t kraft_version)
+{
+    const struct image *stable = loader->stable;
+    loader->has_leadership = stable->controller_id != controller_id ||
+                             stable->controller_epoch != controller_epoch ||
+                             stable->kraft_version != kraft_version;
+    loader->leadership.id = controller_id;
+    loader->leadership.epoch = controller_epoch;
+    loader->leadership.kraft_version = kraft_version;
+}
+
+void loader_settle(struct metadata_loader *loader)
+{
+    if (loader->is_in_transaction)
+        return;
+    if (loader->has_leadership)
+        need_draft(loader);
+    if (loader->is_drafting)
+        settle(loader);
+}
+
+bool loader_abandon_transaction(struct metadata_loader *loader)
+{
+    if (!loader->is_in_transaction)
+        return false;
+    loader->is_in_transaction = false;
+    draft_drop(&loader->draft);
+    loader->is_drafting = false;
+    return true;
 }
 
 static bool fail(struct metadata_loader *loader, int64_t offset, const char *what)
@@ -136,8 +175,7 @@ void loader_set_position(struct metadata_loader *loader, int64_t end_offset, int
 
 const struct image *loader_image(struct metadata_loader *loader)
 {
-    if (loader->is_drafting && !loader->is_in_transaction)
-        settle(loader);
+    loader_settle(loader);
     image_acquire(loader->stable);
     return loader->stable;
 }

@@ -259,7 +259,7 @@ static void restore(struct quorum *quorum, const struct quorum_state *file)
         quorum->role = QUORUM_FOLLOWER;
         quorum->leader_id = file->leader_id;
         quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
-    } else if (quorum_same_node(quorum->voted, quorum->options.self)) {
+    } else if (quorum_same_node(quorum->voted, quorum->options.self) && quorum_is_voter(quorum)) {
         quorum->role = QUORUM_CANDIDATE;
         quorum_draw_election_timeout(quorum);
         open_votes(quorum);
@@ -347,8 +347,10 @@ static void request(struct quorum *quorum, const struct quorum_message *message,
                            message->from.id == quorum->leader_id;
         if (is_leader_s && message->kind == QUORUM_MESSAGE_BEGIN_EPOCH)
             quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
-        if (is_leader_s && message->kind == QUORUM_MESSAGE_END_EPOCH && quorum_is_voter(quorum))
+        if (is_leader_s && message->kind == QUORUM_MESSAGE_END_EPOCH && quorum_is_voter(quorum)) {
             quorum->deadline_ns = quorum->now_ns + quorum_end_backoff_ns(quorum, message);
+            quorum->has_fetched = false; /* there is no leader to be loyal to */
+        }
     }
     answer.epoch = quorum->epoch;
     answer.leader_id = quorum->leader_id;

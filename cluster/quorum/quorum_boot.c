@@ -179,7 +179,8 @@ static enum job_progress boot_step(struct job *job, const struct job_context *co
         return JOB_FINISHED;
     bool is_empty =
         !boot->has_log && !has_bootstrap && !(boot->has_snapshot && boot->snapshot.end_offset > 0);
-    if (is_empty && (!format(boot, context) || !read_bootstrap(boot, context, &has_bootstrap)))
+    if (is_empty && !boot->is_observer &&
+        (!format(boot, context) || !read_bootstrap(boot, context, &has_bootstrap)))
         return JOB_FINISHED;
     if (read_state(boot, context))
         read_snapshot(boot, context);

@@ -4,7 +4,8 @@
  *
  * Formatting: an empty directory gets `bootstrap.checkpoint` beside meta.properties and, with
  * dynamic voters, `__cluster_metadata-0/00000000000000000000-0000000000.checkpoint` with this node
- * as the only voter; as Kafka's storage tool does for a standalone node.
+ * as the only voter; as Kafka's storage tool does for a standalone node. An observer's directory
+ * needs nothing: everything comes from the quorum.
  *
  * Invariant: a directory that has a log, a snapshot or a bootstrap file is never formatted.
  */
@@ -29,7 +30,8 @@ struct quorum_boot {
     struct log_path log_directory; /* holds meta.properties and the metadata directory */
     struct sole_voter voter;
     bool may_format;
-    bool static_voters;           /* format for kraft.version 0 */
+    bool is_observer;   /* needs no bootstrap.checkpoint: never writes the first records */
+    bool static_voters; /* format without voters: they come from the settings, or the quorum */
     const struct view *bootstrap; /* record values for bootstrap.checkpoint */
     size_t bootstrap_count;
     /* Out. */

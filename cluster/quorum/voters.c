@@ -1,4 +1,4 @@
-/* Generated messages in, bytes out; the leader change of a sole voter was granted by itself. */
+/* Generated messages in, bytes out; the leader change names who voted for it. */
 #include "cluster/quorum/voters.h"
 
 #include "protocol/messages/kraft_version_record.h"
@@ -34,16 +34,18 @@ size_t voters_encode_sole(const struct sole_voter *voter, uint8_t *bytes, size_t
     return written(&out);
 }
 
-size_t voters_encode_leader_change(int32_t leader_id, uint8_t *bytes, size_t capacity)
+size_t voters_encode_leader_change(const struct quorum *quorum, uint8_t *bytes, size_t capacity)
 {
-    struct leader_change_message_voter self = {.voter_id = leader_id};
+    struct leader_change_message_voter voters[QUORUM_VOTERS_MAX];
+    struct leader_change_message_voter granting[QUORUM_VOTERS_MAX];
     struct leader_change_message message = {
-        .leader_id = leader_id,
-        .voters = &self,
-        .voters_count = 1,
-        .granting_voters = &self,
-        .granting_voters_count = 1,
-    };
+        .leader_id = quorum->options.self.id, .voters = voters, .granting_voters = granting};
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        struct leader_change_message_voter voter = {.voter_id = quorum->voters[i].node.id};
+        voters[message.voters_count++] = voter;
+        if (quorum->voters[i].vote == QUORUM_VOTE_GRANTED)
+            granting[message.granting_voters_count++] = voter;
+    }
     struct message_writer out = message_writer_of(bytes, capacity);
     leader_change_message_encode(&message, &out, 0);
     return written(&out);

@@ -10,9 +10,15 @@
 
 #include "base/arena.h"
 #include "base/uuid.h"
+#include "cluster/quorum/quorum.h"
 #include "protocol/batch_builder.h"
 
-enum { KRAFT_VERSION_STATIC = 0, KRAFT_VERSION_DYNAMIC = 1, VOTERS_VALUE_SIZE_MAX = 2048 };
+enum {
+    KRAFT_VERSION_STATIC = 0,
+    KRAFT_VERSION_DYNAMIC = 1,
+    VOTERS_VALUE_SIZE_MAX = 2048,
+    VOTERS_CHANGE_SIZE_MAX = 16 + QUORUM_VOTERS_MAX * 2 * 24, /* of a leader change */
+};
 
 /* The only voter of a new quorum. */
 struct sole_voter {
@@ -26,7 +32,8 @@ struct sole_voter {
 /* Values of the control records; the written bytes, 0 when they do not fit. */
 size_t voters_encode_kraft_version(int16_t kraft_version, uint8_t *bytes, size_t capacity);
 size_t voters_encode_sole(const struct sole_voter *voter, uint8_t *bytes, size_t capacity);
-size_t voters_encode_leader_change(int32_t leader_id, uint8_t *bytes, size_t capacity);
+/* Of this node's election: the voters, and those of them that voted for it. */
+size_t voters_encode_leader_change(const struct quorum *quorum, uint8_t *bytes, size_t capacity);
 
 bool voters_decode_kraft_version(struct view value, int16_t *kraft_version);
 /* Whether the record names exactly this one voter; a zero directory id matches any. */

@@ -35,7 +35,8 @@ static void on_closed(void *owner, bool clean)
     fixture->is_clean = clean;
 }
 
-static const struct controller_events events = {on_ready, on_failed, on_closed};
+static const struct controller_events events = {
+    .ready = on_ready, .failed = on_failed, .closed = on_closed};
 
 /* A block of the node's memory: a crash drops them all. */
 struct block {
@@ -87,14 +88,19 @@ static void drop_memory(struct fixture *fixture)
     }
 }
 
-static void make_config(struct fixture *fixture)
+static void make_config(struct fixture *fixture, const struct view *overrides, size_t count)
 {
     struct config_report report = {0};
-    struct server_config_input input = {0};
+    struct server_config_input input = {.overrides = overrides, .override_count = count};
     assert_true(server_config_build(&fixture->config, &input, &report, &fixture->arena));
 }
 
 void fixture_init(struct fixture *fixture)
+{
+    fixture_init_with(fixture, NULL, 0);
+}
+
+void fixture_init_with(struct fixture *fixture, const struct view *overrides, size_t count)
 {
     memset(fixture, 0, sizeof(*fixture));
     memory_node_init(&fixture->node);
@@ -102,7 +108,7 @@ void fixture_init(struct fixture *fixture)
     memory_node_make_directory(&fixture->node, DIRECTORY);
     heap_init_plain(&fixture->heap);
     arena_init(&fixture->arena, &fixture->heap, MEMORY_SCRATCH, 0);
-    make_config(fixture);
+    make_config(fixture, overrides, count);
     fixture->directory_id = uuid_of_halves(0x1122334455667788, 0x8877665544332211);
     fixture->listener = (struct broker_registration_request_listener){
         VIEW_LITERAL("PLAINTEXT"), VIEW_LITERAL("localhost"), 9092, 0};

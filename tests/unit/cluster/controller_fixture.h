@@ -30,6 +30,8 @@ struct fixture {
 
 /* A node with an empty, formatted-to-be log directory; not started. */
 void fixture_init(struct fixture *fixture);
+/* The same with settings, "key=value". */
+void fixture_init_with(struct fixture *fixture, const struct view *overrides, size_t count);
 /* Asserts that everything was given back. */
 void fixture_deinit(struct fixture *fixture);
 /* Starts the controller without running anything yet. */

@@ -95,26 +95,6 @@ static void epochs_rise_over_every_restart(void **state)
     fixture_deinit(&fixture);
 }
 
-static void a_quorum_of_several_is_refused_before_anything_is_written(void **state)
-{
-    (void)state;
-    struct voter_config voters[] = {{1, VIEW_LITERAL("a"), 1}, {2, VIEW_LITERAL("b"), 1}};
-    for (int kind = 0; kind < 2; kind++) {
-        struct fixture fixture;
-        fixture_init(&fixture);
-        if (kind == 0)
-            fixture.config.is_controller = false;
-        fixture.config.voters = voters;
-        fixture.config.voter_count = kind == 0 ? 0 : 2;
-        fixture_start(&fixture);
-        assert_false(fixture.is_ready);
-        assert_string_not_equal(fixture.failure, "");
-        assert_false(memory_node_exists(&fixture.node, "/data/__cluster_metadata-0"));
-        fixture_stop(&fixture);
-        fixture_deinit(&fixture);
-    }
-}
-
 static void a_static_sole_voter_needs_no_voters_in_the_log(void **state)
 {
     (void)state;
@@ -147,7 +127,6 @@ int main(void)
         cmocka_unit_test(a_created_topic_is_shown_and_survives_a_power_cut),
         cmocka_unit_test(ten_thousand_partitions_are_created_at_once),
         cmocka_unit_test(epochs_rise_over_every_restart),
-        cmocka_unit_test(a_quorum_of_several_is_refused_before_anything_is_written),
         cmocka_unit_test(a_static_sole_voter_needs_no_voters_in_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

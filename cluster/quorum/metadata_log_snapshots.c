@@ -1,0 +1,86 @@
+/*
+ * Snapshots: when one is due, the job that writes it, and what may go when it is on disk.
+ */
+#include "cluster/quorum/metadata_log_internal.h"
+
+#include "cluster/quorum/snapshot_job.h"
+
+enum { SNAPSHOT_BYTES_DEFAULT = 20 * 1024 * 1024, MAINTENANCE_INTERVAL_S = 60 };
+
+static void snapshot_done(struct job *job)
+{
+    struct snapshot_job *snapshot = container_of(job, struct snapshot_job, job);
+    struct metadata_log *log = snapshot->context;
+    int64_t end = snapshot->image->offset + 1;
+    int32_t epoch = snapshot->image->epoch;
+    image_release(snapshot->image);
+    log->snapshot = NULL;
+    if (snapshot->is_written) {
+        log_info(log->loop->diagnostics, "metadata snapshot written end_offset=%lld bytes=%llu",
+                 (long long)end, (unsigned long long)snapshot->written_size);
+        /* The one before stays, so that a damaged newest one is not the end. */
+        if (!log->is_closing) {
+            partition_log_advance_start(log->log, log->snapshot_end);
+            partition_log_roll(log->log);
+        }
+        log->snapshot_end = end;
+        log->snapshot_epoch = epoch;
+    } else {
+        log_warn(log->loop->diagnostics, "metadata snapshot failed: %s",
+                 storage_status_text(snapshot->writer.status));
+    }
+    heap_put(log->loop->heap, MEMORY_STATE, snapshot, sizeof(*snapshot));
+    if (log->is_closing)
+        metadata_log_close_next(log);
+}
+
+static bool is_snapshot_due(struct metadata_log *log)
+{
+    uint64_t limit = (uint64_t)(log->options.snapshot_bytes ? log->options.snapshot_bytes
+                                                            : SNAPSHOT_BYTES_DEFAULT);
+    if (log->bytes_since_snapshot >= limit)
+        return true;
+    return log->snapshot_due_ns != 0 && log->loop->now_ns >= log->snapshot_due_ns;
+}
+
+void metadata_log_offer(struct metadata_log *log, const struct image *image)
+{
+    if (log->snapshot_due_ns == 0 && log->options.snapshot_interval_ms > 0)
+        log->snapshot_due_ns =
+            log->loop->now_ns + (uint64_t)log->options.snapshot_interval_ms * NS_PER_MS;
+    if (log->snapshot || log->is_closing || log->has_failed || !is_snapshot_due(log) ||
+        image->offset < log->snapshot_end)
+        return;
+    struct snapshot_job *snapshot = heap_must_get(log->loop->heap, MEMORY_STATE, sizeof(*snapshot));
+    snapshot_job_init(snapshot, image, log->boot.directory.text);
+    image_acquire(image);
+    snapshot->previous_end = log->snapshot_end;
+    snapshot->context = log;
+    snapshot->job.done = snapshot_done;
+    if (log->kraft_version >= KRAFT_VERSION_DYNAMIC) {
+        snapshot->kraft_version_size = voters_encode_kraft_version(
+            log->kraft_version, snapshot->kraft_version, sizeof(snapshot->kraft_version));
+        if (log->voters.size <= sizeof(snapshot->voters)) {
+            memcpy(snapshot->voters, log->voters.data, log->voters.size);
+            snapshot->voters_size = log->voters.size;
+        }
+    }
+    log->snapshot = snapshot;
+    log->bytes_since_snapshot = 0;
+    log->snapshot_due_ns = 0;
+    loop_start_job(log->loop, &snapshot->job);
+}
+
+static void maintain(struct timer *timer)
+{
+    struct metadata_log *log = container_of(timer, struct metadata_log, maintenance);
+    if (log->log && !log->is_closing && !log->has_failed)
+        partition_log_maintain(log->log, true);
+    loop_set_timer(log->loop, timer, MAINTENANCE_INTERVAL_S * 1000 * NS_PER_MS);
+}
+
+void metadata_log_snapshots_init(struct metadata_log *log)
+{
+    timer_init(&log->maintenance, maintain);
+    loop_set_timer(log->loop, &log->maintenance, MAINTENANCE_INTERVAL_S * 1000 * NS_PER_MS);
+}

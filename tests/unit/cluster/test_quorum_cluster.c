@@ -1,0 +1,356 @@
+/*
+ * Metadata logs of several nodes under their controllers: elections, replication, loss of the
+ * leader, rejoining with records that nobody else has, observers, orderly hand-over, and random
+ * trouble after which nothing that was acknowledged may be missing anywhere.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "protocol/messages/config_record.h"
+#include "tests/unit/cluster/quorum_network.h"
+
+/* A setting on its way into the log. */
+struct write {
+    struct controller_wait wait;
+    bool is_done;
+    enum kafka_error error;
+    char name[32];
+    int node;
+    unsigned life; /* of the node when it was made */
+};
+
+static void write_done(struct controller_wait *wait, enum kafka_error error)
+{
+    struct write *write = container_of(wait, struct write, wait);
+    write->is_done = true;
+    write->error = error;
+}
+
+/* Begins to set `name` (as a broker default, to the same text) on a node that is active. */
+static bool begin_write(struct quorum_net *net, int id, struct write *write)
+{
+    struct fixture *fixture = &net->nodes[id].fixture;
+    struct decision decision;
+    struct arena arena;
+    arena_init(&arena, &fixture->heap, MEMORY_SCRATCH, 0);
+    write->node = id;
+    write->is_done = false;
+    write->wait.done = write_done;
+    bool active = controller_decide(&fixture->controller, &decision, &arena);
+    if (active) {
+        struct config_record record = {CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""),
+                                       view_of_string(write->name), view_of_string(write->name)};
+        decision_add(&decision, METADATA_RECORD_CONFIG, &record);
+        controller_commit(&fixture->controller, &decision, &write->wait);
+    }
+    arena_deinit(&arena);
+    return active;
+}
+
+static enum kafka_error write_setting(struct quorum_net *net, int id, const char *name)
+{
+    struct write write = {0};
+    snprintf(write.name, sizeof(write.name), "%s", name);
+    assert_true(begin_write(net, id, &write));
+    for (int i = 0; i < 20000 && !write.is_done; i++)
+        quorum_net_run(net, 1);
+    assert_true(write.is_done);
+    return write.error;
+}
+
+static bool shows(const struct quorum_net *net, int id, const char *name)
+{
+    const struct image *image = net->nodes[id].fixture.publisher.current;
+    const struct image_config *config =
+        image_config(image, CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""));
+    return !view_is_null(image_config_value(config, view_of_string(name)));
+}
+
+static void await_shown(struct quorum_net *net, int id, const char *name)
+{
+    for (int i = 0; i < 20000 && !shows(net, id, name); i++)
+        quorum_net_run(net, 1);
+    assert_true(shows(net, id, name));
+    assert_string_equal(net->nodes[id].fixture.failure, "");
+}
+
+static void start_all(struct quorum_net *net)
+{
+    for (int id = 1; id <= net->count; id++)
+        quorum_net_start(net, id);
+}
+
+static void three_voters_elect_one_and_replicate(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 1);
+    start_all(&net);
+    int leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
+    for (int id = 1; id <= 3; id++) {
+        await_shown(&net, id, "one");
+        assert_true(net.nodes[id].fixture.is_ready);
+        assert_int_equal(net.nodes[id].fixture.publisher.current->controller_id, leader);
+    }
+    quorum_net_deinit(&net);
+}
+
+static void observers_follow(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 1, 2, 2);
+    start_all(&net);
+    int leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(leader, 1);
+    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
+    await_shown(&net, 2, "one");
+    await_shown(&net, 3, "one");
+    quorum_net_crash(&net, 1);
+    quorum_net_run(&net, 5000);
+    quorum_net_start(&net, 1);
+    quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, 1, "two"), KAFKA_ERROR_NONE);
+    await_shown(&net, 2, "two");
+    await_shown(&net, 3, "two");
+    quorum_net_deinit(&net);
+}
+
+static void the_loss_of_the_leader_is_survived(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 1, 3);
+    start_all(&net);
+    int first = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    quorum_net_crash(&net, first);
+    int second = quorum_net_await_leader(&net, first);
+    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
+    assert_true(shows(&net, second, "one"));
+    quorum_net_start(&net, first);
+    for (int id = 1; id <= 4; id++) {
+        await_shown(&net, id, "one");
+        await_shown(&net, id, "two");
+    }
+    quorum_net_deinit(&net);
+}
+
+static void an_isolated_leader_renounces_and_its_tail_is_cut(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 4);
+    start_all(&net);
+    int first = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    quorum_net_run(&net, 700);
+    quorum_net_isolate(&net, first, true);
+    /* Written where nobody else can see it. */
+    struct write lost = {.name = "lost"};
+    assert_true(begin_write(&net, first, &lost));
+    int second = quorum_net_await_leader(&net, first);
+    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
+    for (int i = 0; i < 10000 && !lost.is_done; i++)
+        quorum_net_run(&net, 1);
+    assert_true(lost.is_done);
+    assert_int_equal(lost.error, KAFKA_ERROR_NOT_CONTROLLER);
+    assert_false(net.nodes[first].fixture.controller.is_active);
+    assert_false(shows(&net, first, "lost"));
+    quorum_net_isolate(&net, first, false);
+    await_shown(&net, first, "two");
+    assert_int_equal(write_setting(&net, quorum_net_leader(&net), "three"), KAFKA_ERROR_NONE);
+    for (int id = 1; id <= 3; id++) {
+        await_shown(&net, id, "three");
+        assert_false(shows(&net, id, "lost"));
+    }
+    quorum_net_deinit(&net);
+}
+
+static void without_a_majority_nothing_is_committed(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 5);
+    start_all(&net);
+    int leader = quorum_net_await_leader(&net, 0);
+    for (int id = 1; id <= 3; id++)
+        if (id != leader)
+            quorum_net_crash(&net, id);
+    struct write write = {.name = "alone"};
+    assert_true(begin_write(&net, leader, &write));
+    quorum_net_run(&net, 6000);
+    assert_true(write.is_done);
+    assert_int_equal(write.error, KAFKA_ERROR_NOT_CONTROLLER);
+    assert_int_equal(quorum_net_leader(&net), 0);
+    for (int id = 1; id <= 3; id++)
+        if (id != leader)
+            quorum_net_start(&net, id);
+    leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, leader, "together"), KAFKA_ERROR_NONE);
+    quorum_net_deinit(&net);
+}
+
+static void a_leader_that_stops_hands_over_at_once(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 6);
+    start_all(&net);
+    int first = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    quorum_net_stop(&net, first);
+    assert_true(net.nodes[first].fixture.is_clean);
+    uint64_t stopped_ms = net.now_ms;
+    int second = quorum_net_await_leader(&net, first);
+    /* Well below the fetch timeout of two seconds. */
+    assert_in_range(net.now_ms - stopped_ms, 0, 500);
+    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
+    quorum_net_start(&net, first);
+    await_shown(&net, first, "two");
+    quorum_net_deinit(&net);
+}
+
+static void all_nodes_may_lose_power_at_once(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 1, 7);
+    start_all(&net);
+    char name[32];
+    for (int round = 0; round < 5; round++) {
+        int leader = quorum_net_await_leader(&net, 0);
+        snprintf(name, sizeof(name), "round-%d", round);
+        assert_int_equal(write_setting(&net, leader, name), KAFKA_ERROR_NONE);
+        for (int id = 1; id <= net.count; id++)
+            quorum_net_crash(&net, id);
+        start_all(&net);
+    }
+    for (int round = 0; round < 5; round++) {
+        snprintf(name, sizeof(name), "round-%d", round);
+        for (int id = 1; id <= net.count; id++)
+            await_shown(&net, id, name);
+    }
+    quorum_net_deinit(&net);
+}
+
+/* ---- Random trouble -------------------------------------------------------------------------- */
+
+enum { WRITES = 400 };
+
+static struct write writes[WRITES];
+
+static void trouble(struct quorum_net *net, unsigned *lives)
+{
+    int id = 1 + (int)random_below(&net->random, (uint64_t)net->count);
+    int other = 1 + (int)random_below(&net->random, (uint64_t)net->count);
+    if (random_chance(&net->random, 1, 600)) {
+        if (net->nodes[id].runs) {
+            quorum_net_crash(net, id);
+            lives[id]++;
+        } else {
+            quorum_net_start(net, id);
+        }
+    }
+    if (random_chance(&net->random, 1, 700))
+        net->cut[id][other] = !net->cut[id][other];
+    if (random_chance(&net->random, 1, 2500))
+        quorum_net_isolate(net, id, random_chance(&net->random, 1, 2));
+}
+
+static void check_same(const struct quorum_net *net, int a, int b)
+{
+    const struct image *one = net->nodes[a].fixture.publisher.current;
+    const struct image *two = net->nodes[b].fixture.publisher.current;
+    struct heap heap;
+    heap_init_plain(&heap);
+    struct image_delta *delta = image_delta_between(&heap, one, two);
+    for (uint32_t i = 0; i < delta->config_count; i++) {
+        const struct image_config_change *change = &delta->configs[i];
+        assert_non_null(change->before);
+        assert_non_null(change->after);
+        assert_int_equal(change->before->setting_count, change->after->setting_count);
+        for (uint32_t k = 0; k < change->before->setting_count; k++)
+            assert_true(
+                view_equal(change->before->settings[k].name, change->after->settings[k].name));
+    }
+    image_delta_destroy(&heap, delta);
+}
+
+static void run_seed(uint64_t seed)
+{
+    static struct quorum_net net;
+    unsigned lives[QUORUM_NODES_MAX + 1] = {0};
+    quorum_net_init(&net, 3, 1, seed);
+    start_all(&net);
+    int count = 0;
+    int acknowledged = 0;
+    net.delay_ms = 1 + (unsigned)random_below(&net.random, 30);
+    for (int ms = 0; ms < 40000; ms++) {
+        quorum_net_run(&net, 1);
+        trouble(&net, lives);
+        int id = 1 + (int)random_below(&net.random, 3);
+        if (!random_chance(&net.random, 1, 50) || !net.nodes[id].runs || count == WRITES)
+            continue;
+        struct write *write = &writes[count];
+        *write = (struct write){.life = lives[id]};
+        snprintf(write->name, sizeof(write->name), "w-%d", count);
+        count += begin_write(&net, id, write);
+    }
+    memset(net.cut, 0, sizeof(net.cut));
+    for (int id = 1; id <= net.count; id++) {
+        assert_string_equal(net.nodes[id].fixture.failure, "");
+        if (!net.nodes[id].runs)
+            quorum_net_start(&net, id);
+    }
+    quorum_net_run(&net, 8000);
+    int leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, leader, "last"), KAFKA_ERROR_NONE);
+    for (int id = 1; id <= net.count; id++)
+        await_shown(&net, id, "last");
+    for (int i = 0; i < count; i++) {
+        bool was_told = writes[i].is_done && writes[i].error == KAFKA_ERROR_NONE;
+        acknowledged += was_told;
+        /* A wait ends unless its node lost power. */
+        assert_true(writes[i].is_done || writes[i].life != lives[writes[i].node]);
+        if (was_told)
+            assert_true(shows(&net, 1, writes[i].name));
+    }
+    for (int id = 2; id <= net.count; id++)
+        check_same(&net, 1, id);
+    assert_true(acknowledged > 0);
+    quorum_net_deinit(&net);
+}
+
+static void trouble_loses_nothing_that_was_acknowledged(void **state)
+{
+    (void)state;
+    const char *only = getenv("QUORUM_SEED");
+    const char *more = getenv("QUORUM_SEEDS");
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1;
+    uint64_t count = only ? 1 : more ? strtoull(more, NULL, 10) : 6;
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        print_message("seed %llu\n", (unsigned long long)seed);
+        run_seed(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_voters_elect_one_and_replicate),
+        cmocka_unit_test(observers_follow),
+        cmocka_unit_test(the_loss_of_the_leader_is_survived),
+        cmocka_unit_test(an_isolated_leader_renounces_and_its_tail_is_cut),
+        cmocka_unit_test(without_a_majority_nothing_is_committed),
+        cmocka_unit_test(a_leader_that_stops_hands_over_at_once),
+        cmocka_unit_test(all_nodes_may_lose_power_at_once),
+        cmocka_unit_test(trouble_loses_nothing_that_was_acknowledged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
