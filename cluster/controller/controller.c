@@ -625,26 +625,26 @@ static const struct metadata_log_events log_events = {
     .closed = closed,
 };
 
-/* The first controller listener, or where Kafka would look for one. */
+/*
+ * Where the others reach this node: the list of voters says so to all of them alike; else the first
+ * controller listener, or where Kafka would look for one.
+ */
 static struct sole_voter own_voter(struct controller *controller)
 {
     const struct server_config *config = controller->options.config;
+    const struct listener_config *own = server_config_controller_endpoint(config);
     struct sole_voter voter = {
         .id = config->node_id,
         .directory_id = controller->options.directory_id,
-        .listener = VIEW_LITERAL("CONTROLLER"),
-        .host = VIEW_LITERAL("localhost"),
-        .port = 9093,
+        .listener = own ? own->name : VIEW_LITERAL("CONTROLLER"),
+        .host = own && own->host.size > 0 ? own->host : VIEW_LITERAL("localhost"),
+        .port = own ? (uint16_t)own->port : 9093,
     };
-    for (size_t i = 0; i < config->listener_count; i++) {
-        const struct listener_config *listener = &config->listeners[i];
-        if (!listener->is_controller)
+    for (size_t i = 0; i < config->voter_count; i++) {
+        if (config->voters[i].id != config->node_id)
             continue;
-        voter.listener = listener->name;
-        if (listener->host.size)
-            voter.host = listener->host;
-        voter.port = (uint16_t)listener->port;
-        break;
+        voter.host = config->voters[i].host;
+        voter.port = (uint16_t)config->voters[i].port;
     }
     return voter;
 }

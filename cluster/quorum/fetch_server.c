@@ -10,6 +10,7 @@
 
 #include "log/leader_epochs.h"
 #include "protocol/messages/fetch.h"
+#include "runtime/test_point.h"
 
 enum { SERVED_BYTES_MAX = 1024 * 1024, WAIT_MS_MAX = 1000 };
 
@@ -105,7 +106,8 @@ static enum placement place(const struct metadata_log *log, int64_t offset, int3
     int64_t start = partition_log_start_offset(log->log);
     if (offset < start)
         return PLACE_NEEDS_SNAPSHOT;
-    if (offset == 0)
+    if (offset == 0 ||
+        (offset <= log->quorum.log_end && test_point(log->loop, BUG_QUORUM_NO_DIVERGENCE)))
         return PLACE_FITS;
     const struct leader_epochs *epochs = partition_log_leader_epochs(log->log);
     if (epochs->count > 0 && epoch < epochs->entries[0].epoch)

@@ -48,7 +48,7 @@ static void draw_common(struct cluster *cluster)
     set(cluster, common, "controller.listener.names=CONTROLLER");
     set(cluster, common, "inter.broker.listener.name=PLAINTEXT");
     set(cluster, common, "controller.quorum.election.timeout.ms=%llu", between(cluster, 200, 1000));
-    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu", between(cluster, 400, 2000));
+    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu", between(cluster, 1000, 3000));
     set(cluster, common, "controller.quorum.request.timeout.ms=%llu", between(cluster, 500, 2000));
     uint64_t session_ms = between(cluster, 1500, 6000);
     cluster->session_ns = session_ms * ms;

