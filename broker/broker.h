@@ -22,6 +22,7 @@ struct broker {
     uint64_t request_memory; /* bytes of frames and unsent answers of the whole node */
     size_t open_files_limit; /* log files that one shard keeps open */
     const struct directories *directories; /* set before the first image is published */
+    struct uuid incarnation;               /* as this process registers; likewise */
     /* [COORDINATOR_SLOTS], for tests; NULL: those of coordinator_kinds.c */
     const struct coordinator_kind *const *coordinator_kinds;
     struct control *control; /* a name for messages; touched on the control loop only */

@@ -39,6 +39,9 @@ void live_settings_apply_shard(struct shard *shard, const struct image *image)
         struct cleaner_options cleaning = cleaning_options(&settings);
         cleaner_set_options(&shard->cleaner, &cleaning);
     }
+    int64_t rate = settings.follower_replication_throttled_rate;
+    fetchers_set_throttle(&shard->fetchers,
+                          rate == INT64_MAX ? UINT64_MAX : (uint64_t)rate / broker->shard_count);
     arena_deinit(&arena);
 }
 

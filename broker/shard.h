@@ -20,6 +20,7 @@
 #include "log/log_shard.h"
 #include "log/producer_state.h"
 #include "replication/fetch_session.h"
+#include "replication/fetchers.h"
 #include "replication/replica_table.h"
 #include "runtime/loop.h"
 #include "transaction/marker_writer.h"
@@ -44,6 +45,7 @@ struct shard {
     struct replica_host replica_host;
     struct cleaner cleaner; /* once the directories are attached */
     struct replica_table replicas;
+    struct fetchers fetchers; /* of those that follow */
     struct coordinators coordinators;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;

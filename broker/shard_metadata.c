@@ -8,15 +8,16 @@
 #include "base/assert.h"
 #include "broker/live_settings.h"
 #include "broker/partition_open.h"
-#include "broker/partition_remove.h"
+#include "broker/partition_role.h"
 #include "broker/shard.h"
 #include "broker/shard_stop.h"
 #include "broker/topic_settings.h"
 
 struct shard_update {
     struct list link;
+    struct shard *shard;
     struct image_update *update;
-    unsigned pending; /* partitions being opened, and one while the change is worked through */
+    unsigned pending; /* partitions being opened or changing roles, and one for the walk itself */
 };
 
 static void begin_next(struct shard *shard);
@@ -36,24 +37,25 @@ static void one_less(struct shard *shard, struct shard_update *current)
     begin_next(shard);
 }
 
-/* Takes the role that the image gives this broker. */
-static void take_role(struct shard *shard, struct replica *replica,
+static void role_taken(void *context)
+{
+    struct shard_update *current = context;
+    one_less(current->shard, current);
+}
+
+/* Takes the role that the image gives this broker; without a state the partition is removed. */
+static void take_role(struct shard *shard, struct shard_update *current, struct replica *replica,
                       const struct image_partition *state)
 {
-    const struct replica_assignment assignment = replica_assignment_of(state);
-    if (state->leader == shard->broker->config->node_id) {
-        replica_lead(replica, &assignment);
-        coordinators_lead(&shard->coordinators, replica);
-    } else {
-        coordinators_leave(&shard->coordinators, replica);
-        replica_follow(replica, &assignment);
-    }
+    current->pending++;
+    if (partition_role_take(shard, replica, state, role_taken, current))
+        one_less(shard, current);
 }
 
 static void partition_opened(struct partition_open *open)
 {
     if (open->replica)
-        take_role(open->shard, open->replica, open->state);
+        take_role(open->shard, open->context, open->replica, open->state);
     one_less(open->shard, open->context);
 }
 
@@ -86,10 +88,8 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         if (owner != shard->loop->index)
             continue;
         struct replica *replica = replica_table_find(&shard->replicas, topic->id, change.index);
-        if (!change.after && replica)
-            partition_remove(shard, replica);
-        else if (change.after && replica)
-            take_role(shard, replica, change.after);
+        if (replica)
+            take_role(shard, current, replica, change.after);
         else if (change.after)
             add_partition(shard, current, topic->after, &change);
     }
@@ -100,6 +100,7 @@ static void reconfigure(struct shard *shard, const struct image *image, struct r
     struct topic_config config;
     topic_settings_resolve(&config, shard->broker, image, replica->topic, shard->loop->heap);
     replica_set_config(replica, &config);
+    fetchers_reconfigure(&shard->fetchers, replica);
 }
 
 static void reconfigure_all(struct shard *shard, const struct image *image)
@@ -149,6 +150,8 @@ static void begin_next(struct shard *shard)
     /* A shard that has closed its logs shows what comes and opens none of it. */
     bool is_open = !shard->stop || shard->stop->step == SHARD_STOP_CONNECTIONS;
     const struct image_delta *delta = is_open ? current->update->delta : NULL;
+    if (is_open)
+        fetchers_show(&shard->fetchers, current->update->image, shard->broker->incarnation);
     for (uint32_t i = 0; delta && i < delta->topic_count; i++)
         apply_topic(shard, current, &delta->topics[i]);
     if (delta && shard->image)
@@ -169,6 +172,7 @@ void shard_apply_image(struct image_update *update, struct loop *loop)
 {
     struct shard *shard = shard_of(loop);
     struct shard_update *queued = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*queued));
+    queued->shard = shard;
     queued->update = update;
     list_push_back(&shard->updates, &queued->link);
     if (shard->updates.next == &queued->link)

@@ -86,6 +86,13 @@ static void close_logs(struct timer *timer)
     one_closed(stop);
 }
 
+/* No log of a follower is in use any more. */
+static void fetchers_closed(struct fetchers *fetchers)
+{
+    struct shard *shard = container_of(fetchers, struct shard, fetchers);
+    close_logs(&shard->stop->deadline);
+}
+
 static void connections_gone(struct connections *connections)
 {
     struct shard *shard = front_of(connections)->shard;
@@ -142,7 +149,7 @@ static void stop_arrived(struct message *message, struct loop *at)
         return;
     case SHARD_STOP_LOGS:
         timer_init(&stop->deadline, close_logs);
-        close_logs(&stop->deadline);
+        fetchers_close(&shard->fetchers, fetchers_closed);
         return;
     case SHARD_STOP_DIRECTORIES:
         stop_directories(stop);

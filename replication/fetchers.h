@@ -29,14 +29,15 @@
 #include "base/list.h"
 #include "base/uuid.h"
 #include "cluster/metadata/image.h"
-#include "replication/replica.h"
+#include "base/rate.h"
+#include "replication/replica_table.h"
 #include "runtime/loop.h"
 
 /* Kafka's replica.fetch.* and what else belongs to one node's fetching; fixed while it runs. */
 struct fetchers_options {
     struct loop *loop;
+    struct replica_table *replicas; /* of this loop */
     int32_t node_id;
-    struct uuid incarnation;    /* of this broker, as it registers */
     struct view listener;       /* inter.broker.listener.name; borrowed for good */
     int32_t wait_max_ms;        /* replica.fetch.wait.max.ms */
     int32_t min_bytes;          /* replica.fetch.min.bytes */
@@ -58,13 +59,15 @@ struct fetchers_counters {
 
 struct fetchers {
     struct fetchers_options options;
-    struct list fetchers;      /* struct fetcher.link */
-    struct list followers;     /* struct follower.link: that are in no fetcher */
-    int64_t broker_epoch;      /* of this incarnation; -1: not registered, nothing is fetched */
-    int16_t fetch_version;     /* by the finalized metadata.version */
-    uint64_t throttle_rate;    /* bytes a second of throttled partitions; UINT64_MAX: no limit */
-    const struct image *image; /* set while fetchers_show and fetchers_follow run, else NULL */
+    struct list fetchers;        /* struct fetcher.link */
+    struct list followers;       /* struct follower.link: that are in no fetcher */
+    int64_t broker_epoch;        /* of this incarnation; -1: not registered, nothing is fetched */
+    int16_t fetch_version;       /* by the finalized metadata.version */
+    uint64_t throttle_rate;      /* bytes a second of throttled partitions; UINT64_MAX: no limit */
+    const struct image *image;   /* as last shown; see fetchers_show */
+    struct rate_meter throttled; /* what was fetched for throttled partitions */
     struct fetchers_counters counters;
+    struct deferred deferred; /* telling `closed` */
     bool is_closing;
     void (*closed)(struct fetchers *fetchers);
 };
@@ -79,9 +82,10 @@ struct follower_stop {
 void fetchers_init(struct fetchers *fetchers, const struct fetchers_options *options);
 /*
  * An image that is being applied: addresses of the leaders on the inter-broker listener, this
- * broker's epoch (once the image has this incarnation), the version of Fetch.
+ * broker's epoch (once the image has it in this incarnation), the version of Fetch. It has to stay
+ * until another one is shown.
  */
-void fetchers_show(struct fetchers *fetchers, const struct image *image);
+void fetchers_show(struct fetchers *fetchers, const struct image *image, struct uuid incarnation);
 /* follower.replication.throttled.rate, this loop's share in bytes a second; UINT64_MAX: none. */
 void fetchers_set_throttle(struct fetchers *fetchers, uint64_t rate);
 

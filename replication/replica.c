@@ -6,6 +6,8 @@
 #include "replication/replica.h"
 
 #include "base/assert.h"
+#include "replication/follower.h"
+#include "replication/replica_internal.h"
 
 static const struct partition_log_events replica_log_events;
 static void end_waits(struct replica *replica, enum kafka_error error);
@@ -87,11 +89,11 @@ static void pop_waits(struct list *waits, int64_t end)
     }
 }
 
-static void fire_watches(struct replica *replica)
+void replica_fire_watches(struct list *watches)
 {
     struct list firing;
     list_init(&firing);
-    list_splice_back(&firing, &replica->watches);
+    list_splice_back(&firing, watches);
     for (struct list *link; (link = list_pop_front(&firing)) != NULL;) {
         struct replica_watch *watch = container_of(link, struct replica_watch, link);
         watch->fired(watch);
@@ -110,7 +112,7 @@ static void advance(struct replica *replica)
     pop_waits(&replica->local_waits, local_end);
     pop_waits(&replica->commit_waits, replica_high_watermark(replica));
     if (moved)
-        fire_watches(replica);
+        replica_fire_watches(&replica->watches);
 }
 
 struct replica_assignment replica_assignment_of(const struct image_partition *partition)
@@ -250,7 +252,7 @@ static void end_waits(struct replica *replica, enum kafka_error error)
         }
     }
     end_turns(replica);
-    fire_watches(replica);
+    replica_fire_watches(&replica->watches);
 }
 
 void replica_fail(struct replica *replica)
@@ -258,6 +260,8 @@ void replica_fail(struct replica *replica)
     if (replica->state == REPLICA_OFFLINE || replica->state == REPLICA_GONE)
         return;
     replica->state = REPLICA_OFFLINE;
+    if (replica->follower)
+        follower_log_failed(replica->follower);
     end_waits(replica, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
 }
 
@@ -403,16 +407,24 @@ void replica_assert(const struct replica *replica)
 
 /* ---- Events of the log ---- */
 
+static void end_moved(struct replica *replica)
+{
+    if (replica->follower)
+        follower_log_moved(replica->follower);
+    else
+        advance(replica);
+}
+
 static void log_written(void *owner, int64_t written_end)
 {
     (void)written_end;
-    advance(owner);
+    end_moved(owner);
 }
 
 static void log_durable(void *owner, int64_t durable_end)
 {
     (void)durable_end;
-    advance(owner);
+    end_moved(owner);
 }
 
 /* Without space the log lives on and only the appends failed; everything else is for good. */

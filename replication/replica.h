@@ -69,6 +69,7 @@ struct replica {
     int32_t leader_epoch;
     int32_t partition_epoch;
     int64_t epoch_start_offset; /* LEADING: log end when this leader epoch began here */
+    struct follower *follower;  /* replication/follower.h; NULL unless it is fetched for */
     struct list local_waits;    /* replica_append.link: acks=1 */
     struct list commit_waits;   /* replica_append.link: acks=all */
     struct list watches;        /* replica_watch.link */
