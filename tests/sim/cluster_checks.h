@@ -2,8 +2,10 @@
  * What must hold in a cluster at every moment, looked at from outside of all nodes, behind every
  * event of a node (simulation notes section 7, replication notes 7.1):
  *
- *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included
+ *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included,
+ *      and on the disk when it is answered
  *  M3, M4  whoever leads has everything that was ever committed, and that never changes
+ *      and is on the disks of a majority from that moment on
  *  M5  equal images at equal offsets, on every broker and controller
  *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
  *      epochs of leaders and partitions rise, leaders are alive
@@ -51,6 +53,9 @@ struct seen_quorum {
     unsigned life;
     int32_t epoch; /* never falls, over crashes too */
     int32_t led_epoch;
+    int32_t voted_epoch; /* whose vote was found on the disk */
+    int64_t durable_end; /* of its log */
+    int64_t watermark;   /* in this life */
     struct epoch_table votes;
 };
 

@@ -13,6 +13,33 @@ static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, 
     unsigned first = epoch_table_set(checks, &seen->votes, quorum->epoch, (unsigned)voted);
     sim_require(checks->sim, first == (unsigned)voted, "node %u voted for %u and %d in epoch %d",
                 node, first, voted, quorum->epoch);
+    if (seen->voted_epoch == quorum->epoch)
+        return;
+    seen->voted_epoch = quorum->epoch;
+    uint64_t size = 0;
+    const uint8_t *file = sim_platter_file(
+        checks->sim, node, "/data/" QUORUM_DIRECTORY_NAME "/" QUORUM_STATE_FILE_NAME, &size);
+    struct quorum_state state;
+    sim_require(checks->sim,
+                file && quorum_state_decode(view_of(file, size), &state) &&
+                    state.leader_epoch == quorum->epoch && state.voted_id == voted,
+                "node %u voted for %d in epoch %d, and its disk does not say so", node, voted,
+                quorum->epoch);
+}
+
+/* Everything below a leader's watermark is on the disks of a majority. */
+static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
+                       const struct quorum *quorum)
+{
+    if (quorum->role != QUORUM_LEADER || quorum->high_watermark <= seen->watermark)
+        return;
+    seen->watermark = quorum->high_watermark;
+    uint32_t holders = 0;
+    for (uint32_t i = 0; i < quorum->voter_count; i++)
+        holders += checks->quorums[quorum->voters[i].node.id].durable_end >= quorum->high_watermark;
+    sim_require(checks->sim, holders > quorum->voter_count / 2,
+                "node %u calls [.., %lld) committed, which %u of %u voters have on their disks",
+                node, (long long)quorum->high_watermark, holders, quorum->voter_count);
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
@@ -41,7 +68,8 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
         return;
     if (seen->life != checks->cluster->nodes[node].broker.starts) {
         seen->life = checks->cluster->nodes[node].broker.starts;
-        seen->led_epoch = -1;
+        seen->led_epoch = seen->voted_epoch = -1;
+        seen->watermark = 0;
         committed_copy_init(&seen->copy);
     }
     if (!quorum->is_persisting) {
@@ -49,8 +77,10 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
                     "node %u falls from quorum epoch %d to %d", node, seen->epoch, quorum->epoch);
         seen->epoch = quorum->epoch;
     }
+    seen->durable_end = partition_log_durable_end(log->log);
     check_vote(checks, seen, node, quorum);
     check_leader(checks, seen, node, log);
+    check_held(checks, seen, node, quorum);
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
