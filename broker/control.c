@@ -30,6 +30,16 @@ static struct sweep_input sweep_input(const struct control *control)
     };
 }
 
+void control_announce(struct control *control)
+{
+    if (control->state != CONTROL_SERVING)
+        return;
+    log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
+             control->broker->config->node_id, control->broker->shard_count,
+             (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
+    control->host.ready(control->host.self);
+}
+
 /* Open for clients, if there are any to come. */
 static void serve(struct control *control)
 {
@@ -44,10 +54,8 @@ static void serve(struct control *control)
             directory_owner_loaded(&control->owners[i]);
     }
     log_boot_forget_states(&control->boot);
-    log_info(control->loop->diagnostics, "serving: node=%d shards=%u start_ms=%llu",
-             control->broker->config->node_id, control->broker->shard_count,
-             (unsigned long long)((control->loop->now_ns - control->started_ns) / NS_PER_MS));
-    control->host.ready(control->host.self);
+    if (membership_serves(&control->membership))
+        control_announce(control);
 }
 
 /* The names of partitions that are not served are free: clients may come. */

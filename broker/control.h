@@ -65,7 +65,7 @@ struct control {
     struct sweep deleted;
     struct publisher publisher;
     struct controller controller;
-    bool has_controller;            /* started and not closed */
+    bool has_controller; /* started and not closed */
     struct membership membership;
     struct shard_stop *shard_stops; /* [shard_count] */
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
@@ -91,6 +91,8 @@ void control_fail(struct control *control, const char *text);
 /* Between control_start.c and control.c: the logs are open and the metadata is shown. */
 void control_start(struct control *control);
 void control_serve(struct control *control);
+/* It listens and is unfenced: whoever started the node is told. */
+void control_announce(struct control *control);
 /* Between control_stop.c and control.c. */
 void control_begin_stop(struct control *control);
 

@@ -42,7 +42,9 @@ static struct uuid random_id(struct loop *loop)
 
 static void controller_ready(void *owner)
 {
-    control_serve(owner);
+    struct control *control = owner;
+    if (membership_ready(&control->membership))
+        control_serve(control);
 }
 
 static void controller_failed(void *owner, const char *text)
@@ -188,6 +190,7 @@ static void start_controller(struct control *control)
         .config = config,
         .log_directory = control->boot.metadata_path,
         .cluster_id = cluster_id,
+        .host_name = told_host_name(control->broker),
         .may_format = server_config_quorum(config) != CONFIG_QUORUM_VOTER,
         .registration = config->is_broker ? make_registration(control) : NULL,
         .events = &controller_events,
@@ -198,7 +201,7 @@ static void start_controller(struct control *control)
             options.directory_id = control->directories.found[i].meta.directory_id;
     control->has_controller = true;
     controller_start(&control->controller, &options);
-    membership_open(&control->membership, control);
+    membership_open(&control->membership, control, options.registration);
 }
 
 /* ---- The shards' half of the directories ---- */
@@ -247,7 +250,7 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
     if (alive == 0 || strcmp(owner->path.text, control->boot.metadata_path) == 0)
         control_fail(control, "no log directory works, or the metadata's failed");
     else if (control->has_controller)
-        controller_report_directories(&control->controller, &owner->directory_id, 1);
+        membership_fail_directory(&control->membership, owner->directory_id);
 }
 
 /* What is missing before a voter among others may start, for who reads the one line. */

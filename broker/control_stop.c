@@ -57,6 +57,15 @@ static void stop_shards(struct control *control, enum shard_stop_step step)
         shard_stop_post(&control->shard_stops[i], control->loop, i + 1, step);
 }
 
+/* Leaderships go to others while this node still serves; not when it cannot go on. */
+static void leave(struct control *control)
+{
+    if (control->exit_status == 0 && membership_leave(&control->membership))
+        control->stopping = 1;
+    else
+        control_begin_stop(control);
+}
+
 static void begin(struct control *control)
 {
     unsigned count = control->broker->shard_count;
@@ -94,7 +103,7 @@ static void stop_directories(struct control *control)
         struct directory_stop *stop = &control->directory_stops[i];
         stop->done = directory_stopped;
         stop->is_clean = control->is_clean;
-        stop->broker_epoch = control->controller.broker_epoch;
+        stop->broker_epoch = membership_broker_epoch(&control->membership);
         control->stopping++;
         directory_owner_stop(&control->owners[i], stop);
     }
@@ -137,30 +146,33 @@ void control_begin_stop(struct control *control)
         return; /* the step under way calls again */
     switch (control->stop_step++) {
     case 0:
+        leave(control);
+        return;
+    case 1:
         begin(control);
         stop_shards(control, SHARD_STOP_CONNECTIONS);
         return;
-    case 1:
+    case 2:
         stop_shards(control, SHARD_STOP_LOGS);
         return;
-    case 2:
+    case 3:
         if (control->has_controller) {
             controller_close(&control->controller);
             return;
         }
         control_begin_stop(control);
         return;
-    case 3:
+    case 4:
         if (control->has_front) {
             stop_front(control);
             return;
         }
         control_begin_stop(control);
         return;
-    case 4:
+    case 5:
         stop_directories(control);
         return;
-    case 5:
+    case 6:
         stop_shards(control, SHARD_STOP_DIRECTORIES);
         return;
     default:

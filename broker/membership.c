@@ -4,21 +4,27 @@
 #include "broker/auto_create.h"
 #include "broker/control.h"
 #include "broker/forwarding.h"
+#include "broker/own_call.h"
+
+/* ---- The active controller ---- */
 
 /* A controller that leads and has not taken up its office yet is nobody to ask. */
 static bool leader(void *self, struct controller_address *address)
 {
-    struct control *control = self;
+    const struct control *control = self;
+    int32_t own = control->broker->config->node_id;
     if (!control->has_controller)
         return false;
-    *address = (struct controller_address){.node_id = control->broker->config->node_id,
-                                           .epoch = metadata_log_epoch(&control->controller.log),
-                                           .host = VIEW_LITERAL("")};
-    if (control->controller.is_active)
+    const struct controller *controller = &control->controller;
+    if (controller->is_active) {
+        *address = (struct controller_address){.node_id = own,
+                                               .epoch = metadata_log_epoch(&controller->log),
+                                               .host = VIEW_LITERAL("")};
         return true;
-    metadata_log_leader(&control->controller.log, &address->node_id, &address->epoch,
-                        &address->host, &address->port);
-    return address->host.size > 0;
+    }
+    metadata_log_leader(&controller->log, &address->node_id, &address->epoch, &address->host,
+                        &address->port);
+    return address->node_id >= 0 && address->node_id != own && address->host.size > 0;
 }
 
 /* What was to be forwarded is decided here after all. */
@@ -31,28 +37,163 @@ static void run_here(void *self, struct controller_call *call)
         forwarding_run_here(call);
 }
 
-void membership_open(struct membership *membership, struct control *control)
+static void call_own(void *self, struct controller_call *call)
 {
-    membership->control = control;
-    membership->is_open = true;
+    struct control *control = self;
+    own_call_start(&control->front, call);
+}
+
+static void open_channel(struct membership *membership, struct controller_channel *channel,
+                         void (*local)(void *self, struct controller_call *call))
+{
+    struct control *control = membership->control;
     struct controller_channel_options options = {
         .loop = control->loop,
         .node_id = control->broker->config->node_id,
         .client_id = VIEW_LITERAL("klamm"),
-        .host = {leader, run_here, control},
+        .host = {leader, local, control},
     };
-    controller_channel_init(&membership->forwarding, &options);
+    controller_channel_init(channel, &options);
+}
+
+/* ---- The life as a broker ---- */
+
+static void registered(void *owner, int64_t epoch)
+{
+    (void)owner;
+    (void)epoch; /* the shards learn it from the image */
+}
+
+static void prepare(void *owner)
+{
+    control_serve(owner);
+}
+
+static void unfenced(void *owner)
+{
+    control_announce(owner);
+}
+
+static void left(void *owner)
+{
+    struct control *control = owner;
+    control->stopping = 0;
+    control_begin_stop(control);
+}
+
+static void failed(void *owner, const char *text)
+{
+    control_fail(owner, text);
+}
+
+static const struct broker_lifecycle_events lifecycle_events = {
+    .registered = registered,
+    .prepare = prepare,
+    .unfenced = unfenced,
+    .left = left,
+    .failed = failed,
+};
+
+static struct broker_lifecycle_options lifecycle_options(struct membership *membership)
+{
+    struct control *control = membership->control;
+    return (struct broker_lifecycle_options){
+        .loop = control->loop,
+        .channel = &membership->life,
+        .publisher = &control->publisher,
+        .config = control->broker->config,
+        .registration = membership->registration,
+        .events = &lifecycle_events,
+        .owner = control,
+    };
+}
+
+static int64_t broker_epoch(void *self)
+{
+    const struct control *control = self;
+    return membership_broker_epoch(&control->membership);
+}
+
+void membership_open(struct membership *membership, struct control *control,
+                     const struct broker_registration_request *registration)
+{
+    *membership =
+        (struct membership){.control = control, .registration = registration, .is_open = true};
+    open_channel(membership, &membership->forwarding, run_here);
+    open_channel(membership, &membership->life, control->has_front ? call_own : NULL);
+    open_channel(membership, &membership->changes, control->has_front ? call_own : NULL);
+    struct isr_sender_options isr_options = {
+        .loop = control->loop,
+        .channel = &membership->changes,
+        .broker_id = control->broker->config->node_id,
+        .broker_epoch = broker_epoch,
+        .self = control,
+    };
+    isr_sender_init(&membership->isr, &isr_options);
+    if (!registration || server_config_quorum(control->broker->config) == CONFIG_QUORUM_ALONE)
+        return;
+    struct broker_lifecycle_options options = lifecycle_options(membership);
+    membership->has_lifecycle = true;
+    broker_lifecycle_start(&membership->lifecycle, &options);
+}
+
+bool membership_ready(struct membership *membership)
+{
+    struct control *control = membership->control;
+    if (membership->has_lifecycle)
+        return false;
+    if (!membership->is_open || !membership->registration || !control->has_front)
+        return true;
+    struct broker_lifecycle_options options = lifecycle_options(membership);
+    membership->has_lifecycle = true;
+    if (control->controller.broker_epoch < 0) { /* the log names other voters */
+        broker_lifecycle_start(&membership->lifecycle, &options);
+        return false;
+    }
+    broker_lifecycle_adopt(&membership->lifecycle, &options, control->broker->incarnation,
+                           control->controller.broker_epoch);
+    return true;
+}
+
+bool membership_serves(struct membership *membership)
+{
+    if (!membership->has_lifecycle)
+        return true;
+    broker_lifecycle_serve(&membership->lifecycle);
+    return membership->lifecycle.was_unfenced;
 }
 
 void membership_leader_changed(struct membership *membership)
 {
-    if (membership->is_open)
-        controller_channel_leader_changed(&membership->forwarding);
+    if (!membership->is_open)
+        return;
+    controller_channel_leader_changed(&membership->forwarding);
+    controller_channel_leader_changed(&membership->life);
+    controller_channel_leader_changed(&membership->changes);
 }
 
 int64_t membership_broker_epoch(const struct membership *membership)
 {
-    return membership->control->controller.broker_epoch;
+    if (membership->has_lifecycle)
+        return membership->lifecycle.epoch;
+    /* A stop may come before the start got so far. */
+    return membership->control ? membership->control->controller.broker_epoch : -1;
+}
+
+void membership_fail_directory(struct membership *membership, struct uuid directory)
+{
+    if (membership->has_lifecycle)
+        broker_lifecycle_fail_directory(&membership->lifecycle, directory);
+    else if (membership->is_open)
+        controller_report_directories(&membership->control->controller, &directory, 1);
+}
+
+bool membership_leave(struct membership *membership)
+{
+    if (!membership->has_lifecycle)
+        return false;
+    broker_lifecycle_leave(&membership->lifecycle);
+    return true;
 }
 
 void membership_close(struct membership *membership)
@@ -60,5 +201,10 @@ void membership_close(struct membership *membership)
     if (!membership->is_open)
         return;
     membership->is_open = false;
+    if (membership->has_lifecycle)
+        broker_lifecycle_stop(&membership->lifecycle);
     controller_channel_close(&membership->forwarding);
+    controller_channel_close(&membership->life);
+    controller_channel_close(&membership->changes);
+    isr_sender_close(&membership->isr);
 }

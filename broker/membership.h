@@ -1,29 +1,56 @@
 /*
- * What ties this node to its cluster: who the active controller is, and the channels to it, one per
- * purpose. On the control loop.
+ * What ties this node to its cluster: who the active controller is, the channels to it, one per
+ * purpose, this node's life as a broker, and the in-sync sets that its leaders propose. On the
+ * control loop.
  *
- * Invariant: calls of this node's own begin and end here; after membership_close none is under way
- * to another node, and what is asked later ends at once.
+ * A node that is alone and has no controller listener has no life as a broker here: its controller
+ * registers it, and nobody else could hear of it.
+ *
+ * Invariant: after membership_close no call is under way to another node, and what is asked later
+ * ends at once.
  */
 #ifndef KLAMM_BROKER_MEMBERSHIP_H
 #define KLAMM_BROKER_MEMBERSHIP_H
 
+#include "cluster/broker_lifecycle.h"
 #include "cluster/controller_channel.h"
+#include "cluster/isr_sender.h"
 
 struct control;
 
 struct membership {
     struct control *control;
     struct controller_channel forwarding; /* of clients' requests */
+    struct controller_channel life;       /* registration and heartbeats */
+    struct controller_channel changes;    /* of in-sync sets */
+    struct broker_lifecycle lifecycle;
+    struct isr_sender isr;
+    const struct broker_registration_request *registration; /* NULL: the node is no broker */
+    bool has_lifecycle;
     bool is_open;
 };
 
-/* After the controller was started. */
-void membership_open(struct membership *membership, struct control *control);
+/* After the controller was started. `registration` is borrowed for good. */
+void membership_open(struct membership *membership, struct control *control,
+                     const struct broker_registration_request *registration);
+/*
+ * The first committed metadata is shown; on a node that is alone with its registration. True: this
+ * node serves now; false: control_serve is called when it is registered.
+ */
+bool membership_ready(struct membership *membership);
+/* The listeners are open. True: say so; false: control_announce is called when it is unfenced. */
+bool membership_serves(struct membership *membership);
 /* Another controller is active, or this node became it or ceased to be. */
 void membership_leader_changed(struct membership *membership);
 /* The epoch of this node's registration as a broker; -1 before. */
 int64_t membership_broker_epoch(const struct membership *membership);
+/* A log directory failed, others work. */
+void membership_fail_directory(struct membership *membership, struct uuid directory);
+/*
+ * Controlled shutdown. False: there is nothing to hand over; true: control_begin_stop is called
+ * when it is done or given up.
+ */
+bool membership_leave(struct membership *membership);
 /* Fine when it was never opened. */
 void membership_close(struct membership *membership);
 

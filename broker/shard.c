@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "broker/coordinator_kinds.h"
 #include "broker/producer_id_source.h"
+#include "broker/shard_replicas.h"
 #include "broker/transaction_coordinator.h"
 
 enum { MAINTENANCE_MS = 5000 };
@@ -38,20 +39,7 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     shard->producers.expiration_ms = settings->producer_id_expiration_ms;
     shard->producers.is_verification_enabled = settings->transaction_partition_verification_enable;
     replica_table_init(&shard->replicas, loop->heap, loop->seed);
-    replica_host_init(&shard->replica_host, loop, loop->heap, broker->config->node_id, loop->seed);
-    const struct fetchers_options fetching = {
-        .loop = loop,
-        .replicas = &shard->replicas,
-        .node_id = broker->config->node_id,
-        .listener = broker->config->inter_broker_listener_name,
-        .wait_max_ms = settings->replica_fetch_wait_max_ms,
-        .min_bytes = settings->replica_fetch_min_bytes,
-        .max_bytes = settings->replica_fetch_max_bytes,
-        .response_max_bytes = settings->replica_fetch_response_max_bytes,
-        .backoff_ms = settings->replica_fetch_backoff_ms,
-        .socket_timeout_ms = settings->replica_socket_timeout_ms,
-    };
-    fetchers_init(&shard->fetchers, &fetching);
+    shard_replicas_init(shard);
     coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
     coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;

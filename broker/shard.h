@@ -56,6 +56,7 @@ struct shard {
     struct list updates;                /* images to be applied, the first one being worked on */
     unsigned opening;                   /* logs being opened */
     struct timer maintenance;
+    struct timer lag_check; /* of followers; regular */
     struct shard_counters counters;
     struct shard_stop *stop; /* the orderly stop under way, or NULL */
 };

@@ -65,8 +65,7 @@ static void add_partition(struct shard *shard, struct shard_update *current,
 {
     const struct image_partition *state = change->after;
     int32_t place = node_list_find(image_partition_replicas(state), shard->broker->config->node_id);
-    if (place < 0)
-        return;
+    klamm_assert(place >= 0);
     struct topic_config config;
     topic_settings_resolve(&config, shard->broker, current->update->image, topic->name,
                            shard->loop->heap);
@@ -88,9 +87,13 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         if (owner != shard->loop->index)
             continue;
         struct replica *replica = replica_table_find(&shard->replicas, topic->id, change.index);
+        /* Assigned to others only is as good as deleted, for this broker. */
+        int32_t self = shard->broker->config->node_id;
+        bool is_here =
+            change.after && node_list_contains(image_partition_replicas(change.after), self);
         if (replica)
-            take_role(shard, current, replica, change.after);
-        else if (change.after)
+            take_role(shard, current, replica, is_here ? change.after : NULL);
+        else if (is_here)
             add_partition(shard, current, topic->after, &change);
     }
 }

@@ -75,6 +75,7 @@ static void close_logs(struct timer *timer)
         return;
     }
     timer_clear(&shard->maintenance);
+    timer_clear(&shard->lag_check);
     if (shard->directories)
         cleaner_stop(&shard->cleaner);
     stop->is_clean = true;

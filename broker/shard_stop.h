@@ -3,8 +3,8 @@
  * all shards before the next: a message that travels to the shard and back.
  *
  *  1. connections: the coordinators resign, which answers whoever waits for them; answer what else
- *     is parked, send what is answered, close them. Afterwards no answer holds a range of a file, on
- *     any shard.
+ *     is parked, send what is answered, close them. Afterwards no answer holds a range of a file,
+ * on any shard.
  *  2. logs: close every log, with its data on disk.
  *  3. directories: end the committers and remove their journals, after the checkpoints were
  * written.

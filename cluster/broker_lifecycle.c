@@ -40,6 +40,17 @@ static const struct broker_settings *settings_of(const struct broker_lifecycle *
     return &lifecycle->options.config->settings;
 }
 
+/* Kafka sets no bounds to these settings; nothing here can be faster than a timer. */
+static uint64_t ms_to_ns(int64_t ms)
+{
+    return ms > 0 ? (uint64_t)ms * NS_PER_MS : NS_PER_MS;
+}
+
+static uint64_t session_ns_of(const struct broker_lifecycle *lifecycle)
+{
+    return ms_to_ns(settings_of(lifecycle)->broker_session_timeout_ms);
+}
+
 static struct broker_lifecycle *lifecycle_of(struct controller_call *call)
 {
     return container_of(call, struct broker_lifecycle, call);
@@ -75,15 +86,14 @@ static void ask_after(struct broker_lifecycle *lifecycle, uint64_t delay_ns)
 static void ask_after_interval(struct broker_lifecycle *lifecycle)
 {
     lifecycle->retry_ns = 0;
-    ask_after(lifecycle,
-              (uint64_t)settings_of(lifecycle)->broker_heartbeat_interval_ms * NS_PER_MS);
+    ask_after(lifecycle, ms_to_ns(settings_of(lifecycle)->broker_heartbeat_interval_ms));
 }
 
 /* Twice as long as after the failure before, up to twice the session; a fifth of it by chance, so
  * that brokers that lost one controller do not come back in step. */
 static void ask_after_failure(struct broker_lifecycle *lifecycle)
 {
-    uint64_t session_ns = (uint64_t)settings_of(lifecycle)->broker_session_timeout_ms * NS_PER_MS;
+    uint64_t session_ns = session_ns_of(lifecycle);
     lifecycle->retry_ns = lifecycle->retry_ns == 0 ? RETRY_FIRST_NS : lifecycle->retry_ns * 2;
     if (lifecycle->retry_ns > 2 * session_ns)
         lifecycle->retry_ns = 2 * session_ns;
@@ -340,7 +350,7 @@ static void ask_heartbeat(struct broker_lifecycle *lifecycle)
     request->offline_log_dirs = lifecycle->failed;
     request->offline_log_dirs_count = lifecycle->failed_count;
     lifecycle->asked_count = lifecycle->failed_count;
-    uint64_t session_ns = (uint64_t)settings_of(lifecycle)->broker_session_timeout_ms * NS_PER_MS;
+    uint64_t session_ns = session_ns_of(lifecycle);
     lifecycle->call = (struct controller_call){
         .api = &broker_heartbeat_call,
         .message = request,
@@ -428,8 +438,8 @@ void broker_lifecycle_start(struct broker_lifecycle *lifecycle,
 {
     begin(lifecycle, options);
     lifecycle->state = BROKER_REGISTERING;
-    uint64_t patience_ms = (uint64_t)settings_of(lifecycle)->initial_broker_registration_timeout_ms;
-    loop_set_timer(lifecycle->loop, &lifecycle->patience, patience_ms * NS_PER_MS);
+    loop_set_timer(lifecycle->loop, &lifecycle->patience,
+                   ms_to_ns(settings_of(lifecycle)->initial_broker_registration_timeout_ms));
     ask(lifecycle);
 }
 
@@ -462,7 +472,7 @@ void broker_lifecycle_fail_directory(struct broker_lifecycle *lifecycle, struct 
     lifecycle->failed[lifecycle->failed_count++] = directory;
     if (!timer_is_set(&lifecycle->report))
         loop_set_timer(lifecycle->loop, &lifecycle->report,
-                       (uint64_t)settings_of(lifecycle)->log_dir_failure_timeout_ms * NS_PER_MS);
+                       ms_to_ns(settings_of(lifecycle)->log_dir_failure_timeout_ms));
     if (lifecycle->state != BROKER_REGISTERING)
         ask_now(lifecycle);
 }

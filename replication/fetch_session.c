@@ -127,6 +127,7 @@ static void apply_topic(struct fetch_session *session,
         partition->leader_epoch = asked->current_leader_epoch;
         partition->last_fetched_epoch = asked->last_fetched_epoch;
         partition->fetch_offset = asked->fetch_offset;
+        partition->log_start_offset = asked->log_start_offset;
     }
 }
 

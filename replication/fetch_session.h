@@ -33,6 +33,7 @@ struct fetch_partition {
     int32_t leader_epoch;       /* as the fetcher knows it, -1 */
     int32_t last_fetched_epoch; /* -1 */
     int64_t fetch_offset;
+    int64_t log_start_offset;    /* a follower's own; -1 */
     int64_t told_high_watermark; /* -1: nothing told, so the next answer has it */
     int64_t told_log_start;
     size_t key_size;

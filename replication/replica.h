@@ -70,12 +70,12 @@ struct replica {
     int32_t partition_epoch;
     int64_t epoch_start_offset; /* LEADING: log end when this leader epoch began here */
     struct follower *follower;  /* replication/follower.h; NULL unless it is fetched for */
-    struct list local_waits;    /* replica_append.link: acks=1 */
-    struct list commit_waits;   /* replica_append.link: acks=all */
-    struct list watches;        /* replica_watch.link */
-    struct list turns;          /* replica_turn.link: appends being prepared */
-    void *context;              /* the owner's */
-    struct view topic;          /* in this block */
+    struct replica_leadership *leadership; /* NULL: does not lead, or is the only replica */
+    struct list local_waits;               /* replica_append.link: acks=1 */
+    struct list commit_waits;              /* replica_append.link: acks=all */
+    struct list watches;                   /* replica_watch.link */
+    struct list turns;                     /* replica_turn.link: appends being prepared */
+    struct view topic;                     /* in this block */
     size_t held_size;
 };
 
@@ -153,8 +153,25 @@ enum kafka_error replica_check(const struct replica *replica, int32_t leader_epo
 enum kafka_error replica_check_any(const struct replica *replica, int32_t leader_epoch);
 
 /*
- * Appends. True: finished, see append->error. False: `done` is called later, and only then the
- * bytes may go.
+ * Whether a follower's fetch is served: as replica_check, UNKNOWN_LEADER_EPOCH when this broker
+ * does not know the replica yet that knows its epoch, NOT_LEADER_OR_FOLLOWER for one that is not
+ * assigned or belongs to an incarnation of its broker that is over (`broker_epoch`, -1: not said).
+ */
+enum kafka_error replica_check_fetch(struct replica *replica, int32_t leader_epoch,
+                                     int32_t replica_id, int64_t broker_epoch);
+/*
+ * A fetch that passed the check and was read for the first time, without an error or a divergence;
+ * nothing was appended since the read. It says what the follower has.
+ */
+void replica_fetched(struct replica *replica, const struct replica_fetch *fetch);
+/* The answer to a proposal of this replica's; late ones are welcome and do nothing. */
+void replica_isr_answered(struct replica *replica, const struct isr_proposal *proposal);
+/* Whether the in-sync set is large enough for acks=all (min.insync.replicas). */
+bool replica_has_enough(const struct replica *replica);
+
+/*
+ * Appends. With acks=all NOT_ENOUGH_REPLICAS comes first. True: finished, see append->error. False:
+ * `done` is called later, and only then the bytes may go.
  */
 bool replica_append(struct replica *replica, struct replica_append *append);
 
@@ -173,6 +190,8 @@ int64_t replica_read_bound(const struct replica *replica, enum log_read_bound bo
 
 /* Fires when the high watermark, the last stable offset or the state moves. */
 void replica_watch(struct replica *replica, struct replica_watch *watch);
+/* Fires when the written end or the state moves; of a leader with other replicas. */
+void replica_watch_end(struct replica *replica, struct replica_watch *watch);
 /* Also right for a watch that has fired. */
 void replica_unwatch(struct replica_watch *watch);
 

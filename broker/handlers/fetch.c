@@ -17,7 +17,7 @@
 
 API_CODEC(fetch);
 
-enum { TOPIC_IDS_SINCE_VERSION = 13, LEADERS_SINCE_VERSION = 16 };
+enum { TOPIC_IDS_SINCE_VERSION = 13, REPLICA_STATE_SINCE_VERSION = 15, LEADERS_SINCE_VERSION = 16 };
 
 struct fetch_context {
     enum fetch_session_kind kind;
@@ -72,6 +72,7 @@ static void items_of_session(struct request *request, struct fetch_session *sess
             .last_fetched_epoch = partition->last_fetched_epoch,
             .max_bytes = partition->max_bytes,
             .fetch_offset = partition->fetch_offset,
+            .follower_log_start = partition->log_start_offset,
         };
     }
 }
@@ -95,6 +96,7 @@ static void items_of_request(struct request *request)
                 .last_fetched_epoch = topic->partitions[j].last_fetched_epoch,
                 .max_bytes = topic->partitions[j].partition_max_bytes,
                 .fetch_offset = topic->partitions[j].fetch_offset,
+                .follower_log_start = topic->partitions[j].log_start_offset,
             };
     }
 }
@@ -111,8 +113,9 @@ static struct fetch_part *part_for(struct request *request, unsigned target)
     part->max_bytes = context->max_bytes;
     part->read_committed = message->isolation_level == 1;
     part->version = request_version(request);
-    part->replica_id =
-        part->version >= 15 ? message->replica_state.replica_id : message->replica_id;
+    bool has_state = part->version >= REPLICA_STATE_SINCE_VERSION;
+    part->replica_id = has_state ? message->replica_state.replica_id : message->replica_id;
+    part->broker_epoch = has_state ? message->replica_state.replica_epoch : -1;
     context->parts[target] = part;
     context->part_count++;
     return part;

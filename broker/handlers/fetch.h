@@ -34,8 +34,10 @@ struct fetch_item {
     int32_t last_fetched_epoch;
     int32_t max_bytes;
     int64_t fetch_offset;
+    int64_t follower_log_start; /* of a follower that asks; -1 */
     /* Filled by the owner. */
     struct replica_watch watch;
+    bool is_noted; /* the follower's position, once for the whole request */
     struct log_warm warm;
     enum kafka_error error;
     int64_t high_watermark;
@@ -57,7 +59,8 @@ struct fetch_part {
     bool may_wait;         /* or at once when false */
     bool read_committed;
     int16_t version;
-    int32_t replica_id;
+    int32_t replica_id;   /* of a follower; below zero: a consumer */
+    int64_t broker_epoch; /* of the follower's broker; -1: it does not say */
     /* Found by the owner. */
     uint64_t found_bytes;
     bool has_news; /* an error or a divergence: answer at once */

@@ -9,7 +9,7 @@
 #include "base/assert.h"
 #include "broker/shard.h"
 
-enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10 };
+enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10, FOLLOWERS_SINCE_VERSION = 11 };
 
 static void begin_round(struct fetch_part *part);
 
@@ -55,17 +55,19 @@ static bool diverges(struct fetch_item *item, const struct replica *replica)
     return true;
 }
 
-static enum kafka_error check_item(const struct fetch_item *item, const struct replica *replica)
+static enum kafka_error check_item(const struct fetch_item *item, struct replica *replica)
 {
     if (!replica)
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    enum kafka_error error = replica_check(replica, item->leader_epoch);
+    const struct fetch_part *part = item->part;
+    if (part->replica_id >= 0)
+        return replica_check_fetch(replica, item->leader_epoch, part->replica_id,
+                                   part->broker_epoch);
+    enum kafka_error error = part->version >= FOLLOWERS_SINCE_VERSION
+                                 ? replica_check_any(replica, item->leader_epoch)
+                                 : replica_check(replica, item->leader_epoch);
     if (error != KAFKA_ERROR_NONE)
         return error;
-    /* This node's partitions have no other replicas. */
-    if (item->part->replica_id >= 0)
-        return item->leader_epoch >= 0 ? KAFKA_ERROR_UNKNOWN_LEADER_EPOCH
-                                       : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     if (item->part->version < ZSTD_SINCE_VERSION &&
         replica_config(replica)->compression_type == TOPIC_COMPRESSION_ZSTD)
         return KAFKA_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
@@ -81,6 +83,28 @@ static void item_warmed(struct log_warm *warm)
         begin_round(part);
 }
 
+static enum log_read_bound bound_of(const struct fetch_part *part)
+{
+    if (part->replica_id >= 0)
+        return LOG_READ_LOG_END;
+    return part->read_committed ? LOG_READ_LAST_STABLE : LOG_READ_HIGH_WATERMARK;
+}
+
+/* What a follower asks for says what it has; only its first read counts. */
+static void note_position(struct fetch_item *item, struct replica *replica)
+{
+    if (item->part->replica_id < 0 || item->is_noted)
+        return;
+    item->is_noted = true;
+    const struct replica_fetch fetch = {
+        .replica_id = item->part->replica_id,
+        .broker_epoch = item->part->broker_epoch,
+        .fetch_offset = item->fetch_offset,
+        .log_start_offset = item->follower_log_start,
+    };
+    replica_fetched(replica, &fetch);
+}
+
 static void read_slice(struct fetch_item *item, struct replica *replica, uint32_t budget,
                        bool min_one)
 {
@@ -90,7 +114,7 @@ static void read_slice(struct fetch_item *item, struct replica *replica, uint32_
         .offset = item->fetch_offset,
         .max_bytes = limit < budget ? limit : budget,
         .min_one = min_one,
-        .bound = part->read_committed ? LOG_READ_LAST_STABLE : LOG_READ_HIGH_WATERMARK,
+        .bound = bound_of(part),
         .arena = &part->part.arena,
     };
     switch (partition_log_read(replica->log, &read, &item->slice)) {
@@ -125,8 +149,11 @@ static void read_item(struct fetch_item *item, struct shard *shard, uint32_t bud
     item->high_watermark = replica_high_watermark(replica);
     item->last_stable_offset = replica_read_bound(replica, LOG_READ_LAST_STABLE);
     item->log_start_offset = partition_log_start_offset(replica->log);
-    if (!diverges(item, replica))
+    if (!diverges(item, replica)) {
         read_slice(item, replica, budget, min_one);
+        if (item->error == KAFKA_ERROR_NONE)
+            note_position(item, replica);
+    }
     if (item->error != KAFKA_ERROR_NONE)
         item->high_watermark = item->last_stable_offset = item->log_start_offset = -1;
 }
@@ -146,7 +173,10 @@ static void start_watching(struct fetch_part *part)
             replica_table_find(&shard->replicas, item->topic_id, item->partition);
         klamm_assert(replica != NULL);
         item->watch.fired = item_moved;
-        replica_watch(replica, &item->watch);
+        if (part->replica_id >= 0)
+            replica_watch_end(replica, &item->watch);
+        else
+            replica_watch(replica, &item->watch);
     }
 }
 

@@ -339,6 +339,13 @@ static void produce_item(struct produce_item *item, struct shard *shard, struct 
         finish_item(item);
         return;
     }
+    /* As Kafka: too few replicas come before what may be wrong with the records. */
+    if (item->part->acks == -1 && !replica_has_enough(replica)) {
+        item->error = KAFKA_ERROR_NOT_ENOUGH_REPLICAS;
+        item->log_start_offset = partition_log_start_offset(replica->log);
+        finish_item(item);
+        return;
+    }
     item->error = check_header(item);
     if (item->error != KAFKA_ERROR_NONE)
         refuse_item(item, replica);

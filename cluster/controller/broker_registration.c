@@ -80,11 +80,11 @@ static bool supports_all(const struct decision *decision,
 
 static enum kafka_error check(const struct decision *decision,
                               const struct broker_registration_request *request, int16_t version,
-                              bool has_session, bool is_same)
+                              bool is_taken)
 {
     if (!view_equal(request->cluster_id, decision->image->cluster_id))
         return KAFKA_ERROR_INCONSISTENT_CLUSTER_ID;
-    if (has_session && !is_same)
+    if (is_taken)
         return KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION;
     if (version >= 1 && request->is_migrating_zk_broker)
         return KAFKA_ERROR_BROKER_ID_NOT_REGISTERED;
@@ -133,7 +133,10 @@ void decide_broker_registration(struct decision *decision,
     broker_registration_response_init(response);
     const struct image_node *existing = image_broker(decision->image, request->broker_id);
     bool is_same = existing && uuid_equal(existing->incarnation, request->incarnation_id);
-    enum kafka_error error = check(decision, request, version, has_session, is_same);
+    /* It names the epoch that it was stopped cleanly under: that incarnation has ended. */
+    bool is_clean = existing && version >= 3 && request->previous_broker_epoch == existing->epoch;
+    enum kafka_error error =
+        check(decision, request, version, has_session && !is_same && !is_clean);
     response->error_code = (int16_t)error;
     if (error != KAFKA_ERROR_NONE)
         return;
@@ -144,7 +147,6 @@ void decide_broker_registration(struct decision *decision,
         return;
     }
     if (existing) {
-        bool is_clean = version >= 3 && request->previous_broker_epoch == existing->epoch;
         struct broker_departure departure = {
             .broker_id = request->broker_id,
             .removal = is_clean ? BROKER_REMOVAL_CLEAN : BROKER_REMOVAL_UNCLEAN,

@@ -8,8 +8,9 @@
 /*
  * Errors: INCONSISTENT_CLUSTER_ID, INVALID_REGISTRATION (directories), UNSUPPORTED_VERSION (a
  * finalized feature level is outside the broker's ranges), DUPLICATE_BROKER_REGISTRATION when
- * `has_session`: another incarnation is alive; BROKER_ID_NOT_REGISTERED for one of a ZooKeeper
- * cluster.
+ * `has_session`: another incarnation is alive, unless the new one proves that it was stopped
+ * cleanly (Kafka waits for the end of the session then, too); BROKER_ID_NOT_REGISTERED for one of a
+ * ZooKeeper cluster.
  */
 void decide_broker_registration(struct decision *decision,
                                 const struct broker_registration_request *request, int16_t version,

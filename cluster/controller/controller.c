@@ -632,14 +632,21 @@ static const struct metadata_log_events log_events = {
 static struct sole_voter own_voter(struct controller *controller)
 {
     const struct server_config *config = controller->options.config;
-    const struct listener_config *own = server_config_controller_endpoint(config);
     struct sole_voter voter = {
         .id = config->node_id,
         .directory_id = controller->options.directory_id,
-        .listener = own ? own->name : VIEW_LITERAL("CONTROLLER"),
-        .host = own && own->host.size > 0 ? own->host : VIEW_LITERAL("localhost"),
-        .port = own ? (uint16_t)own->port : 9093,
+        .listener = VIEW_LITERAL("CONTROLLER"),
+        .host = VIEW_LITERAL("localhost"),
+        .port = 9093,
     };
+    const struct listener_config *listener = server_config_controller_endpoint(config);
+    if (listener) {
+        struct view host_name = controller->options.host_name;
+        voter.listener = listener->name;
+        voter.host =
+            listener_config_host(listener, view_is_null(host_name) ? voter.host : host_name);
+        voter.port = (uint16_t)listener->port;
+    }
     for (size_t i = 0; i < config->voter_count; i++) {
         if (config->voters[i].id != config->node_id)
             continue;

@@ -46,6 +46,8 @@ struct controller_options {
     const char *log_directory; /* that holds the metadata log */
     struct uuid directory_id;  /* of that directory */
     struct view cluster_id;    /* borrowed for good */
+    struct view host_name;     /* for a listener on every interface; borrowed for good;
+                                  null: localhost */
     bool may_format;
     /*
      * The node as a broker, without features (they are filled in here); borrowed until `ready`.

@@ -232,6 +232,10 @@ static void registrations_are_checked(void **state)
     request = registration(1, &foreign);
     assert_int_equal(enroll(&bench, &request, true).error_code,
                      KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION);
+    struct uuid first = uuid_of_halves(50, 1);
+    request = registration(1, &first);
+    request.previous_broker_epoch = image_broker(bench.image, 1)->epoch; /* a clean stop */
+    assert_int_equal(enroll(&bench, &request, true).error_code, KAFKA_ERROR_NONE);
     request = registration(9, &own);
     int64_t next_offset = bench.next_offset;
     struct broker_registration_response response = enroll(&bench, &request, false);

@@ -22,8 +22,12 @@ void coordinator_fixture_init(struct coordinator_fixture *fixture,
     fixture_init(&fixture->log);
     heap_init_plain(&fixture->heap);
     heap_init_plain(&fixture->other_heap);
-    replica_host_init(&fixture->replica_host, memory_node_loop(&fixture->log.node, 1),
-                      &fixture->other_heap, 1, 1);
+    const struct replica_host_options host_options = {
+        .loop = memory_node_loop(&fixture->log.node, 1),
+        .heap = &fixture->other_heap,
+        .node_id = 1,
+    };
+    replica_host_init(&fixture->replica_host, &host_options, 1);
     arena_init(&fixture->arena, &fixture->other_heap, MEMORY_STATE, 0);
     struct config_report report = {0};
     const struct server_config_input input = {.file_name = VIEW_NULL, .file_text = VIEW_NULL};

@@ -645,6 +645,15 @@ static void committer_stopped(struct committer *committer)
     (void)committer;
 }
 
+/* The other brokers never fetch from this node. */
+static struct replica_broker no_broker(void *owner, int32_t broker_id)
+{
+    (void)owner, (void)broker_id;
+    return (struct replica_broker){.epoch = -1, .is_active = false};
+}
+
+static const struct replica_events host_events = {.broker = no_broker};
+
 void follower_fixture_init(struct follower_fixture *fixture, enum topic_durability durability,
                            unsigned partition_count)
 {
@@ -663,7 +672,11 @@ void follower_fixture_init(struct follower_fixture *fixture, enum topic_durabili
     log_shard_init(&fixture->shard, fixture->loop,
                    &(struct log_shard_options){.open_files_limit = 20});
     committer_init(&fixture->committer, fixture->loop, "/logs", NULL, NULL, NULL);
-    replica_host_init(&fixture->host, fixture->loop, fixture->loop->heap, FIXTURE_NODE, 1);
+    const struct replica_host_options host_options = {.loop = fixture->loop,
+                                                      .heap = fixture->loop->heap,
+                                                      .node_id = FIXTURE_NODE,
+                                                      .events = &host_events};
+    replica_host_init(&fixture->host, &host_options, 1);
     replica_table_init(&fixture->replicas, fixture->loop->heap, 1);
     const struct fetchers_options options = {
         .loop = fixture->loop,

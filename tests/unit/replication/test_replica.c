@@ -79,7 +79,9 @@ static void begin(enum topic_durability durability)
     fixture_create(&test.log);
     assert_non_null(test.log.log);
     struct uuid id = partition_log_topic_id(test.log.log);
-    replica_host_init(&test.host, memory_node_loop(&test.log.node, 1), &test.log.heap, 1, 1);
+    const struct replica_host_options host_options = {
+        .loop = memory_node_loop(&test.log.node, 1), .heap = &test.log.heap, .node_id = 1};
+    replica_host_init(&test.host, &host_options, 1);
     test.replica = replica_create(&test.host, VIEW_LITERAL("topic"), id, 0, &test.log.topic);
     replica_attach(test.replica, test.log.log);
     replica_lead_alone(test.replica, 3, 0);
@@ -460,7 +462,8 @@ static void the_table_finds_replicas_by_topic_id_and_partition(void **state)
     arena_deinit(&arena);
     struct replica_table table;
     struct replica_host host;
-    replica_host_init(&host, NULL, &heap, 1, 2);
+    const struct replica_host_options host_options = {.heap = &heap, .node_id = 1};
+    replica_host_init(&host, &host_options, 2);
     replica_table_init(&table, &heap, 1);
     struct uuid a = uuid_of_halves(1, 2), b = uuid_of_halves(1, 3);
     struct replica *first = replica_create(&host, VIEW_LITERAL("a"), a, 0, &config);
