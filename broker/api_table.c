@@ -11,10 +11,13 @@
 #define ROWS(row) \
     row(API_KEY_ADD_OFFSETS_TO_TXN, add_offsets_to_txn) \
     row(API_KEY_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn) \
+    row(API_KEY_ADD_RAFT_VOTER, add_raft_voter) \
     row(API_KEY_ALLOCATE_PRODUCER_IDS, allocate_producer_ids) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_ALTER_PARTITION, alter_partition) \
+    row(API_KEY_ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments) \
     row(API_KEY_API_VERSIONS, api_versions) \
+    row(API_KEY_ASSIGN_REPLICAS_TO_DIRS, assign_replicas_to_dirs) \
     row(API_KEY_BEGIN_QUORUM_EPOCH, begin_quorum_epoch) \
     row(API_KEY_BROKER_HEARTBEAT, broker_heartbeat) \
     row(API_KEY_BROKER_REGISTRATION, broker_registration) \
@@ -39,6 +42,7 @@
     row(API_KEY_END_TXN, end_txn) \
     row(API_KEY_ENVELOPE, envelope) \
     row(API_KEY_FETCH, fetch) \
+    row(API_KEY_FETCH_SNAPSHOT, fetch_snapshot) \
     row(API_KEY_FIND_COORDINATOR, find_coordinator) \
     row(API_KEY_HEARTBEAT, heartbeat) \
     row(API_KEY_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs) \
@@ -48,6 +52,7 @@
     row(API_KEY_LIST_CONFIG_RESOURCES, list_config_resources) \
     row(API_KEY_LIST_GROUPS, list_groups) \
     row(API_KEY_LIST_OFFSETS, list_offsets) \
+    row(API_KEY_LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments) \
     row(API_KEY_LIST_TRANSACTIONS, list_transactions) \
     row(API_KEY_METADATA, metadata) \
     row(API_KEY_OFFSET_COMMIT, offset_commit) \
@@ -55,9 +60,12 @@
     row(API_KEY_OFFSET_FETCH, offset_fetch) \
     row(API_KEY_OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch) \
     row(API_KEY_PRODUCE, produce) \
+    row(API_KEY_REMOVE_RAFT_VOTER, remove_raft_voter) \
     row(API_KEY_SYNC_GROUP, sync_group) \
     row(API_KEY_TXN_OFFSET_COMMIT, txn_offset_commit) \
+    row(API_KEY_UNREGISTER_BROKER, unregister_broker) \
     row(API_KEY_UPDATE_FEATURES, update_features) \
+    row(API_KEY_UPDATE_RAFT_VOTER, update_raft_voter) \
     row(API_KEY_VOTE, vote) \
     row(API_KEY_WRITE_TXN_MARKERS, write_txn_markers)
 /* clang-format on */

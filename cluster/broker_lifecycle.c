@@ -15,6 +15,7 @@ enum {
 
 static const uint64_t NS_PER_MS = UINT64_C(1000000);
 static const uint64_t RETRY_FIRST_NS = UINT64_C(100000000);
+static const uint64_t RETRY_LAST_NS = UINT64_C(1000000000);
 static const uint64_t UNFENCE_RETRY_NS = UINT64_C(100000000);
 static const uint64_t LEAVE_FIRST_NS = UINT64_C(50000000);
 static const uint64_t LEAVE_LAST_NS = UINT64_C(500000000);
@@ -89,14 +90,16 @@ static void ask_after_interval(struct broker_lifecycle *lifecycle)
     ask_after(lifecycle, ms_to_ns(settings_of(lifecycle)->broker_heartbeat_interval_ms));
 }
 
-/* Twice as long as after the failure before, up to twice the session; a fifth of it by chance, so
- * that brokers that lost one controller do not come back in step. */
+/*
+ * Twice as long as after the failure before, up to a second: a broker that is back must not wait
+ * long after its controller or the end of a session. A fifth of it by chance, so that brokers that
+ * lost one controller do not come back in step.
+ */
 static void ask_after_failure(struct broker_lifecycle *lifecycle)
 {
-    uint64_t session_ns = session_ns_of(lifecycle);
     lifecycle->retry_ns = lifecycle->retry_ns == 0 ? RETRY_FIRST_NS : lifecycle->retry_ns * 2;
-    if (lifecycle->retry_ns > 2 * session_ns)
-        lifecycle->retry_ns = 2 * session_ns;
+    if (lifecycle->retry_ns > RETRY_LAST_NS)
+        lifecycle->retry_ns = RETRY_LAST_NS;
     uint64_t fifth_ns = lifecycle->retry_ns / 5;
     ask_after(lifecycle,
               lifecycle->retry_ns - fifth_ns + random_below(&lifecycle->random, 2 * fifth_ns + 1));

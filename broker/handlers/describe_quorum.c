@@ -26,41 +26,94 @@ static bool asks_for_metadata(const struct describe_quorum_request *message)
            message->topics[0].partitions[0].partition_index == 0;
 }
 
+/* One replica as the leader sees it; itself as it is now. */
+static void describe_replica(const struct controller_part *part, const struct loop *at,
+                             struct quorum_node node, const struct quorum_follower *follower,
+                             struct describe_quorum_response_replica_state *out)
+{
+    const struct control *control = at->owner;
+    const struct quorum *quorum = &control->controller.log.quorum;
+    bool is_self = node.id == quorum->options.self.id;
+    describe_quorum_response_replica_state_init(out);
+    out->replica_id = node.id;
+    out->log_end_offset = is_self ? quorum->log_end : follower ? follower->offset : -1;
+    if (part->version >= TIMESTAMPS_SINCE_VERSION) {
+        out->last_fetch_timestamp = is_self ? at->wall_ms : follower ? follower->fetch_ms : -1;
+        out->last_caught_up_timestamp = is_self    ? at->wall_ms
+                                        : follower ? follower->caught_up_ms
+                                                   : -1;
+    }
+    if (part->version < NODES_SINCE_VERSION)
+        return;
+    out->replica_directory_id = is_self ? quorum->options.self.directory_id
+                                : follower && uuid_is_zero(node.directory_id)
+                                    ? follower->node.directory_id
+                                    : node.directory_id;
+}
+
+static bool is_voter(const struct quorum *quorum, struct quorum_node node)
+{
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        struct uuid known = quorum->voters[i].node.directory_id;
+        if (quorum->voters[i].node.id == node.id &&
+            (uuid_is_zero(known) || uuid_equal(known, node.directory_id)))
+            return true;
+    }
+    return false;
+}
+
 static void describe(struct controller_part *part, struct loop *at,
                      struct describe_quorum_response_partition_data *out)
 {
     struct control *control = at->owner;
     const struct controller *controller = &control->controller;
-    const struct quorum *quorum = &controller->log.quorum;
+    const struct metadata_log *log = &controller->log;
+    const struct quorum *quorum = &log->quorum;
     out->leader_id = quorum->options.self.id;
     out->leader_epoch = quorum->epoch;
     out->high_watermark = controller_high_watermark(controller);
-    out->current_voters = decision_get(&part->decision, 1, sizeof(*out->current_voters));
-    out->current_voters_count = 1;
-    struct describe_quorum_response_replica_state *voter = out->current_voters;
-    describe_quorum_response_replica_state_init(voter);
-    voter->replica_id = quorum->options.self.id;
-    voter->log_end_offset = quorum->log_end;
-    if (part->version >= TIMESTAMPS_SINCE_VERSION) {
-        voter->last_fetch_timestamp = at->wall_ms;
-        voter->last_caught_up_timestamp = at->wall_ms;
+    out->current_voters =
+        decision_get(&part->decision, quorum->voter_count, sizeof(*out->current_voters));
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        struct quorum_node node = quorum->voters[i].node;
+        describe_replica(part, at, node, followers_find(log, node),
+                         &out->current_voters[out->current_voters_count++]);
     }
-    if (part->version >= NODES_SINCE_VERSION)
-        voter->replica_directory_id = quorum->options.self.directory_id;
+    out->observers = decision_get(&part->decision, log->follower_count, sizeof(*out->observers));
+    list_for_each(link, &log->followers)
+    {
+        const struct quorum_follower *follower = container_of(link, struct quorum_follower, link);
+        if (!is_voter(quorum, follower->node))
+            describe_replica(part, at, follower->node, follower,
+                             &out->observers[out->observers_count++]);
+    }
 }
 
+/* Where each voter is reached, as far as that is known. */
 static void list_nodes(struct controller_part *part, struct loop *at,
                        struct describe_quorum_response *response)
 {
     struct control *control = at->owner;
-    const struct sole_voter *voter = &control->controller.log.options.voter;
-    struct describe_quorum_response_listener *listener =
-        decision_get(&part->decision, 1, sizeof(*listener));
-    *listener =
-        (struct describe_quorum_response_listener){voter->listener, voter->host, voter->port};
-    response->nodes = decision_get(&part->decision, 1, sizeof(*response->nodes));
-    response->nodes_count = 1;
-    response->nodes[0] = (struct describe_quorum_response_node){voter->id, listener, 1};
+    const struct metadata_log *log = &control->controller.log;
+    const struct sole_voter *self = &log->options.voter;
+    uint32_t count = log->quorum.voter_count;
+    struct describe_quorum_response_listener *listeners =
+        decision_get(&part->decision, count, sizeof(*listeners));
+    response->nodes = decision_get(&part->decision, count, sizeof(*response->nodes));
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t id = log->quorum.voters[i].node.id;
+        const struct quorum_peer *peer = quorum_peer_find(log, id);
+        if (id == self->id)
+            listeners[i] =
+                (struct describe_quorum_response_listener){self->listener, self->host, self->port};
+        else if (peer)
+            listeners[i] = (struct describe_quorum_response_listener){
+                self->listener, decision_text(&part->decision, "%s", peer->host), peer->port};
+        else
+            continue;
+        response->nodes[response->nodes_count++] =
+            (struct describe_quorum_response_node){id, &listeners[i], 1};
+    }
 }
 
 static void describe_quorum_part(struct part *base, struct loop *at)

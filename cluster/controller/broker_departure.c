@@ -45,14 +45,23 @@ static bool is_synced(struct decision *decision, const struct image_topic *topic
 
 /* Whether a broker that is back has all that anybody saw of a partition that it leads alone. */
 static bool has_kept_all(struct decision *decision, const struct image_topic *topic,
-                         struct departure_walk *about)
+                         const struct image_partition *partition, struct departure_walk *about)
 {
     if (about->departure->removal != BROKER_REMOVAL_UNCLEAN)
         return about->departure->removal == BROKER_REMOVAL_CLEAN;
+    /* Followers may have what was not flushed: only a new leader epoch tells it from what comes. */
+    if (partition->replica_count > 1)
+        return false;
     if (about->synced_topic != topic)
         about->is_synced = is_synced(decision, topic);
     about->synced_topic = topic;
     return about->is_synced;
+}
+
+static bool loses_eligibility(const struct broker_departure *departure)
+{
+    return departure->removal == BROKER_REMOVAL_UNCLEAN ||
+           departure->removal == BROKER_REMOVAL_UNREGISTERED;
 }
 
 /* Whether a departure concerns a partition at all. */
@@ -63,8 +72,7 @@ static bool is_concerned(struct decision *decision, const struct image_topic *to
     struct partition_state old = image_partition_state(partition);
     int32_t id = departure->broker_id;
     bool is_in_sync = node_list_contains(old.isr, id);
-    bool is_eligible =
-        departure->removal == BROKER_REMOVAL_UNCLEAN && node_list_contains(old.eligible, id);
+    bool is_eligible = loses_eligibility(departure) && node_list_contains(old.eligible, id);
     if (!is_in_sync && !is_eligible && old.leader != id)
         return false;
     bool has_directory = partition_directory_is_among(partition, id, departure->directories,
@@ -72,7 +80,7 @@ static bool is_concerned(struct decision *decision, const struct image_topic *to
     bool is_alone = old.isr.count == 1 && is_in_sync && old.leader == id;
     if (departure->removal == BROKER_REMOVAL_DIRECTORIES)
         return !has_directory;
-    return !is_alone || !has_directory || !has_kept_all(decision, topic, about);
+    return !is_alone || !has_directory || !has_kept_all(decision, topic, partition, about);
 }
 
 static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,
@@ -88,7 +96,7 @@ static void visit_removed(struct decision *decision, const struct image_topic *t
     id_list_drop(&isr, departure->broker_id);
     plan.target_isr = id_list_view(&isr);
     plan.broker_inactive = departure->broker_id;
-    if (departure->removal == BROKER_REMOVAL_UNCLEAN)
+    if (loses_eligibility(departure))
         plan.broker_unclean = departure->broker_id;
     struct partition_outcome outcome;
     partition_plan_apply(decision, &plan, &outcome);
@@ -133,4 +141,16 @@ uint32_t partition_count_led_by(const struct image *image, int32_t broker_id)
         }
     }
     return count;
+}
+
+bool broker_is_last_active(const struct image *image, int32_t broker_id)
+{
+    struct image_walk walk;
+    image_walk_start(&image->brokers, &walk);
+    for (const struct image_node *node = image_walk_next_node(&walk); node;
+         node = image_walk_next_node(&walk)) {
+        if (node->id != broker_id && image_broker_is_active(image, node->id))
+            return false;
+    }
+    return true;
 }

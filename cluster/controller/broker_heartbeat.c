@@ -50,24 +50,11 @@ static void when_fenced(struct decision *decision, const struct image_node *brok
 {
     if (request->want_shut_down) {
         shut_down(response);
-    } else if (!request->want_fence && response->is_caught_up) {
+    } else if (!request->want_fence && response->is_caught_up && !broker->in_controlled_shutdown) {
         add_change(decision, broker, -1, 0);
         partition_changes_for_added(decision, broker->id);
         response->is_fenced = false;
     }
-}
-
-/* Whether anybody is left who could take over. */
-static bool is_last_active(const struct image *image, int32_t broker_id)
-{
-    struct image_walk walk;
-    image_walk_start(&image->brokers, &walk);
-    for (const struct image_node *node = image_walk_next_node(&walk); node;
-         node = image_walk_next_node(&walk)) {
-        if (node->id != broker_id && image_broker_is_active(image, node->id))
-            return false;
-    }
-    return true;
 }
 
 static void when_active(struct decision *decision, const struct image_node *broker,
@@ -83,7 +70,7 @@ static void when_active(struct decision *decision, const struct image_node *brok
     response->is_fenced = false;
     if (!request->want_shut_down)
         return;
-    if (is_last_active(decision->image, broker->id)) {
+    if (broker_is_last_active(decision->image, broker->id)) {
         shut_down(response);
         return;
     }
@@ -117,30 +104,55 @@ static bool is_offline(const struct broker_heartbeat_request *request, struct uu
     return false;
 }
 
-/* Directories that failed (KIP-858): the registration keeps the others, partitions move away. */
-static void drop_directories(struct decision *decision, const struct image_node *broker,
-                             const struct broker_heartbeat_request *request)
+/* The directories that still work are the registration's when this heartbeat names failed ones. */
+static struct broker_departure working_directories(struct decision *decision,
+                                                   const struct image_node *broker,
+                                                   const struct broker_heartbeat_request *request)
+{
+    struct broker_departure departure = {.broker_id = broker->id,
+                                         .removal = BROKER_REMOVAL_DIRECTORIES};
+    struct uuid *working = decision_get(decision, broker->directory_count, sizeof(*working));
+    for (uint32_t i = 0; i < broker->directory_count; i++) {
+        if (!is_offline(request, broker->directories[i]))
+            working[departure.directory_count++] = broker->directories[i];
+    }
+    departure.directories = working;
+    return departure;
+}
+
+/* Directories that failed (KIP-858): the registration keeps the others. */
+static void add_directories(struct decision *decision, const struct image_node *broker,
+                            const struct broker_departure *departure)
 {
     struct broker_registration_change_record record;
     broker_registration_change_record_init(&record);
     record.broker_id = broker->id;
     record.broker_epoch = broker->epoch;
-    record.log_dirs = decision_get(decision, broker->directory_count, sizeof(struct uuid));
-    for (uint32_t i = 0; i < broker->directory_count; i++) {
-        if (!is_offline(request, broker->directories[i]))
-            record.log_dirs[record.log_dirs_count++] = broker->directories[i];
-    }
-    /* Without any directory left the broker ends; an empty list would say that nothing changed. */
-    if (record.log_dirs_count == broker->directory_count || record.log_dirs_count == 0)
-        return;
+    record.log_dirs = decision_get(decision, departure->directory_count, sizeof(struct uuid));
+    record.log_dirs_count = departure->directory_count;
+    for (size_t i = 0; i < departure->directory_count; i++)
+        record.log_dirs[i] = departure->directories[i];
     decision_add(decision, METADATA_RECORD_BROKER_REGISTRATION_CHANGE, &record);
-    struct broker_departure departure = {
-        .broker_id = broker->id,
-        .removal = BROKER_REMOVAL_DIRECTORIES,
-        .directories = record.log_dirs,
-        .directory_count = record.log_dirs_count,
-    };
+}
+
+/*
+ * True when that is all that this heartbeat does. A partition changes once per decision, so a
+ * transition waits for the next heartbeat, unless it takes the broker out of all partitions anyway.
+ */
+static bool drop_directories(struct decision *decision, const struct image_node *broker,
+                             const struct broker_heartbeat_request *request)
+{
+    struct broker_departure departure = working_directories(decision, broker, request);
+    /* Without any directory left the broker ends; an empty list would say that nothing changed. */
+    if (departure.directory_count == broker->directory_count || departure.directory_count == 0)
+        return false;
+    add_directories(decision, broker, &departure);
+    bool wants_out = request->want_fence || request->want_shut_down;
+    if (!broker->fenced && !broker->in_controlled_shutdown && wants_out &&
+        !broker_is_last_active(decision->image, broker->id))
+        return false;
     partition_changes_for_removed(decision, &departure);
+    return true;
 }
 
 void decide_broker_heartbeat(struct decision *decision,
@@ -153,10 +165,10 @@ void decide_broker_heartbeat(struct decision *decision,
         response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;
     }
-    if (request->offline_log_dirs_count > 0)
-        drop_directories(decision, broker, request);
     response->is_caught_up = request->current_metadata_offset >= broker->register_offset;
-    if (broker->fenced)
+    if (request->offline_log_dirs_count > 0 && drop_directories(decision, broker, request))
+        response->is_fenced = broker->fenced;
+    else if (broker->fenced)
         when_fenced(decision, broker, request, response);
     else if (broker->in_controlled_shutdown)
         when_leaving(decision, broker, others_offset, shutdown_offset, response);

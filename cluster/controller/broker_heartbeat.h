@@ -6,8 +6,8 @@
 #include "protocol/messages/broker_heartbeat.h"
 
 /*
- * A heartbeat that names failed directories and asks for a transition at once is answered for both;
- * the partitions are changed by the directories first.
+ * A heartbeat that names failed directories and asks for a transition may have to ask for that
+ * again. A broker that was fenced on its way out stays fenced: only a new incarnation comes back.
  *
  * Error: STALE_BROKER_EPOCH for an unknown broker or another epoch. `others_offset` is the lowest
  * metadata offset that the other active brokers have reported, INT64_MAX when there are none, and

@@ -1,11 +1,15 @@
 /*
  * The session timer is lazy: heartbeats do not move it. When it fires it looks who is silent for
  * longest, fences that one if its session has ended, and sets itself for the next.
+ *
+ * The sweeps over all partitions come at their intervals; one that was full goes on in the next
+ * turn. A change of unclean.leader.election.enable brings the unclean one at once.
  */
 #include "cluster/controller/controller_duties.h"
 
 #include "base/assert.h"
 #include "cluster/controller/controller.h"
+#include "cluster/controller/leader_sweep.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -54,6 +58,72 @@ static void session_due(struct timer *timer)
     set_session_timer(duties, ok ? 0 : retry_ns);
 }
 
+/* ---- Sweeps ---- */
+
+static uint64_t preferred_ns(const struct controller_duties *duties)
+{
+    const struct broker_settings *settings = &duties->controller->options.config->settings;
+    return (uint64_t)settings->leader_imbalance_check_interval_seconds * 1000 * NS_PER_MS;
+}
+
+static uint64_t unclean_ns(const struct controller_duties *duties)
+{
+    const struct broker_settings *settings = &duties->controller->options.config->settings;
+    return (uint64_t)settings->unclean_leader_election_interval_ms * NS_PER_MS;
+}
+
+/* Runs a sweep; when the next one is due. */
+static uint64_t sweep(struct controller_duties *duties, bool (*decide)(struct decision *decision),
+                      const char *what, uint64_t interval_ns)
+{
+    struct controller *controller = duties->controller;
+    struct arena arena;
+    struct decision decision;
+    arena_init(&arena, controller->loop->heap, MEMORY_SCRATCH, 0);
+    klamm_assert(controller_decide(controller, &decision, &arena));
+    bool is_full = decide(&decision);
+    if (decision.records.count > 0)
+        log_info(controller->loop->diagnostics, "%zu partitions get %s", decision.records.count,
+                 what);
+    uint64_t delay_ns = is_full ? 0 : interval_ns;
+    if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
+        delay_ns = retry_ns;
+    arena_deinit(&arena);
+    return delay_ns;
+}
+
+static void preferred_due(struct timer *timer)
+{
+    struct controller_duties *duties = container_of(timer, struct controller_duties, preferred);
+    uint64_t delay_ns =
+        sweep(duties, decide_preferred_leaders, "their preferred leader", preferred_ns(duties));
+    if (duties->is_active)
+        loop_set_timer(duties->controller->loop, timer, delay_ns);
+}
+
+static void unclean_due(struct timer *timer)
+{
+    struct controller_duties *duties = container_of(timer, struct controller_duties, unclean);
+    uint64_t delay_ns =
+        sweep(duties, decide_unclean_leaders, "a leader that may lack records", unclean_ns(duties));
+    if (duties->is_active)
+        loop_set_timer(duties->controller->loop, timer, delay_ns);
+}
+
+static bool changes_unclean(const struct image_delta *delta)
+{
+    struct view name = VIEW_LITERAL("unclean.leader.election.enable");
+    for (uint32_t i = 0; i < delta->config_count; i++) {
+        struct view before = image_config_value(delta->configs[i].before, name);
+        struct view after = image_config_value(delta->configs[i].after, name);
+        if (view_is_null(before) != view_is_null(after) || !view_equal(before, after))
+            return true;
+    }
+    return false;
+}
+
+/* ---- Life ---- */
+
 void controller_duties_init(struct controller_duties *duties, struct controller *controller)
 {
     const struct server_config *config = controller->options.config;
@@ -62,14 +132,20 @@ void controller_duties_init(struct controller_duties *duties, struct controller 
     broker_sessions_init(&duties->sessions, controller->loop->heap, timeout_ms * NS_PER_MS,
                          config->is_broker ? config->node_id : -1);
     timer_init(&duties->session, session_due);
+    timer_init(&duties->preferred, preferred_due);
+    timer_init(&duties->unclean, unclean_due);
 }
 
 void controller_duties_claim(struct controller_duties *duties)
 {
     struct controller *controller = duties->controller;
+    struct loop *loop = controller->loop;
     duties->is_active = true;
-    broker_sessions_claim(&duties->sessions, controller->head, controller->loop->now_ns);
+    broker_sessions_claim(&duties->sessions, controller->head, loop->now_ns);
     set_session_timer(duties, 0);
+    if (controller->options.config->settings.auto_leader_rebalance_enable)
+        loop_set_timer(loop, &duties->preferred, preferred_ns(duties));
+    loop_set_timer(loop, &duties->unclean, unclean_ns(duties));
 }
 
 void controller_duties_renounce(struct controller_duties *duties)
@@ -77,6 +153,8 @@ void controller_duties_renounce(struct controller_duties *duties)
     duties->is_active = false;
     broker_sessions_renounce(&duties->sessions);
     timer_clear(&duties->session);
+    timer_clear(&duties->preferred);
+    timer_clear(&duties->unclean);
 }
 
 void controller_duties_follow(struct controller_duties *duties, const struct image_delta *delta)
@@ -88,4 +166,6 @@ void controller_duties_follow(struct controller_duties *duties, const struct ima
                                duties->controller->loop->now_ns);
     if (!timer_is_set(&duties->session))
         set_session_timer(duties, 0);
+    if (changes_unclean(delta))
+        loop_set_timer(duties->controller->loop, &duties->unclean, 0);
 }

@@ -1,5 +1,7 @@
 /*
- * What the active controller does by itself, at its own time: it fences brokers that fell silent.
+ * What the active controller does by itself, at its own time: it fences brokers that fell silent,
+ * gives leadership back to preferred replicas, and elects leaders where only an unclean election
+ * can, if that is allowed.
  *
  * Each duty is a timer of the control loop and a decision. Nobody waits for the outcome; when the
  * log refuses the records, the duty tries again.
@@ -20,7 +22,9 @@ struct controller;
 struct controller_duties {
     struct controller *controller;
     struct broker_sessions sessions;
-    struct timer session; /* set while a session can end */
+    struct timer session;   /* set while a session can end */
+    struct timer preferred; /* the next look for leaders that are not the preferred ones */
+    struct timer unclean;   /* the next look for partitions without a leader */
     bool is_active;
 };
 

@@ -28,11 +28,13 @@ struct change {
     bool is_unclean;
 };
 
-/* Ids up to 100 are reserved: unassigned and the like say nothing about a failure. */
+/* Reserved ids say that nobody knows, which is no failure, or that the directory is lost. */
+enum { DIRECTORY_RESERVED_MAX = 100, DIRECTORY_LOST = 2 };
+
 static bool is_among(struct uuid directory, const struct uuid *directories, size_t directory_count)
 {
-    if (uuid_most(directory) == 0 && uuid_least(directory) <= 100)
-        return true;
+    if (uuid_most(directory) == 0 && uuid_least(directory) <= DIRECTORY_RESERVED_MAX)
+        return uuid_least(directory) != DIRECTORY_LOST;
     for (size_t i = 0; i < directory_count; i++) {
         if (uuid_equal(directories[i], directory))
             return true;
@@ -48,15 +50,22 @@ bool partition_directory_is_among(const struct image_partition *partition, int32
                                  directory_count);
 }
 
-static bool is_directory_online(const struct image_node *broker, const struct partition_plan *plan)
+bool partition_directory_is_online(const struct image_node *broker, struct uuid directory)
+{
+    /* A registration from before directories were registered says nothing about them. */
+    bool knows = broker->directory_count > 0;
+    return is_among(directory, broker->directories, broker->directory_count) ||
+           (!knows && uuid_most(directory) != 0);
+}
+
+static bool is_replica_online(const struct image_node *broker, const struct partition_plan *plan)
 {
     int32_t place = node_list_find(image_partition_replicas(plan->partition), broker->id);
-    if (broker->directory_count == 0 || place < 0)
+    if (place < 0)
         return true;
-    struct uuid directory = plan->directories
-                                ? plan->directories[place]
-                                : image_partition_directory(plan->partition, (uint32_t)place);
-    return is_among(directory, broker->directories, broker->directory_count);
+    return partition_directory_is_online(
+        broker, plan->directories ? plan->directories[place]
+                                  : image_partition_directory(plan->partition, (uint32_t)place));
 }
 
 bool partition_plan_accepts(const struct decision *decision, const struct partition_plan *plan,
@@ -69,7 +78,7 @@ bool partition_plan_accepts(const struct decision *decision, const struct partit
         return false;
     bool is_active =
         broker_id == plan->broker_active || (!broker->fenced && !broker->in_controlled_shutdown);
-    return is_active && is_directory_online(broker, plan);
+    return is_active && is_replica_online(broker, plan);
 }
 
 /* When every replica that stays is in sync, the others are gone. */

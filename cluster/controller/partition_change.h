@@ -64,5 +64,7 @@ bool partition_plan_accepts(const struct decision *decision, const struct partit
  */
 bool partition_directory_is_among(const struct image_partition *partition, int32_t broker_id,
                                   const struct uuid *directories, size_t directory_count);
+/* Whether a broker's directory works, or nothing is known against it. */
+bool partition_directory_is_online(const struct image_node *broker, struct uuid directory);
 
 #endif

@@ -26,6 +26,9 @@ enum {
 static void fetched(struct channel_request *request, enum channel_status status,
                     const void *response);
 
+static void snapshot_fetched(struct channel_request *request, enum channel_status status,
+                             const void *response);
+
 static void backoff_over(struct timer *timer)
 {
     fetch_client_run(container_of(timer, struct metadata_log, fetch.backoff));
@@ -37,7 +40,7 @@ void fetch_client_init(struct metadata_log *log)
     timer_init(&log->fetch.backoff, backoff_over);
 }
 
-static void back_off(struct metadata_log *log)
+void fetch_client_back_off(struct metadata_log *log)
 {
     uint64_t least_ns = 5 * NS_PER_MS;
     uint64_t delay_ns = log->options.retry_backoff_ns;
@@ -114,6 +117,11 @@ void fetch_client_run(struct metadata_log *log)
         return;
     if (fetch->peer && is_stale(log))
         fetch_client_stop(log);
+    if (log->fetched.is_active &&
+        (log->fetched.epoch != log->quorum.epoch || log->quorum.role != QUORUM_FOLLOWER))
+        snapshot_client_drop(log);
+    if (log->fetched.is_writing)
+        return;
     bool is_flushed = log->quorum.flushed_end == log->quorum.log_end ||
                       test_point(log->loop, BUG_QUORUM_FETCH_UNFLUSHED);
     if (fetch->peer || timer_is_set(&fetch->backoff) || !is_flushed)
@@ -121,17 +129,27 @@ void fetch_client_run(struct metadata_log *log)
     struct quorum_peer *peer = choose(log);
     if (!peer)
         return;
-    fill_message(log);
     fetch->peer = peer;
     fetch->epoch = log->quorum.epoch;
-    fetch->request = (struct channel_request){
-        .call = &fetch_call,
-        .message = &fetch->message,
-        .version_min = FETCH_VERSION_MIN,
-        .version_max = FETCH_REQUEST_VERSION_MAX,
-        .done = fetched,
-        .context = log,
-    };
+    if (log->fetched.is_active) {
+        fetch->request = (struct channel_request){
+            .call = snapshot_client_ask(log),
+            .message = &log->fetched.message,
+            .version_max = FETCH_SNAPSHOT_REQUEST_VERSION_MAX,
+            .done = snapshot_fetched,
+            .context = log,
+        };
+    } else {
+        fill_message(log);
+        fetch->request = (struct channel_request){
+            .call = &fetch_call,
+            .message = &fetch->message,
+            .version_min = FETCH_VERSION_MIN,
+            .version_max = FETCH_REQUEST_VERSION_MAX,
+            .done = fetched,
+            .context = log,
+        };
+    }
     channel_send(quorum_peer_fetches(peer), &fetch->request);
 }
 
@@ -139,6 +157,7 @@ void fetch_client_stop(struct metadata_log *log)
 {
     timer_clear(&log->fetch.backoff);
     log->fetch.failed = NULL;
+    snapshot_client_drop(log);
     if (!log->fetch.peer)
         return;
     log->fetch.peer = NULL;
@@ -156,7 +175,7 @@ static void cut_done(struct log_change *change)
         return;
     }
     if (change->status == STORAGE_NO_SPACE) {
-        back_off(log); /* the log is as it was */
+        fetch_client_back_off(log); /* the log is as it was */
         metadata_log_wake(log);
         return;
     }
@@ -232,12 +251,12 @@ static void append(struct metadata_log *log, struct view records)
         log_error(log->loop->diagnostics,
                   "metadata records from node %d do not follow offset %lld: dropped",
                   log->quorum.leader_id, (long long)log->quorum.log_end);
-        back_off(log);
+        fetch_client_back_off(log);
         return;
     }
     struct view whole = view_of(records.data, size);
     if (size == 0 || !metadata_log_append_bytes(log, whole, false))
-        back_off(log);
+        fetch_client_back_off(log);
     else if (!take_control(log, whole))
         metadata_log_fail(log, "a control record of the metadata log is malformed");
 }
@@ -262,14 +281,12 @@ static void learn(struct metadata_log *log, const struct fetch_response *respons
     }
 }
 
-static void hear(struct metadata_log *log, const struct fetch_response_partition_data *partition)
+static void hear(struct metadata_log *log, int32_t epoch, int32_t leader_id)
 {
-    int32_t epoch = partition->current_leader.leader_epoch;
     if (epoch < log->quorum.epoch)
         return;
-    struct quorum_event event = {.kind = QUORUM_EVENT_HEARD,
-                                 .epoch = epoch,
-                                 .node = {.id = partition->current_leader.leader_id}};
+    struct quorum_event event = {
+        .kind = QUORUM_EVENT_HEARD, .epoch = epoch, .node = {.id = leader_id}};
     metadata_log_step(log, &event, NULL);
 }
 
@@ -278,21 +295,24 @@ static void take(struct metadata_log *log, const struct fetch_response_partition
 {
     int64_t high_watermark = partition->high_watermark;
     bool parts = partition->diverging_epoch.epoch >= 0;
+    bool lacks = partition->snapshot_id.end_offset >= 0;
     struct quorum_event event = {.kind = QUORUM_EVENT_CONTACT,
                                  .epoch = log->fetch.epoch,
-                                 .offset = parts ? -1 : high_watermark};
+                                 .offset = parts || lacks ? -1 : high_watermark};
+    if (log->leader_end < 0)
+        log->leader_end = high_watermark;
     if (parts) {
         metadata_log_step(log, &event, NULL);
         if (!metadata_log_is_busy(log))
             cut(log, partition->diverging_epoch.epoch, partition->diverging_epoch.end_offset);
         return;
     }
-    if (partition->snapshot_id.end_offset >= 0) {
-        metadata_log_fail(log, "this node lacks metadata that the leader keeps in a snapshot only");
+    if (lacks) {
+        metadata_log_step(log, &event, NULL);
+        snapshot_client_begin(log, (struct snapshot_id){partition->snapshot_id.end_offset,
+                                                        partition->snapshot_id.epoch});
         return;
     }
-    if (log->leader_end < 0)
-        log->leader_end = high_watermark;
     if (partition->records.memory.size > 0)
         append(log, partition->records.memory);
     if (!log->has_failed)
@@ -312,7 +332,7 @@ static void fetched(struct channel_request *request, enum channel_status status,
         return;
     if (status != CHANNEL_OK) {
         log->fetch.failed = peer;
-        back_off(log);
+        fetch_client_back_off(log);
         return;
     }
     log->fetch.failed = NULL;
@@ -328,14 +348,14 @@ static void fetched(struct channel_request *request, enum channel_status status,
                      kafka_error_text((enum kafka_error)response->error_code));
         log->fetch.refused = response->error_code;
         log->fetch.failed = peer;
-        back_off(log);
+        fetch_client_back_off(log);
         return;
     }
     log->fetch.refused = KAFKA_ERROR_NONE;
     int32_t known_epoch = log->quorum.epoch;
     int32_t known_leader = log->quorum.leader_id;
     learn(log, response);
-    hear(log, partition);
+    hear(log, partition->current_leader.leader_epoch, partition->current_leader.leader_id);
     bool is_news = known_epoch != log->quorum.epoch || known_leader != log->quorum.leader_id;
     bool is_leaders = log->quorum.role == QUORUM_FOLLOWER && peer->id == log->quorum.leader_id &&
                       log->fetch.epoch == log->quorum.epoch;
@@ -343,5 +363,38 @@ static void fetched(struct channel_request *request, enum channel_status status,
         log->fetch.partition.fetch_offset == log->quorum.log_end)
         take(log, partition);
     else if (!is_news)
-        back_off(log);
+        fetch_client_back_off(log);
+}
+
+/* A piece of a snapshot; whatever is odd about it is left to the next Fetch. */
+static void snapshot_fetched(struct channel_request *request, enum channel_status status,
+                             const void *message)
+{
+    struct metadata_log *log = request->context;
+    const struct fetch_snapshot_response *response = message;
+    struct quorum_peer *peer = log->fetch.peer;
+    log->fetch.peer = NULL;
+    if (status == CHANNEL_CLOSED)
+        return;
+    metadata_log_wake(log);
+    bool is_answer = status == CHANNEL_OK && response->error_code == KAFKA_ERROR_NONE &&
+                     response->topics_count == 1 && response->topics[0].partitions_count == 1;
+    if (!is_answer || metadata_log_is_busy(log)) {
+        if (status != CHANNEL_OK)
+            log->fetch.failed = peer;
+        snapshot_client_drop(log);
+        fetch_client_back_off(log);
+        return;
+    }
+    const struct fetch_snapshot_response_partition_snapshot *partition =
+        &response->topics[0].partitions[0];
+    hear(log, partition->current_leader.leader_epoch, partition->current_leader.leader_id);
+    if (metadata_log_is_busy(log) || log->quorum.role != QUORUM_FOLLOWER ||
+        log->quorum.epoch != log->fetched.epoch || !log->fetched.is_active)
+        return;
+    struct quorum_event event = {
+        .kind = QUORUM_EVENT_CONTACT, .epoch = log->fetched.epoch, .offset = -1};
+    metadata_log_step(log, &event, NULL);
+    if (!snapshot_client_take(log, response))
+        fetch_client_back_off(log);
 }

@@ -88,7 +88,7 @@ static const struct fetch_request_fetch_partition *partition_of(const struct fet
     return is_metadata ? &message->topics[0].partitions[0] : NULL;
 }
 
-static enum kafka_error check_epoch(const struct quorum *quorum, int32_t epoch)
+enum kafka_error fetch_server_check_epoch(const struct quorum *quorum, int32_t epoch)
 {
     if (epoch < quorum->epoch)
         return KAFKA_ERROR_FENCED_LEADER_EPOCH;
@@ -104,16 +104,19 @@ static enum placement place(const struct metadata_log *log, int64_t offset, int3
                             struct leader_epoch_end *parting)
 {
     int64_t start = partition_log_start_offset(log->log);
-    if (offset < start)
-        return PLACE_NEEDS_SNAPSHOT;
-    if (offset == 0 ||
-        (offset <= log->quorum.log_end && test_point(log->loop, BUG_QUORUM_NO_DIVERGENCE)))
-        return PLACE_FITS;
+    const struct snapshot_id *oldest = &log->boot.oldest;
     const struct leader_epochs *epochs = partition_log_leader_epochs(log->log);
-    if (epochs->count > 0 && epoch < epochs->entries[0].epoch)
-        return start > 0 ? PLACE_NEEDS_SNAPSHOT : PLACE_PARTS;
+    if (offset == 0) /* a snapshot is cheaper than the log */
+        return start > 0 || log->snapshot_end > 0 ? PLACE_NEEDS_SNAPSHOT : PLACE_FITS;
+    if (offset < start ||
+        (start > 0 && (epoch < oldest->epoch || (offset == start && epoch != oldest->epoch))))
+        return PLACE_NEEDS_SNAPSHOT;
+    if (offset <= log->quorum.log_end && test_point(log->loop, BUG_QUORUM_NO_DIVERGENCE))
+        return PLACE_FITS;
     if (epoch > log->quorum.last_epoch)
         *parting = (struct leader_epoch_end){log->quorum.last_epoch, log->quorum.log_end};
+    else if (epochs->count > 0 && epoch < epochs->entries[0].epoch)
+        *parting = (struct leader_epoch_end){oldest->epoch, start};
     else
         *parting = leader_epochs_end_of(epochs, epoch, log->quorum.log_end);
     return parting->epoch == epoch && offset <= parting->end_offset ? PLACE_FITS : PLACE_PARTS;
@@ -179,6 +182,8 @@ static void count(struct metadata_log *log, struct quorum_call *call,
     if (call->is_counted || id < 0)
         return;
     call->is_counted = true;
+    followers_fetched(log, (struct quorum_node){id, asked->replica_directory_id},
+                      asked->fetch_offset);
     struct quorum_event event = {.kind = QUORUM_EVENT_FETCHED,
                                  .offset = asked->fetch_offset,
                                  .node = {id, asked->replica_directory_id}};
@@ -198,7 +203,7 @@ static bool look(struct metadata_log *log, struct quorum_call *call)
 {
     const struct fetch_request *message = call->message;
     const struct fetch_request_fetch_partition *asked = partition_of(message, call->version);
-    enum kafka_error error = check_epoch(&log->quorum, asked->current_leader_epoch);
+    enum kafka_error error = fetch_server_check_epoch(&log->quorum, asked->current_leader_epoch);
     if (error == KAFKA_ERROR_NONE &&
         (asked->fetch_offset < 0 || message->max_wait_ms < 0 || asked->last_fetched_epoch < 0 ||
          asked->last_fetched_epoch > asked->current_leader_epoch))

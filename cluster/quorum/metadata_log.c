@@ -186,6 +186,7 @@ static void closed(struct deferred *deferred)
     quorum_boot_release(&log->boot);
     metadata_log_load_deinit(log);
     quorum_peers_deinit(log);
+    followers_clear(log);
     buffer_deinit(&log->voters);
     log->options.events->closed(log->options.owner, log->is_clean);
 }
@@ -214,7 +215,8 @@ static bool says_farewell(const struct metadata_log *log)
 void metadata_log_close_next(struct metadata_log *log)
 {
     if (log->stage != METADATA_LOG_OPEN || !log->log || log->is_log_closing ||
-        log->is_state_writing || log->is_cutting || log->is_warming || says_farewell(log))
+        log->is_state_writing || log->fetched.is_writing || log->is_cutting || log->is_warming ||
+        says_farewell(log))
         return;
     fetch_server_stop(log);
     if (!list_is_empty(&log->parked))

@@ -25,10 +25,12 @@
 
 #include "cluster/metadata/loader.h"
 #include "cluster/quorum/fetch_client.h"
+#include "cluster/quorum/followers.h"
 #include "cluster/quorum/peers.h"
 #include "cluster/quorum/quorum.h"
 #include "cluster/quorum/quorum_boot.h"
 #include "cluster/quorum/quorum_call.h"
+#include "cluster/quorum/snapshot_client.h"
 #include "config/server_config.h"
 #include "log/committer.h"
 #include "log/directory_name.h"
@@ -118,6 +120,7 @@ struct metadata_log {
     bool loads_along;          /* and applied at once: this node alone decides what is committed */
     int64_t scan_offset;       /* of the next batch to look at, while scanning */
     bool has_records;          /* a metadata record stands in the log or was appended */
+    uint64_t shown_version;    /* of the newest image that the owner knows */
     bool has_shown;            /* `applied` was called */
     bool has_open_transaction; /* activated: it was begun by another leader and has to be aborted */
     int64_t leader_end; /* high watermark of the leader when it was first heard; -1: not heard */
@@ -129,6 +132,9 @@ struct metadata_log {
     /* The other members (peers.c, fetch_*.c). */
     struct quorum_peers peers;
     struct fetch_client fetch;
+    struct snapshot_client fetched;
+    struct list followers; /* quorum_follower.link, while this node leads */
+    unsigned follower_count;
     struct list parked;        /* struct quorum_call.link: fetches that wait for records */
     struct list waiting;       /* struct quorum_call.link: until the quorum takes events again */
     struct quorum_call *asked; /* its answer waits for quorum-state */

@@ -53,7 +53,16 @@ void metadata_log_load_deinit(struct metadata_log *log);
 /* metadata_log_snapshots.c */
 void metadata_log_snapshots_init(struct metadata_log *log);
 
+/* fetch_client.c */
+void fetch_client_back_off(struct metadata_log *log);
+
+/* snapshot_server.c */
+void snapshot_server_serve(struct metadata_log *log, struct quorum_call *call);
+void snapshot_server_refuse(struct quorum_call *call, enum kafka_error error);
+
 /* fetch_server.c */
+/* Whether this node leads that epoch. */
+enum kafka_error fetch_server_check_epoch(const struct quorum *quorum, int32_t epoch);
 void fetch_server_serve(struct metadata_log *log, struct quorum_call *call);
 /* Looks at the parked fetches again. */
 void fetch_server_run(struct metadata_log *log);

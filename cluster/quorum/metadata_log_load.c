@@ -78,7 +78,9 @@ bool metadata_log_load_snapshot(struct metadata_log *log)
 {
     const struct quorum_boot *boot = &log->boot;
     drop_loader(log);
-    new_loader(log, image_create_empty(log->loop->heap, log->options.cluster_id));
+    struct image *empty = image_create_empty(log->loop->heap, log->options.cluster_id);
+    empty->version = log->shown_version;
+    new_loader(log, empty);
     if (!boot->has_snapshot)
         return true;
     struct view content = file_content_view(&boot->snapshot_content);
@@ -235,6 +237,7 @@ static void settled(void *context, const struct image *image, struct image_delta
 {
     struct metadata_log *log = context;
     image_acquire(image);
+    log->shown_version = image->version;
     log->options.events->applied(log->options.owner, image, delta);
     metadata_log_offer(log, image);
 }
@@ -253,6 +256,7 @@ static void show_first(struct metadata_log *log)
     log->loader.settled = settled;
     log->loader.context = log;
     log->has_shown = true;
+    log->shown_version = image->version;
     log->options.events->applied(log->options.owner, image, NULL);
 }
 
@@ -294,6 +298,7 @@ void metadata_log_try_activate(struct metadata_log *log)
 void metadata_log_resume(struct metadata_log *log, const struct image *image)
 {
     klamm_assert(!log->is_active);
+    log->shown_version = image->version;
     new_loader(log, image);
     log->loader.settled = settled;
     log->loader.context = log;

@@ -15,7 +15,7 @@ static void snapshot_done(struct job *job)
     int32_t epoch = snapshot->image->epoch;
     image_release(snapshot->image);
     log->snapshot = NULL;
-    if (snapshot->is_written) {
+    if (snapshot->is_written && end > log->snapshot_end) {
         log_info(log->loop->diagnostics, "metadata snapshot written end_offset=%lld bytes=%llu",
                  (long long)end, (unsigned long long)snapshot->written_size);
         /* The one before stays, so that a damaged newest one is not the end. */
@@ -23,9 +23,12 @@ static void snapshot_done(struct job *job)
             partition_log_advance_start(log->log, log->snapshot_end);
             partition_log_roll(log->log);
         }
+        log->boot.oldest = (struct snapshot_id){log->snapshot_end, log->snapshot_epoch};
+        log->boot.has_snapshot = true;
+        log->boot.snapshot = (struct snapshot_id){end, epoch};
         log->snapshot_end = end;
         log->snapshot_epoch = epoch;
-    } else {
+    } else if (!snapshot->is_written) {
         log_warn(log->loop->diagnostics, "metadata snapshot failed: %s",
                  storage_status_text(snapshot->writer.status));
     }

@@ -102,6 +102,8 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
     if (effects.conflict)
         log_error(log->loop->diagnostics, "two leaders in one epoch of the quorum: epoch=%d",
                   log->quorum.epoch);
+    if (effects.resigned)
+        followers_clear(log);
     if (effects.resigned && log->is_active) {
         log->has_resigned = true;
         log_info(log->loop->diagnostics, "not the active controller any more: epoch=%d",
@@ -119,7 +121,7 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
     if (effects.activated) {
         /* What a start before this one left behind, when it did not come to removing it. */
         if (log->boot.has_snapshot)
-            partition_log_advance_start(log->log, log->boot.oldest_end);
+            partition_log_advance_start(log->log, log->boot.oldest.end_offset);
         metadata_log_try_activate(log);
     }
     if (effects.send != QUORUM_MESSAGE_NONE)
@@ -186,6 +188,7 @@ static const struct {
     [QUORUM_CALL_BEGIN_EPOCH] = {serve_begin_epoch, refuse_begin_epoch},
     [QUORUM_CALL_END_EPOCH] = {serve_end_epoch, refuse_end_epoch},
     [QUORUM_CALL_FETCH] = {fetch_server_serve, fetch_server_refuse},
+    [QUORUM_CALL_FETCH_SNAPSHOT] = {snapshot_server_serve, snapshot_server_refuse},
 };
 
 static void refuse_call(struct quorum_call *call)
@@ -312,6 +315,7 @@ void metadata_log_step_init(struct metadata_log *log)
 {
     list_init(&log->waiting);
     list_init(&log->parked);
+    list_init(&log->followers);
     log->told_leader = QUORUM_NODE_NONE;
     log->told_epoch = -1;
     deferred_init(&log->pump, pump);

@@ -431,8 +431,8 @@ static void release(struct quorum *quorum, struct quorum_effects *effects)
 static bool is_of_the_log(enum quorum_event_kind kind)
 {
     return kind == QUORUM_EVENT_APPENDED || kind == QUORUM_EVENT_FLUSHED ||
-           kind == QUORUM_EVENT_CUT || kind == QUORUM_EVENT_PERSISTED ||
-           kind == QUORUM_EVENT_RESIGN;
+           kind == QUORUM_EVENT_CUT || kind == QUORUM_EVENT_REPLACED ||
+           kind == QUORUM_EVENT_PERSISTED || kind == QUORUM_EVENT_RESIGN;
 }
 
 static void take(struct quorum *quorum, const struct quorum_event *event,
@@ -466,6 +466,13 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         quorum->last_epoch = event->epoch;
         if (quorum->flushed_end > event->offset)
             quorum->flushed_end = event->offset;
+        break;
+    case QUORUM_EVENT_REPLACED:
+        klamm_assert(quorum->role != QUORUM_LEADER);
+        klamm_assert(event->offset >= quorum->high_watermark);
+        quorum->log_end = quorum->flushed_end = quorum->high_watermark = event->offset;
+        quorum->last_epoch = event->epoch;
+        effects->committed = true;
         break;
     case QUORUM_EVENT_RESIGN:
         resign(quorum, effects);

@@ -143,11 +143,13 @@ enum quorum_event_kind {
     QUORUM_EVENT_APPENDED,  /* the log ends at `offset`, its last record has `epoch` */
     QUORUM_EVENT_FLUSHED,   /* everything below `offset` is on disk */
     QUORUM_EVENT_CUT,       /* the device was full, or a follower truncated: ends at `offset` */
-    QUORUM_EVENT_RESIGN,    /* stop, or an append failed */
-    QUORUM_EVENT_VOTERS,    /* a KRAFT_VOTERS record was appended (or cut): the set is this now */
-    QUORUM_EVENT_REQUEST,   /* `message` came; effects have the answer */
-    QUORUM_EVENT_ANSWER,    /* `answer` came */
-    QUORUM_EVENT_FETCHED,   /* leader: `node` asked for `offset`, so it holds all below */
+    QUORUM_EVENT_REPLACED, /* follower: a snapshot took the log's place: starts and ends at `offset`
+                            */
+    QUORUM_EVENT_RESIGN,   /* stop, or an append failed */
+    QUORUM_EVENT_VOTERS,   /* a KRAFT_VOTERS record was appended (or cut): the set is this now */
+    QUORUM_EVENT_REQUEST,  /* `message` came; effects have the answer */
+    QUORUM_EVENT_ANSWER,   /* `answer` came */
+    QUORUM_EVENT_FETCHED,  /* leader: `node` asked for `offset`, so it holds all below */
     QUORUM_EVENT_CONTACT, /* follower: the leader of `epoch` answered; `offset`: watermark, or -1 */
     QUORUM_EVENT_HEARD,   /* somebody said that `node.id` (or -1) leads `epoch` */
 };

@@ -48,8 +48,8 @@ static void look_at(struct quorum_boot *boot, struct storage storage, const char
         if (!boot->has_snapshot || id.end_offset > boot->snapshot.end_offset ||
             (id.end_offset == boot->snapshot.end_offset && id.epoch > boot->snapshot.epoch))
             boot->snapshot = id;
-        if (!boot->has_snapshot || id.end_offset < boot->oldest_end)
-            boot->oldest_end = id.end_offset;
+        if (!boot->has_snapshot || id.end_offset < boot->oldest.end_offset)
+            boot->oldest = id;
         boot->has_snapshot = true;
     } else if (text_ends_with(text, VIEW_LITERAL(".log"))) {
         boot->has_log = true;

@@ -44,7 +44,7 @@ struct quorum_boot {
     struct quorum_state state;
     bool has_snapshot;
     struct snapshot_id snapshot; /* the newest */
-    int64_t oldest_end;          /* end offset of the oldest: the log is not needed below it */
+    struct snapshot_id oldest;   /* the log is not needed below its end */
     struct file_content snapshot_content;
     struct file_content bootstrap_content; /* data NULL: none */
 };

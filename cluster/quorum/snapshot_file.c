@@ -260,3 +260,19 @@ bool snapshot_read_header(struct view content, struct snapshot_voters *voters,
     }
     return has_header;
 }
+
+void snapshot_files_remove_before(struct storage storage, struct heap *heap, const char *directory,
+                                  int64_t end_offset)
+{
+    struct storage_listing *listing;
+    if (storage_run_list(storage, directory, heap, &listing) != STORAGE_OK)
+        return;
+    for (size_t i = 0; i < listing->count; i++) {
+        struct snapshot_id id;
+        struct log_path path;
+        if (snapshot_name_parse(listing->entries[i].name, &id) && id.end_offset < end_offset &&
+            log_path_join(&path, directory, listing->entries[i].name))
+            storage_run_path(storage, STORAGE_UNLINK, path.text, NULL);
+    }
+    storage_listing_release(listing);
+}

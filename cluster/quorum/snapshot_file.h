@@ -70,6 +70,10 @@ bool snapshot_writer_finish(struct snapshot_writer *writer, const char *final_na
 /* Closes and removes the part file after a failure; harmless after finish. */
 void snapshot_writer_abort(struct snapshot_writer *writer);
 
+/* Removes the snapshots that end before `end_offset`, as far as that can be done. */
+void snapshot_files_remove_before(struct storage storage, struct heap *heap, const char *directory,
+                                  int64_t end_offset);
+
 /*
  * Walks the batches of a whole snapshot in memory. `each` gets every batch, control batches too,
  * and may refuse. False with a text when the snapshot is damaged or was refused.

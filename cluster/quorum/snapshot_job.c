@@ -19,24 +19,6 @@ static bool begin(struct snapshot_job *job, const struct job_context *context)
                                  id, job->image->timestamp_ms, context->wall_ms, &voters);
 }
 
-/* Old snapshots go only after the new one is durable. */
-static void remove_old(struct snapshot_job *job, const struct job_context *context)
-{
-    struct storage_listing *listing;
-    if (storage_run_list(context->storage, job->directory.text, context->heap, &listing) !=
-        STORAGE_OK)
-        return;
-    for (size_t i = 0; i < listing->count; i++) {
-        struct snapshot_id id;
-        struct log_path path;
-        if (snapshot_name_parse(listing->entries[i].name, &id) &&
-            id.end_offset < job->previous_end &&
-            log_path_join(&path, job->directory.text, listing->entries[i].name))
-            storage_run_path(context->storage, STORAGE_UNLINK, path.text, NULL);
-    }
-    storage_listing_release(listing);
-}
-
 static enum job_progress fail(struct snapshot_job *job)
 {
     snapshot_writer_abort(&job->writer);
@@ -69,7 +51,9 @@ static enum job_progress snapshot_step(struct job *base, const struct job_contex
     job->written_size = job->writer.size;
     if (!job->is_written)
         return fail(job);
-    remove_old(job, context);
+    /* Old snapshots go only after the new one is durable. */
+    snapshot_files_remove_before(context->storage, context->heap, job->directory.text,
+                                 job->previous_end);
     return JOB_FINISHED;
 }
 

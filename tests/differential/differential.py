@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import processes  # noqa: E402
+import cluster_scenarios  # noqa: E402
 import consumer_group_scenarios  # noqa: E402
 import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
@@ -95,7 +96,7 @@ def main():
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
     every = (scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS +
-             transaction_scenarios.SCENARIOS)
+             transaction_scenarios.SCENARIOS + cluster_scenarios.SCENARIOS)
     chosen = [s for s in every
               if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
     settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it

@@ -37,11 +37,15 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
         event.wait(0.01)
 
 
-def accepts_connections(port):
+def accepts_at(host, port):
     with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
         return True
     return False
+
+
+def accepts_connections(port):
+    return accepts_at("127.0.0.1", port)
 
 
 class Process:

@@ -12,6 +12,7 @@
 #include "protocol/messages/begin_quorum_epoch.h"
 #include "protocol/messages/end_quorum_epoch.h"
 #include "protocol/messages/fetch.h"
+#include "protocol/messages/fetch_snapshot.h"
 #include "protocol/messages/vote.h"
 
 struct channel {
@@ -66,6 +67,7 @@ SERVER(vote)
 SERVER(begin_quorum_epoch)
 SERVER(end_quorum_epoch)
 SERVER(fetch)
+SERVER(fetch_snapshot)
 
 #define ROW(name, api_key, call_kind)                                                              \
     {                                                                                              \
@@ -86,6 +88,7 @@ static const struct server_row {
     ROW(begin_quorum_epoch, API_KEY_BEGIN_QUORUM_EPOCH, QUORUM_CALL_BEGIN_EPOCH),
     ROW(end_quorum_epoch, API_KEY_END_QUORUM_EPOCH, QUORUM_CALL_END_EPOCH),
     ROW(fetch, API_KEY_FETCH, QUORUM_CALL_FETCH),
+    ROW(fetch_snapshot, API_KEY_FETCH_SNAPSHOT, QUORUM_CALL_FETCH_SNAPSHOT),
 };
 
 static const struct server_row *row_of_kind(enum quorum_call_kind kind)
@@ -194,19 +197,38 @@ static void deliver_request(struct quorum_net *net, struct net_packet *packet)
     metadata_log_serve(&net->nodes[channel->to].fixture.controller.log, &served->call);
 }
 
+static struct heap answer_heap;
+static struct arena *answer_arena; /* of the answer being told; NULL: it is kept */
+
 static void deliver_response(struct net_packet *packet)
 {
     struct channel_request *request = packet->request;
     const struct channel_call *call = request->call;
-    struct heap heap;
-    heap_init_plain(&heap);
     struct arena arena;
-    arena_init(&arena, &heap, MEMORY_SCRATCH, 0);
+    heap_init_plain(&answer_heap);
+    arena_init(&arena, &answer_heap, MEMORY_SCRATCH, 0);
     void *response = arena_get_array(&arena, 1, call->response_size);
-    struct reader in = reader_of(view_of(packet->bytes, packet->size));
+    struct view bytes = arena_copy(&arena, view_of(packet->bytes, packet->size));
+    struct reader in = reader_of(bytes);
     assert_true(call->decode(response, &in, packet->version, &arena));
+    answer_arena = &arena;
     request->done(request, CHANNEL_OK, response);
-    arena_deinit(&arena);
+    if (answer_arena)
+        arena_deinit(&arena);
+    answer_arena = NULL;
+}
+
+void channel_keep_frame(struct channel_request *request, struct channel_frame *frame)
+{
+    (void)request;
+    assert_non_null(answer_arena);
+    frame->arena = *answer_arena;
+    answer_arena = NULL;
+}
+
+void channel_release_frame(struct channel_frame *frame)
+{
+    arena_deinit(&frame->arena);
 }
 
 static void deliver(struct quorum_net *net, struct net_packet *packet)

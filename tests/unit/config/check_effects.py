@@ -4,7 +4,7 @@
 usage: check_effects.py SOURCE_ROOT
 
 A broker key acts when its member of struct broker_settings is named in a source outside config/
-(settings->key, or x_settings(y)->key), or config/ itself turns it into something (a topic default,
+(settings->key, x_settings(y)->key or settings_of(y)->key), or config/ itself turns it into something (a topic default,
 a listener). A key that acts although the settings file says "no effect" is as wrong as the reverse:
 the manual and the start-up lines would mislead.
 """
@@ -50,7 +50,7 @@ def main():
                    'replication', 'transaction', 'runtime'):
         for path in (root / folder).rglob('*.[ch]'):
             text = path.read_text(encoding='utf-8')
-            words.update(re.findall(r'settings(?:\((?:[^()]|\([^()]*\))*\))?(?:\.|->)(\w+)', text))
+            words.update(re.findall(r'settings(?:_of)?(?:\((?:[^()]|\([^()]*\))*\))?(?:\.|->)(\w+)', text))
     rows = read_rows(root / 'config/settings/broker.txt')
     topic_rows = read_rows(root / 'config/settings/topic.txt')
     topic_keys = {name for row in topic_rows.values() for name in row[2]}

@@ -1,0 +1,113 @@
+"""Nodes of one cluster on loopback, of Klamm or of Apache Kafka, each with ports and files of its own.
+
+The quorum is static: Members says who votes and at which port, so that every node can be written down
+before the first starts. Where links are to be cut, see cluster_nodes.py instead.
+"""
+
+import os
+import subprocess
+
+import processes
+
+CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
+BOTH, BROKER, CONTROLLER = "broker,controller", "broker", "controller"
+
+
+class Members:
+    """Who is in the cluster: node id -> roles, and the ports of each."""
+
+    def __init__(self, roles):
+        self.roles = dict(roles)
+        self.ports = {number: processes.free_port() for number in roles}
+        self.controller_ports = {number: processes.free_port() for number in roles}
+
+    def voters(self):
+        return ",".join(f"{number}@127.0.0.1:{self.controller_ports[number]}"
+                        for number, roles in sorted(self.roles.items()) if "controller" in roles)
+
+    def properties(self, number, data):
+        roles = self.roles[number]
+        listeners = []
+        if "broker" in roles:
+            listeners.append(f"PLAINTEXT://127.0.0.1:{self.ports[number]}")
+        if "controller" in roles:
+            listeners.append(f"CONTROLLER://127.0.0.1:{self.controller_ports[number]}")
+        return {
+            "node.id": str(number),
+            "process.roles": roles,
+            "listeners": ",".join(listeners),
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "controller.quorum.voters": self.voters(),
+            "log.dirs": data,
+        }
+
+    def listens(self, number):
+        """The port at which the node is there for whoever asks first."""
+        is_broker = "broker" in self.roles[number]
+        return (self.ports if is_broker else self.controller_ports)[number]
+
+
+class KlammNode(processes.Klamm):
+    def __init__(self, binary, members, number, settings=None):
+        super().__init__(binary, settings)
+        self.members, self.number, self.port = members, number, members.listens(number)
+
+    def properties(self):
+        return {**self.members.properties(self.number, self.data), "klamm.shards": "1",
+                **self.settings}
+
+    def format(self):
+        path = os.path.join(self.directory, "format.properties")
+        with open(path, "w") as file:
+            file.writelines(f"{key}={value}\n" for key, value in self.properties().items())
+        subprocess.run([self.binary, "--format", path, "--cluster-id", CLUSTER_ID], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+class KafkaNode(processes.Kafka):
+    def __init__(self, members, number, settings=None):
+        super().__init__(settings)
+        self.members, self.number, self.port = members, number, members.listens(number)
+
+    def properties(self):
+        return {**self.members.properties(self.number, self.data), **self.settings}
+
+    def format(self, *arguments):
+        path = os.path.join(self.directory, "format.properties")
+        with open(path, "w") as file:
+            file.writelines(f"{key}={value}\n" for key, value in self.properties().items())
+        status, text = processes.kafka_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
+                                            "-c", path, *arguments)
+        if status != 0:
+            raise RuntimeError(f"format failed:\n{text}")
+
+
+class KlammCluster:
+    """Nodes 1 .. count, each broker and controller."""
+
+    def __init__(self, binary, count, settings=None):
+        members = Members({number: BOTH for number in range(1, count + 1)})
+        self.nodes = {number: KlammNode(binary, members, number, settings)
+                      for number in members.roles}
+        for node in self.nodes.values():
+            node.format()
+
+    def start(self):
+        for node in self.nodes.values():
+            node.start(wait=False)
+        for node in self.nodes.values():
+            node.wait_ready()
+        return self
+
+    def stop(self):
+        for node in self.nodes.values():
+            node.process.terminate()
+        return [node.process.wait(60) for node in self.nodes.values()]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        for node in self.nodes.values():
+            node.remove()
