@@ -30,6 +30,7 @@ struct epoch_table {
 struct seen_replica {
     struct committed_copy copy;
     unsigned life;
+    uint64_t look;     /* the node's last one at which it was there */
     int32_t led_epoch; /* whose beginning was checked; -1: none */
     int64_t watermark; /* of that epoch as leader */
     int64_t durable_end;
@@ -45,6 +46,7 @@ struct seen_partition {
     int32_t leader_epoch;
     int32_t partition_epoch;
     int64_t image_offset; /* of these */
+    int32_t replicas_min; /* the smallest number of replicas that it ever had */
 };
 
 /* A node's part in the quorum, as it was last seen. */
@@ -72,6 +74,9 @@ struct cluster_checks {
     size_t image_capacity;
     uint64_t image_versions[CLUSTER_NODES_MAX];
     unsigned image_lives[CLUSTER_NODES_MAX];
+    unsigned lives[CLUSTER_NODES_MAX];
+    uint64_t life_began_ns[CLUSTER_NODES_MAX];
+    uint64_t looks[CLUSTER_NODES_MAX]; /* at a node's replicas */
     struct seen_partition *partitions[SEEN_PARTITIONS_MAX];
     size_t partition_count;
     int32_t min_isr; /* the smallest that the clients' topic ever had */
@@ -83,6 +88,8 @@ void cluster_checks_init(struct cluster_checks *checks, struct cluster *cluster)
 void cluster_checks_deinit(struct cluster_checks *checks);
 /* R4: an answer to acks=all of the clients' topic; for cluster_clients.acknowledged. */
 void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_offset);
+/* For cluster_clients.is_leaving. */
+bool cluster_checks_is_leaving(void *checks, int32_t node);
 /*
  * Whether the cluster has come to rest: every partition led and in sync, all images equal, all
  * replicas of equal length.

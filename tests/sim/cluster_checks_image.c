@@ -96,6 +96,8 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
         sim_require(sim, leader && !leader->fenced, "%s: the leader %d is fenced", name,
                     state.leader);
     }
+    if (seen->replicas_min == 0 || (int32_t)state.replicas.count < seen->replicas_min)
+        seen->replicas_min = (int32_t)state.replicas.count;
     if (image->offset < seen->image_offset)
         return; /* of a node that is behind: equal to what was seen there, says the hash */
     sim_require(sim,
