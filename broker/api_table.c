@@ -13,6 +13,7 @@
     row(API_KEY_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn) \
     row(API_KEY_ADD_RAFT_VOTER, add_raft_voter) \
     row(API_KEY_ALLOCATE_PRODUCER_IDS, allocate_producer_ids) \
+    row(API_KEY_ALTER_CLIENT_QUOTAS, alter_client_quotas) \
     row(API_KEY_ALTER_CONFIGS, alter_configs) \
     row(API_KEY_ALTER_PARTITION, alter_partition) \
     row(API_KEY_ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments) \
@@ -24,11 +25,15 @@
     row(API_KEY_CONSUMER_GROUP_DESCRIBE, consumer_group_describe) \
     row(API_KEY_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat) \
     row(API_KEY_CONTROLLER_REGISTRATION, controller_registration) \
+    row(API_KEY_CREATE_ACLS, create_acls) \
     row(API_KEY_CREATE_PARTITIONS, create_partitions) \
     row(API_KEY_CREATE_TOPICS, create_topics) \
+    row(API_KEY_DELETE_ACLS, delete_acls) \
     row(API_KEY_DELETE_GROUPS, delete_groups) \
     row(API_KEY_DELETE_RECORDS, delete_records) \
     row(API_KEY_DELETE_TOPICS, delete_topics) \
+    row(API_KEY_DESCRIBE_ACLS, describe_acls) \
+    row(API_KEY_DESCRIBE_CLIENT_QUOTAS, describe_client_quotas) \
     row(API_KEY_DESCRIBE_CLUSTER, describe_cluster) \
     row(API_KEY_DESCRIBE_CONFIGS, describe_configs) \
     row(API_KEY_DESCRIBE_GROUPS, describe_groups) \
@@ -37,6 +42,7 @@
     row(API_KEY_DESCRIBE_QUORUM, describe_quorum) \
     row(API_KEY_DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions) \
     row(API_KEY_DESCRIBE_TRANSACTIONS, describe_transactions) \
+    row(API_KEY_DESCRIBE_USER_SCRAM_CREDENTIALS, describe_user_scram_credentials) \
     row(API_KEY_ELECT_LEADERS, elect_leaders) \
     row(API_KEY_END_QUORUM_EPOCH, end_quorum_epoch) \
     row(API_KEY_END_TXN, end_txn) \

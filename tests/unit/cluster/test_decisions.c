@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "cluster/controller/allocate_producer_ids.h"
+#include "cluster/controller/alter_configs.h"
 #include "cluster/controller/alter_partition.h"
 #include "cluster/controller/broker_departure.h"
 #include "cluster/controller/broker_heartbeat.h"
@@ -743,6 +744,42 @@ static void blocks_of_producer_ids_never_overlap(void **state)
     bench_deinit(&bench);
 }
 
+/* ---- Configs --------------------------------------------------------------------------------- */
+
+static enum kafka_error set_for_broker(struct decision_bench *bench, const char *id)
+{
+    struct incremental_alter_configs_request_alterable_config config = {
+        VIEW_LITERAL("log.retention.ms"), 0, VIEW_LITERAL("1000")};
+    struct incremental_alter_configs_request_alter_configs_resource resource = {
+        CONFIG_RESOURCE_BROKER, view_of_string(id), &config, 1};
+    struct incremental_alter_configs_request request;
+    incremental_alter_configs_request_init(&request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    struct incremental_alter_configs_response response;
+    struct decision decision;
+    bench_decide(bench, &decision);
+    decide_incremental_alter_configs(&decision, &request, &response);
+    bench_commit(bench, &decision);
+    int16_t error = response.responses[0].error_code;
+    assert_int_equal(decision.records.count, error == KAFKA_ERROR_NONE ? 1 : 0);
+    return (enum kafka_error)error;
+}
+
+/* The request comes from whichever broker it was sent to; the controller is another node. */
+static void settings_of_every_registered_broker_are_taken(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    assert_int_equal(set_for_broker(&bench, "1"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "2"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "3"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "77"), KAFKA_ERROR_INVALID_REQUEST);
+    assert_int_equal(set_for_broker(&bench, "two"), KAFKA_ERROR_INVALID_REQUEST);
+    bench_deinit(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -767,6 +804,7 @@ int main(void)
         cmocka_unit_test(unclean_elections_follow_the_settings),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
         cmocka_unit_test(blocks_of_producer_ids_never_overlap),
+        cmocka_unit_test(settings_of_every_registered_broker_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
