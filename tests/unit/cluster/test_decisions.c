@@ -124,6 +124,28 @@ static void a_removed_broker_leaves_leadership_and_in_sync_sets(void **state)
     bench_deinit(&bench);
 }
 
+static void a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "alone", LIST(one_two), (struct node_list){one_two, 1}, 1);
+    bench_add_topic(&bench, "only", (struct node_list){one_two, 1}, (struct node_list){one_two, 1},
+                    1);
+    int32_t epoch = bench_partition(&bench, "only")->leader_epoch;
+    struct decision decision;
+    bench_decide(&bench, &decision);
+    partition_changes_for_removed(
+        &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_UNCLEAN});
+    bench_commit(&bench, &decision);
+    /* Its follower may have fetched what it lost, so its next records need another epoch. */
+    assert_int_equal(bench_partition(&bench, "alone")->leader, -1);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, epoch + 1);
+    assert_int_equal(bench_partition(&bench, "only")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "only")->leader_epoch, epoch);
+    bench_deinit(&bench);
+}
+
 static void eligible_leaders_are_remembered_below_the_minimum(void **state)
 {
     (void)state;
@@ -764,6 +786,7 @@ int main(void)
         cmocka_unit_test(elections_answer_as_the_partition_stands),
         cmocka_unit_test(electing_everything_names_only_what_changed),
         cmocka_unit_test(a_removed_broker_leaves_leadership_and_in_sync_sets),
+        cmocka_unit_test(a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it),
         cmocka_unit_test(eligible_leaders_are_remembered_below_the_minimum),
         cmocka_unit_test(an_unclean_restart_loses_eligibility_and_is_remembered_as_last),
         cmocka_unit_test(registrations_are_checked),
