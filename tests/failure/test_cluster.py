@@ -237,12 +237,21 @@ class Faults:
         numbers = [node.number for node in self.cluster.nodes]
         plan = {topic: [self.random.sample(numbers, REPLICAS) for _ in range(PARTITIONS)]
                 for topic in self.topics}
+        answers = []
+
         def asked():
             try:
-                return reassign(self.some_node().address, plan) == 0
-            except (OSError, struct.error):
+                answers.append(reassign(self.some_node().address, plan))
+                return answers[-1] == 0
+            except (OSError, struct.error) as error:
+                answers.append(error)
                 return False
-        processes.wait_until(asked, "a reassignment is accepted", 60)
+
+        try:
+            processes.wait_until(asked, "a reassignment is accepted", 60)
+        except TimeoutError:
+            print(f"answers: {answers}", flush=True)
+            raise
 
     def one(self):
         kind = self.random.choices(

@@ -224,5 +224,9 @@ class Cluster:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, kind, *unused):
+        if kind is not None:
+            for node in self.nodes:
+                state = "runs" if node.is_running() else "does not run"
+                print(f"---- node {node.number} {state}\n{node.output()[-3000:]}", flush=True)
         self.remove()

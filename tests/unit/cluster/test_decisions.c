@@ -302,6 +302,8 @@ static void a_clean_restart_keeps_what_nobody_else_could_lead(void **state)
     struct decision_bench bench;
     bench_init(&bench);
     bench_add_topic(&bench, "alone", LIST(one_two), (struct node_list){one_two, 1}, 1);
+    bench_add_topic(&bench, "only", (struct node_list){one_two, 1}, (struct node_list){one_two, 1},
+                    1);
     bench_add_topic(&bench, "shared", LIST(one_two), LIST(one_two), 1);
     struct uuid directory = uuid_of_halves(50, 1);
     struct broker_registration_request request = registration(1, &directory);
@@ -310,18 +312,20 @@ static void a_clean_restart_keeps_what_nobody_else_could_lead(void **state)
     assert_int_equal(bench_partition(&bench, "alone")->leader, 1);
     assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 5);
     assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
-    /* So does a crash where nobody saw what was not on stable storage. */
+    /* So does a crash where nobody, no follower either, saw what was not on stable storage. */
     request.incarnation_id = uuid_of_halves(61, 9);
     request.previous_broker_epoch = -1;
     enroll(&bench, &request, false);
-    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 5);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 6);
+    assert_int_equal(bench_partition(&bench, "only")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "only")->leader_epoch, 5);
     /* Else the epoch tells that a tail may be missing. */
     bench_set_cache(&bench);
     request.incarnation_id = uuid_of_halves(61, 8);
     request.previous_broker_epoch = -1;
     enroll(&bench, &request, false);
-    assert_int_equal(bench_partition(&bench, "alone")->leader, -1);
-    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 6);
+    assert_int_equal(bench_partition(&bench, "only")->leader, -1);
+    assert_int_equal(bench_partition(&bench, "only")->leader_epoch, 6);
     bench_deinit(&bench);
 }
 
