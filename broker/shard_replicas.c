@@ -68,5 +68,6 @@ void shard_replicas_init(struct shard *shard)
         .socket_timeout_ms = settings->replica_socket_timeout_ms,
     };
     fetchers_init(&shard->fetchers, &fetching);
+    throttle_init(&shard->throttle);
     arm(shard);
 }
