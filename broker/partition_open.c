@@ -88,8 +88,11 @@ static bool find_place(struct partition_open *open, struct uuid directory_id,
 {
     const struct directories *directories = open->shard->broker->directories;
     const struct replica *replica = open->replica;
-    *entry = directories_find_entry(directories, replica->topic, replica->topic_id,
-                                    replica->partition, &open->place);
+    /* What the start found is true until the first image: a partition may leave and come back. */
+    *entry = NULL;
+    if (open->is_start)
+        *entry = directories_find_entry(directories, replica->topic, replica->topic_id,
+                                        replica->partition, &open->place);
     if (!*entry) {
         int chosen =
             directories_choose(directories, directory_id, replica->topic_id, replica->partition);
@@ -189,6 +192,7 @@ void partition_open_start(struct shard *shard, struct replica *replica,
     open->state = state;
     open->opened = opened;
     open->context = context;
+    open->is_start = shard->image == NULL;
     const struct log_directory_entry *entry;
     if (!find_place(open, directory_id, &entry)) {
         replica_fail(replica);
@@ -196,7 +200,6 @@ void partition_open_start(struct shard *shard, struct replica *replica,
         return;
     }
     fill_options(open, entry);
-    open->is_start = shard->image == NULL;
     struct partition_log *known = entry ? open_known(open, entry) : NULL;
     if (known) {
         replica_attach(replica, known);

@@ -32,7 +32,7 @@ static void woken(struct deferred *deferred)
 static void timer_fired(struct timer *timer)
 {
     struct fetcher *fetcher = container_of(timer, struct fetcher, timer);
-    fetcher->has_waited = fetcher->settling > 0;
+    fetcher->has_waited = fetcher->activity == FETCHER_IDLE && fetcher->settling > 0;
     fetcher_wake(fetcher);
 }
 
@@ -72,6 +72,12 @@ void fetcher_destroy(struct fetcher *fetcher)
 {
     struct heap *heap = loop_of(fetcher)->heap;
     klamm_assert(list_is_empty(&fetcher->followers));
+    if (fetcher->express)
+        fetcher_destroy(fetcher->express);
+    if (fetcher->main) {
+        fetcher->main->express = NULL;
+        fetcher_wake(fetcher->main);
+    }
     list_remove(&fetcher->link);
     drop_channel(fetcher);
     for (struct list *link; (link = list_pop_front(&fetcher->frames)) != NULL;)
@@ -123,8 +129,6 @@ void fetcher_add(struct fetcher *fetcher, struct follower *follower)
     list_push_back(&fetcher->followers, &follower->link);
     fetcher->follower_count++;
     follower->fetcher = fetcher;
-    follower->leader_high_watermark = -1;
-    follower->leader_log_start = -1;
     follower->told = (struct follower_told){0};
     follower->answered = fetcher->number;
     /* In the session from before, perhaps, which has told things to the follower before. */
@@ -224,6 +228,7 @@ static void send_fetch(struct fetcher *fetcher)
 {
     int16_t version = fetcher->fetchers->fetch_version;
     fetcher->activity = FETCHER_FETCHING;
+    fetcher->sent_ns = loop_of(fetcher)->now_ns;
     fetcher->number++;
     fetcher->fetchers->counters.requests++;
     fetcher->fetchers->counters.full_requests += fetcher->is_full;
@@ -240,14 +245,66 @@ static void send_fetch(struct fetcher *fetcher)
     channel_send(fetcher->channel, &fetcher->request);
 }
 
+/* While the leader holds the request: those that have to be told go where they are asked for now.
+ */
+static void hand_over(struct fetcher *fetcher)
+{
+    if (fetcher->main || list_is_empty(&fetcher->changed))
+        return;
+    struct loop *loop = loop_of(fetcher);
+    uint64_t due_ns = fetcher->sent_ns + FETCHER_EXPRESS_AFTER_MS * NS_PER_MS;
+    if (loop->now_ns < due_ns) {
+        loop_set_timer(loop, &fetcher->timer, due_ns - loop->now_ns);
+        return;
+    }
+    if (!fetcher->express) {
+        fetcher->express =
+            fetcher_create(fetcher->fetchers, fetcher->leader_id, fetcher->durability);
+        fetcher->express->main = fetcher;
+        fetcher_set_address(fetcher->express, view_of(fetcher->host, fetcher->host_size),
+                            fetcher->port);
+    }
+    while (!list_is_empty(&fetcher->changed)) {
+        struct follower *follower =
+            container_of(fetcher->changed.next, struct follower, queue_link);
+        fetcher_remove(fetcher, follower);
+        fetcher_add(fetcher->express, follower);
+    }
+}
+
+/* Takes the followers of the express fetcher back. False: its request is under way. */
+static bool absorb(struct fetcher *fetcher)
+{
+    struct fetcher *express = fetcher->express;
+    if (!express)
+        return true;
+    if (express->activity != FETCHER_IDLE)
+        return false;
+    while (!list_is_empty(&express->followers)) {
+        struct follower *follower = container_of(express->followers.next, struct follower, link);
+        fetcher_remove(express, follower);
+        fetcher_add(fetcher, follower);
+    }
+    fetcher_destroy(express);
+    return true;
+}
+
 static void advance(struct fetcher *fetcher)
 {
     struct fetchers *fetchers = fetcher->fetchers;
-    if (fetcher->follower_count == 0) {
+    if (fetcher->follower_count == 0 && !fetcher->express) {
         fetcher_destroy(fetcher);
         return;
     }
-    if (fetcher->activity != FETCHER_IDLE || !fetcher->channel || fetchers->broker_epoch < 0)
+    if (fetcher->activity == FETCHER_FETCHING)
+        hand_over(fetcher);
+    if (fetcher->activity != FETCHER_IDLE || !absorb(fetcher))
+        return;
+    if (fetcher->main && fetcher->main->activity == FETCHER_IDLE) {
+        fetcher_wake(fetcher->main); /* which takes the followers back */
+        return;
+    }
+    if (!fetcher->channel || fetchers->broker_epoch < 0)
         return;
     uint64_t now_ns = loop_of(fetcher)->now_ns;
     if (now_ns < fetcher->not_before_ns) {

@@ -8,6 +8,12 @@
  * while without those partitions whose disk is slow; those are taken out of the session, because
  * what stays in it is asked for again.
  *
+ * A leader holds a request for replica.fetch.wait.max.ms when it has no news, and takes nothing
+ * else from that connection meanwhile. Followers that come to be READY then would lose that time,
+ * which after a failover is the time that producers wait; so an express fetcher takes them, which
+ * asks on a connection of its own and has its requests held only briefly, and gives them back as
+ * soon as the main one is free.
+ *
  * Memory: an answer is bounded by replica.fetch.response.max.bytes (and one batch), and its frame
  * is held until its records are written; with FETCHER_FRAMES_MAX frames held no request leaves.
  *
@@ -16,7 +22,9 @@
  *     `unready` those in the session that are not READY; `lost` those that are LOST.
  *  2. `forgotten` holds the keys of partitions that are in the session at the leader but not here.
  *  3. settling is the number of its followers that are SETTLING, session_count of those in_session.
- *  4. With session_epoch 0 nothing is in the session: the next request is a full one.
+ *  4. An express fetcher has a main one, and that knows it; a request of the main one leaves only
+ *     when it has no express fetcher.
+ *  5. With session_epoch 0 nothing is in the session: the next request is a full one.
  */
 #ifndef KLAMM_REPLICATION_FETCHER_H
 #define KLAMM_REPLICATION_FETCHER_H
@@ -30,6 +38,8 @@
 enum {
     FETCHER_FRAMES_MAX = 2,
     FETCHER_SETTLE_MS_MAX = 500,
+    FETCHER_EXPRESS_AFTER_MS = 10,  /* of a request under way */
+    FETCHER_EXPRESS_WAIT_MS = 25,   /* that a leader may hold an express request */
     FETCHER_RETRY_MS_MIN = 20,      /* doubled up to replica.fetch.backoff.ms */
     FETCHER_LOST_COUNT_MAX = 10000, /* partitions in one ListOffsets */
 };
@@ -57,6 +67,8 @@ struct fetcher {
     struct fetchers *fetchers;
     int32_t leader_id;
     enum topic_durability durability;
+    struct fetcher *main;    /* of an express one; else NULL */
+    struct fetcher *express; /* or NULL */
     struct channel *channel; /* NULL: no address */
     uint8_t *host;           /* [host_size] */
     size_t host_size;
@@ -79,6 +91,7 @@ struct fetcher {
     uint32_t number;        /* of the request under way */
     uint32_t retry_ms;      /* the last wait after a failed request; 0: it went well */
     uint64_t not_before_ns; /* no request leaves earlier */
+    uint64_t sent_ns;       /* the request under way */
     struct channel_request request;
     struct fetch_request fetch;
     struct list_offsets_request list_offsets;

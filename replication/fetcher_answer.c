@@ -124,6 +124,7 @@ void fetcher_fetch_done(struct channel_request *request, enum channel_status sta
     struct fetcher *fetcher = request->context;
     const struct fetch_response *response = answer;
     fetcher->activity = FETCHER_IDLE;
+    timer_clear(&fetcher->timer);
     if (status == CHANNEL_CLOSED) { /* the address changes, or the fetcher goes */
         fetcher_reset_session(fetcher);
         return;

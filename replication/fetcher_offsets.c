@@ -88,6 +88,7 @@ static void offsets_done(struct channel_request *request, enum channel_status st
 {
     struct fetcher *fetcher = request->context;
     fetcher->activity = FETCHER_IDLE;
+    timer_clear(&fetcher->timer);
     if (status == CHANNEL_CLOSED)
         return;
     if (status == CHANNEL_OK)

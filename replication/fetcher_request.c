@@ -193,6 +193,8 @@ static void fill_header(struct fetcher *fetcher)
         fetch->replica_id = options->node_id;
     }
     fetch->max_wait_ms = options->wait_max_ms;
+    if (fetcher->main && fetch->max_wait_ms > FETCHER_EXPRESS_WAIT_MS)
+        fetch->max_wait_ms = FETCHER_EXPRESS_WAIT_MS;
     fetch->min_bytes = options->min_bytes;
     fetch->max_bytes = options->response_max_bytes;
     fetch->session_id = fetcher->session_id;

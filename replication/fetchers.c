@@ -93,7 +93,7 @@ static struct fetcher *find_fetcher(struct fetchers *fetchers, int32_t leader_id
     list_for_each(link, &fetchers->fetchers)
     {
         struct fetcher *fetcher = container_of(link, struct fetcher, link);
-        if (fetcher->leader_id == leader_id && fetcher->durability == durability)
+        if (fetcher->leader_id == leader_id && fetcher->durability == durability && !fetcher->main)
             return fetcher;
     }
     struct fetcher *fetcher = fetcher_create(fetchers, leader_id, durability);
@@ -114,9 +114,15 @@ static void leave_fetcher(struct follower *follower)
 static void place(struct fetchers *fetchers, struct follower *follower, int32_t leader_id)
 {
     enum topic_durability durability = replica_config(follower->replica)->durability;
+    if (follower->leader_id != leader_id) {
+        follower->leader_high_watermark = -1;
+        follower->leader_log_start = -1;
+    }
     follower->leader_id = leader_id;
     struct fetcher *fetcher = leader_id >= 0 ? find_fetcher(fetchers, leader_id, durability) : NULL;
-    if (fetcher == follower->fetcher)
+    bool stays = fetcher && follower->fetcher &&
+                 (follower->fetcher == fetcher || follower->fetcher->main == fetcher);
+    if (stays)
         return;
     leave_fetcher(follower);
     if (fetcher)
@@ -188,15 +194,14 @@ void fetchers_close(struct fetchers *fetchers, void (*closed)(struct fetchers *f
     fetchers->is_closing = true;
     fetchers->closed = closed;
     deferred_init(&fetchers->deferred, tell_closed);
-    list_for_each_safe(link, after, &fetchers->fetchers)
+    list_for_each(link, &fetchers->fetchers)
     {
         struct fetcher *fetcher = container_of(link, struct fetcher, link);
-        list_for_each_safe(inner, inner_after, &fetcher->followers)
-        {
-            leave_fetcher(container_of(inner, struct follower, link));
-        }
-        fetcher_destroy(fetcher);
+        while (!list_is_empty(&fetcher->followers))
+            leave_fetcher(container_of(fetcher->followers.next, struct follower, link));
     }
+    while (!list_is_empty(&fetchers->fetchers))
+        fetcher_destroy(container_of(fetchers->fetchers.next, struct fetcher, link));
     list_for_each_safe(link, after, &fetchers->followers)
     {
         struct follower *follower = container_of(link, struct follower, link);

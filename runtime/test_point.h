@@ -55,21 +55,36 @@ enum test_point {
     BUG_COMPACT_SKIP_OUTPUT_SYNC,   /* what was written anew is not synced before it replaces */
     BUG_COMPACT_SWAP_WITHOUT_ORDER, /* files are renamed without syncs between the steps */
     BUG_COMPACT_KEEP_PLACES,        /* remembered places of replaced segments are used on */
+    BUG_QUORUM_DOUBLE_VOTE,         /* a voter votes again in the same epoch */
+    BUG_QUORUM_FORGET_VOTE,         /* a vote is answered without being written down */
+    BUG_QUORUM_COUNT_UNFLUSHED,     /* the leader counts itself at its log end */
+    BUG_QUORUM_COMMIT_OLD_EPOCH,    /* records of earlier epochs are committed by their holders */
+    BUG_QUORUM_SHORT_LOG_WINS,      /* votes do not look at the candidate's log */
+    BUG_QUORUM_LEAD_AGAIN,          /* who led an epoch leads it again after a restart */
+    BUG_QUORUM_FETCH_UNFLUSHED,     /* voters ask for more before they have flushed */
+    BUG_QUORUM_APPLY_UNCOMMITTED,   /* images hold what is not committed */
+    BUG_QUORUM_NO_DIVERGENCE,       /* a follower's log is not compared by its last epoch */
     BUG_COUNT
 };
 
 static_assert(BUG_COUNT <= 64, "one word holds them");
 
-/* Whether the point is on for this loop; constant false in the shipped build. */
-static inline bool test_point(const struct loop *loop, enum test_point point)
+/* The same where only the word of the loop's points is at hand, as in step functions. */
+static inline bool test_point_in(uint64_t points, enum test_point point)
 {
 #ifdef KLAMM_TEST_POINTS
-    return loop->test_points >> point & 1;
+    return points >> point & 1;
 #else
-    (void)loop;
+    (void)points;
     (void)point;
     return false;
 #endif
+}
+
+/* Whether the point is on for this loop; constant false in the shipped build. */
+static inline bool test_point(const struct loop *loop, enum test_point point)
+{
+    return test_point_in(loop->test_points, point);
 }
 
 #endif

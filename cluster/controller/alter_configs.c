@@ -5,6 +5,7 @@
 #include "cluster/controller/alter_configs.h"
 
 #include "base/map.h"
+#include "base/text.h"
 #include "cluster/controller/config_resource.h"
 #include "cluster/controller/refusal.h"
 #include "config/alter.h"
@@ -62,12 +63,26 @@ static void add_records(struct decision *decision, const struct alteration *alte
     }
 }
 
+/*
+ * Whose settings a broker resource may name: any broker's, as the request may have been sent on
+ * by that broker; one that is not registered has none, and the answer is this node's.
+ */
+static int32_t named_node(const struct decision *decision, const struct alteration *alteration)
+{
+    int64_t id;
+    if (alteration->type == CONFIG_RESOURCE_BROKER &&
+        text_parse_i64(alteration->name, 0, INT32_MAX, &id) &&
+        image_broker(decision->image, (int32_t)id))
+        return (int32_t)id;
+    return decision->config->node_id;
+}
+
 static struct refusal alter(struct decision *decision, const struct alteration *alteration)
 {
     if (alteration->type == CONFIG_RESOURCE_TOPIC && alteration->name.size == 0)
         return refuse(KAFKA_ERROR_INVALID_REQUEST, "topics have no common default");
     struct config_resource_check check =
-        config_resource_check(decision->image, decision->config->node_id, alteration->type,
+        config_resource_check(decision->image, named_node(decision, alteration), alteration->type,
                               alteration->name, decision->arena);
     if (check.error != KAFKA_ERROR_NONE)
         return (struct refusal){check.error, check.message};

@@ -45,10 +45,13 @@ static bool is_synced(struct decision *decision, const struct image_topic *topic
 
 /* Whether a broker that is back has all that anybody saw of a partition that it leads alone. */
 static bool has_kept_all(struct decision *decision, const struct image_topic *topic,
-                         struct departure_walk *about)
+                         const struct image_partition *partition, struct departure_walk *about)
 {
     if (about->departure->removal != BROKER_REMOVAL_UNCLEAN)
         return about->departure->removal == BROKER_REMOVAL_CLEAN;
+    /* Followers may have what was not flushed: only a new leader epoch tells it from what comes. */
+    if (partition->replica_count > 1)
+        return false;
     if (about->synced_topic != topic)
         about->is_synced = is_synced(decision, topic);
     about->synced_topic = topic;
@@ -77,7 +80,7 @@ static bool is_concerned(struct decision *decision, const struct image_topic *to
     bool is_alone = old.isr.count == 1 && is_in_sync && old.leader == id;
     if (departure->removal == BROKER_REMOVAL_DIRECTORIES)
         return !has_directory;
-    return !is_alone || !has_directory || !has_kept_all(decision, topic, about);
+    return !is_alone || !has_directory || !has_kept_all(decision, topic, partition, about);
 }
 
 static void visit_removed(struct decision *decision, const struct image_topic *topic, int32_t index,

@@ -28,7 +28,8 @@ struct broker_departure {
  * CLEAN leaves partitions alone of which the broker is the only in-sync replica and the leader:
  * nothing was lost, and nobody else could lead. So an orderly restart of a lone node writes nothing
  * for its partitions, and their leader epochs stay. UNCLEAN does the same where the topic's
- * durability is `sync`: nobody was ever shown or acknowledged what was not on stable storage.
+ * durability is `sync` and there is no other replica: nobody ever saw what was not on stable
+ * storage. Followers do see it, so for them a new leader epoch must begin.
  */
 void partition_changes_for_removed(struct decision *decision,
                                    const struct broker_departure *departure);

@@ -625,7 +625,10 @@ static const struct metadata_log_events log_events = {
     .closed = closed,
 };
 
-/* The first controller listener, or where Kafka would look for one. */
+/*
+ * Where the others reach this node: the list of voters says so to all of them alike; else the first
+ * controller listener, or where Kafka would look for one.
+ */
 static struct sole_voter own_voter(struct controller *controller)
 {
     const struct server_config *config = controller->options.config;
@@ -643,6 +646,12 @@ static struct sole_voter own_voter(struct controller *controller)
         voter.host =
             listener_config_host(listener, view_is_null(host_name) ? voter.host : host_name);
         voter.port = (uint16_t)listener->port;
+    }
+    for (size_t i = 0; i < config->voter_count; i++) {
+        if (config->voters[i].id != config->node_id)
+            continue;
+        voter.host = config->voters[i].host;
+        voter.port = (uint16_t)config->voters[i].port;
     }
     return voter;
 }

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "cluster/quorum/metadata_log_internal.h"
 #include "protocol/api_info.h"
+#include "runtime/test_point.h"
 
 CHANNEL_CALL(fetch, API_KEY_FETCH);
 
@@ -121,8 +122,9 @@ void fetch_client_run(struct metadata_log *log)
         snapshot_client_drop(log);
     if (log->fetched.is_writing)
         return;
-    if (fetch->peer || timer_is_set(&fetch->backoff) ||
-        log->quorum.flushed_end < log->quorum.log_end)
+    bool is_flushed = log->quorum.flushed_end == log->quorum.log_end ||
+                      test_point(log->loop, BUG_QUORUM_FETCH_UNFLUSHED);
+    if (fetch->peer || timer_is_set(&fetch->backoff) || !is_flushed)
         return;
     struct quorum_peer *peer = choose(log);
     if (!peer)

@@ -10,6 +10,7 @@
 
 #include "log/leader_epochs.h"
 #include "protocol/messages/fetch.h"
+#include "runtime/test_point.h"
 
 enum { SERVED_BYTES_MAX = 1024 * 1024, WAIT_MS_MAX = 1000 };
 
@@ -110,6 +111,8 @@ static enum placement place(const struct metadata_log *log, int64_t offset, int3
     if (offset < start ||
         (start > 0 && (epoch < oldest->epoch || (offset == start && epoch != oldest->epoch))))
         return PLACE_NEEDS_SNAPSHOT;
+    if (offset <= log->quorum.log_end && test_point(log->loop, BUG_QUORUM_NO_DIVERGENCE))
+        return PLACE_FITS;
     if (epoch > log->quorum.last_epoch)
         *parting = (struct leader_epoch_end){log->quorum.last_epoch, log->quorum.log_end};
     else if (epochs->count > 0 && epoch < epochs->entries[0].epoch)

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "protocol/control_record.h"
+#include "runtime/test_point.h"
 
 enum { LOAD_PIECE_SIZE = 1024 * 1024 };
 
@@ -119,7 +120,8 @@ static int64_t read_offset(const struct metadata_log *log)
 static int64_t read_end(const struct metadata_log *log)
 {
     int64_t written = partition_log_written_end(log->log);
-    if (log->is_scanning || log->quorum.high_watermark > written)
+    if (log->is_scanning || log->quorum.high_watermark > written ||
+        test_point(log->loop, BUG_QUORUM_APPLY_UNCOMMITTED))
         return written;
     return log->quorum.high_watermark;
 }

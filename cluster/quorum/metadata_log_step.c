@@ -362,7 +362,8 @@ void metadata_log_begin(struct metadata_log *log)
                                             .election_timeout_ns = options->election_timeout_ns,
                                             .fetch_timeout_ns = options->fetch_timeout_ns,
                                             .backoff_max_ns = options->election_backoff_max_ns,
-                                            .seed = loop_random_seed(log->loop, 1)};
+                                            .seed = loop_random_seed(log->loop, 1),
+                                            .test_points = log->loop->test_points};
     quorum_init(&log->quorum, &quorum_options);
     metadata_log_step(log, &event, NULL);
 }

@@ -247,11 +247,16 @@ bool quorum_hear(struct quorum *quorum, int32_t epoch, int32_t leader_id,
 /* ---- Events ---- */
 
 /* What the file says holds; who led does not lead that epoch again (invariant 6). */
-static void restore(struct quorum *quorum, const struct quorum_state *file)
+static void restore(struct quorum *quorum, const struct quorum_state *file,
+                    struct quorum_effects *effects)
 {
     quorum->epoch = file->leader_epoch;
     quorum->voted = (struct quorum_node){file->voted_id, file->voted_directory_id};
-    if (file->leader_id == quorum->options.self.id) {
+    bool led = file->leader_id == quorum->options.self.id;
+    if (led && quorum_test_point(quorum, BUG_QUORUM_LEAD_AGAIN)) {
+        quorum->role = QUORUM_CANDIDATE;
+        quorum_become_leader(quorum, effects);
+    } else if (led) {
         quorum->role = QUORUM_RESIGNED;
         quorum->leader_id = file->leader_id;
         quorum_draw_election_timeout(quorum);
@@ -292,7 +297,7 @@ static void start(struct quorum *quorum, const struct quorum_event *event,
         quorum_draw_election_timeout(quorum);
         quorum_persist(quorum, effects);
     } else {
-        restore(quorum, file);
+        restore(quorum, file, effects);
         if (quorum->role == QUORUM_CANDIDATE)
             effects->send = QUORUM_MESSAGE_VOTE;
     }

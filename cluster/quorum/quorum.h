@@ -68,6 +68,7 @@ struct quorum_options {
     uint64_t fetch_timeout_ns;    /* a follower's patience */
     uint64_t backoff_max_ns;      /* after EndQuorumEpoch */
     uint64_t seed;
+    uint64_t test_points; /* of the loop (runtime/test_point.h) */
 };
 
 /* What is sent to voters. */

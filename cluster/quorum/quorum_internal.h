@@ -3,6 +3,12 @@
 #define KLAMM_CLUSTER_QUORUM_QUORUM_INTERNAL_H
 
 #include "cluster/quorum/quorum.h"
+#include "runtime/test_point.h"
+
+static inline bool quorum_test_point(const struct quorum *quorum, enum test_point point)
+{
+    return test_point_in(quorum->options.test_points, point);
+}
 
 /* Ids equal, and directories too where both are known. */
 bool quorum_same_node(struct quorum_node a, struct quorum_node b);

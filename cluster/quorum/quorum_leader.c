@@ -8,8 +8,10 @@
 /* The end that a voter holds for sure. */
 static int64_t held_end(const struct quorum *quorum, const struct quorum_voter *voter)
 {
-    return quorum_same_node(voter->node, quorum->options.self) ? quorum->flushed_end
-                                                               : voter->fetch_offset;
+    if (!quorum_same_node(voter->node, quorum->options.self))
+        return voter->fetch_offset;
+    return quorum_test_point(quorum, BUG_QUORUM_COUNT_UNFLUSHED) ? quorum->log_end
+                                                                 : quorum->flushed_end;
 }
 
 /* The largest end that a majority holds: how many hold at least this one? */
@@ -32,13 +34,15 @@ void quorum_leader_advance(struct quorum *quorum, struct quorum_effects *effects
     if (quorum->role != QUORUM_LEADER || quorum->is_persisting)
         return;
     int64_t end = majority_end(quorum);
-    if (end <= quorum->epoch_start_offset || end <= quorum->high_watermark)
+    bool is_own =
+        end > quorum->epoch_start_offset || quorum_test_point(quorum, BUG_QUORUM_COMMIT_OLD_EPOCH);
+    if (!is_own || end <= quorum->high_watermark)
         return;
     klamm_assert(end <= quorum->log_end);
     quorum->high_watermark = end;
     effects->committed = true;
-    effects->activated = !quorum->is_active;
-    quorum->is_active = true;
+    effects->activated = !quorum->is_active && end > quorum->epoch_start_offset;
+    quorum->is_active = quorum->is_active || effects->activated;
 }
 
 void quorum_leader_fetched(struct quorum *quorum, struct quorum_node node, int64_t offset,

@@ -10,6 +10,8 @@
 
 static bool is_up_to_date(const struct quorum *quorum, const struct quorum_message *message)
 {
+    if (quorum_test_point(quorum, BUG_QUORUM_SHORT_LOG_WINS))
+        return true;
     if (message->last_epoch != quorum->last_epoch)
         return message->last_epoch > quorum->last_epoch;
     return message->last_offset >= quorum->log_end;
@@ -36,7 +38,7 @@ static bool grants_vote(const struct quorum *quorum, const struct quorum_message
 {
     if (quorum->role != QUORUM_UNATTACHED && quorum->role != QUORUM_PROSPECTIVE)
         return false;
-    if (quorum->voted.id != QUORUM_NODE_NONE)
+    if (quorum->voted.id != QUORUM_NODE_NONE && !quorum_test_point(quorum, BUG_QUORUM_DOUBLE_VOTE))
         return quorum_same_node(quorum->voted, message->from);
     return quorum->leader_id == QUORUM_NODE_NONE && is_up_to_date(quorum, message);
 }
@@ -64,9 +66,10 @@ void quorum_vote_asked(struct quorum *quorum, const struct quorum_message *messa
         if (quorum->role == QUORUM_PROSPECTIVE)
             quorum->role = QUORUM_UNATTACHED;
         quorum_draw_election_timeout(quorum);
-        if (quorum->voted.id == QUORUM_NODE_NONE) {
+        if (quorum->voted.id != message->from.id) {
             quorum->voted = message->from;
-            quorum_persist(quorum, effects);
+            if (!quorum_test_point(quorum, BUG_QUORUM_FORGET_VOTE))
+                quorum_persist(quorum, effects);
         }
     }
 }

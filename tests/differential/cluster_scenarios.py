@@ -1,5 +1,6 @@
 """What administrators ask about brokers and the placement of partitions, on clusters of one node."""
 
+import processes
 from scenarios import create
 
 
@@ -48,4 +49,111 @@ def unregister_broker(target, topic):
         target.call("UnregisterBroker", 0, {"BrokerId": broker}, f"broker {broker}")
 
 
-SCENARIOS = [reassignments, unregister_broker]
+def entity(**parts):
+    """Keyword arguments are kinds with '_' for '-'; None is the default entity."""
+    return [{"EntityType": kind.replace("_", "-"), "EntityName": name}
+            for kind, name in parts.items()]
+
+
+def client_quotas(target, topic):
+    def op(key, value=None):
+        return {"Key": key, "Value": 0.0 if value is None else value, "Remove": value is None}
+
+    def alter(version, label, entries, validate=False):
+        answer = target.call("AlterClientQuotas", version, {
+            "Entries": [{"Entity": e, "Ops": ops} for e, ops in entries],
+            "ValidateOnly": validate}, note=False)
+        for found in answer["Entries"]:
+            found["Entity"].sort(key=str)
+        answer["Entries"].sort(key=str)
+        target.note(f"AlterClientQuotas v{version} {label}", answer)
+
+    def describe(version, label, components, strict=False):
+        answer = target.call("DescribeClientQuotas", version, {"Components": [
+            {"EntityType": kind, "MatchType": how, "Match": name}
+            for kind, how, name in components], "Strict": strict}, note=False)
+        for found in answer["Entries"] or []:
+            found["Entity"].sort(key=str)
+            found["Values"].sort(key=str)
+        (answer["Entries"] or []).sort(key=str)
+        target.note(f"DescribeClientQuotas v{version} {label}", answer)
+
+    def settled(name, strictly_there):
+        """Kafka's broker follows its controller's answer a moment later."""
+        def is_so():
+            answer = target.call("DescribeClientQuotas", 1, {"Components": [
+                {"EntityType": "user", "MatchType": 0, "Match": name}], "Strict": True}, note=False)
+            return bool(answer["Entries"]) == strictly_there
+        processes.wait_until(is_so, f"{target.name}: quotas of {name}")
+
+    user, client = f"user-{topic}", f"client-{topic}"
+    rate = op("producer_byte_rate", 1000.0)
+    for version in range(0, 2):
+        for label, entries in {
+            "user": [(entity(user=user), [rate, op("request_percentage", 12.5)])],
+            "default user": [(entity(user=None), [op("consumer_byte_rate", 5.0)])],
+            "client": [(entity(client_id=client), [rate])],
+            "both": [(entity(user=user, client_id=client), [op("controller_mutation_rate", 2.5)])],
+            "address": [(entity(ip="127.0.0.1"), [op("connection_creation_rate", 10.0)])],
+            "address of version 6": [(entity(ip="::1"), [op("connection_creation_rate", 10.0)])],
+            "no address": [(entity(ip="1.2.3.999"), [op("connection_creation_rate", 10.0)])],
+            "nobody": [([], [rate])],
+            "unknown kind": [(entity(group="g"), [rate])],
+            "empty name": [(entity(user=""), [rate])],
+            "address and user": [(entity(user=user, ip="127.0.0.1"), [rate])],
+            "unknown key": [(entity(user=user), [op("no_such_rate", 1.0)])],
+            "key of addresses": [(entity(user=user), [op("connection_creation_rate", 1.0)])],
+            "key of users": [(entity(ip="127.0.0.1"), [rate])],
+            "fraction": [(entity(user=user), [op("producer_byte_rate", 1.5)])],
+            "zero": [(entity(user=user), [op("producer_byte_rate", 0.0)])],
+            "below zero": [(entity(user=user), [op("request_percentage", -1.0)])],
+            "key twice": [(entity(user=user), [rate, op("producer_byte_rate", 7.0)])],
+            "remove what is not there": [(entity(user=user), [op("consumer_byte_rate")])],
+            "good and bad": [(entity(user=user + "2"), [rate]),
+                             (entity(user=user + "3"), [op("no_such_rate", 1.0)])],
+            "nothing": [],
+        }.items():
+            alter(version, label, entries)
+        settled(user + "2", True)
+        alter(version, "validate", [(entity(user="never"), [rate])], True)
+        for label, components in {
+            "all": [], "user": [("user", 0, user)], "default user": [("user", 1, None)],
+            "any user": [("user", 2, None)],
+            "both": [("user", 0, user), ("client-id", 0, client)],
+            "unknown user": [("user", 0, "nobody")], "any address": [("ip", 2, None)],
+            "unknown kind": [("group", 2, None)], "empty kind": [("", 2, None)],
+            "kind twice": [("user", 2, None), ("user", 1, None)],
+            "no name": [("user", 0, None)], "name of the default": [("user", 1, "x")],
+            "name of any": [("user", 2, "x")], "unknown match": [("user", 9, None)],
+            "address and user": [("user", 2, None), ("ip", 2, None)],
+        }.items():
+            describe(version, label, components)
+            describe(version, "strict " + label, components, True)
+    alter(1, "remove", [(entity(user=user), [op("producer_byte_rate"), op("request_percentage")]),
+                        (entity(user=None), [op("consumer_byte_rate")])])
+    settled(user, False)
+    describe(1, "after", [])
+
+
+def acls_without_an_authorizer(target, topic):
+    acl = {"ResourceType": 2, "ResourceName": topic, "ResourcePatternType": 3,
+           "Principal": "User:a", "Host": "*", "Operation": 3, "PermissionType": 3}
+    match = {"ResourceTypeFilter": 2, "ResourceNameFilter": topic, "PatternTypeFilter": 3,
+             "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
+    for version in range(1, 4):
+        target.call("CreateAcls", version, {"Creations": [acl, acl]})
+        target.call("DescribeAcls", version, match)
+        target.call("DeleteAcls", version, {"Filters": [match, match]})
+
+
+def scram_credentials(target, topic):
+    for label, names in {"all": None, "none": [], "unknown": ["a", "b"],
+                         "twice": ["a", "b", "a"]}.items():
+        users = None if names is None else [{"Name": name} for name in names]
+        answer = target.call("DescribeUserScramCredentials", 0, {"Users": users}, note=False)
+        answer["Results"].sort(key=str)
+        target.note(f"DescribeUserScramCredentials {label}", answer)
+
+
+SCENARIOS = [reassignments, unregister_broker, client_quotas, acls_without_an_authorizer,
+             scram_credentials]

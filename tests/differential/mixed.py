@@ -34,7 +34,7 @@ SETTINGS = {
     "transaction.state.log.num.partitions": "2",
     "group.initial.rebalance.delay.ms": "0",
 }
-DEADLINE_S = 60
+DEADLINE_S = 240  # a Kafka node takes a minute to start where others want the machine too
 RECORDS = 50
 
 
@@ -59,7 +59,7 @@ class Steps:
             if not isinstance(error, (AssertionError, TimeoutError)):
                 traceback.print_exc()
             for node in nodes:
-                tail = node.output()[-1500:]
+                tail = node.output()[-6000:]
                 print(f"--- node {node.number}\n{tail}\n---", flush=True)
             return False
 
@@ -307,8 +307,8 @@ def run_broker(klammd, steps):
         controller.format()
         kafka.format()
         klamm.format()
-        controller.start()
-        kafka.start()
+        controller.start(deadline_s=300)
+        kafka.start(deadline_s=300)
         klamm.start(wait=False)
         if steps.step("a Klamm broker registers with a Kafka controller", lambda: wait(
                 lambda: 3 in broker_ids(kafka), "unfenced") and None, (klamm, controller)):

@@ -48,7 +48,7 @@ static void draw_common(struct cluster *cluster)
     set(cluster, common, "controller.listener.names=CONTROLLER");
     set(cluster, common, "inter.broker.listener.name=PLAINTEXT");
     set(cluster, common, "controller.quorum.election.timeout.ms=%llu", between(cluster, 200, 1000));
-    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu", between(cluster, 400, 2000));
+    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu", between(cluster, 1000, 3000));
     set(cluster, common, "controller.quorum.request.timeout.ms=%llu", between(cluster, 500, 2000));
     uint64_t session_ms = between(cluster, 1500, 6000);
     cluster->session_ns = session_ms * ms;
@@ -67,8 +67,12 @@ static void draw_common(struct cluster *cluster)
         between(cluster, 1, 3) == 1 ? between(cluster, 500, 5000) : 20000000ULL);
     set(cluster, common, "auto.create.topics.enable=false");
     set(cluster, common, "leader.imbalance.check.interval.seconds=%llu", between(cluster, 1, 30));
+    /* Without brokers these records are all that there is to replicate. */
+    bool has_brokers = cluster->brokers != 0;
     set(cluster, common, "metadata.max.idle.interval.ms=%llu",
-        random_chance(&cluster->random, 1, 2) ? 0 : between(cluster, 2000, 8000));
+        !has_brokers                            ? between(cluster, 20, 300)
+        : random_chance(&cluster->random, 1, 2) ? 0
+                                                : between(cluster, 2000, 8000));
     set(cluster, common, "log.roll.ms=%llu", between(cluster, 500, 10000));
     set(cluster, common, "offsets.topic.num.partitions=2");
     set(cluster, common, "transaction.state.log.num.partitions=2");

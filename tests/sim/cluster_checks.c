@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 
+/* An answer may be under way for so long. */
+static const uint64_t leaving_ns = UINT64_C(10000000000);
+
 /* ---- Tables ---- */
 
 unsigned epoch_table_set(struct cluster_checks *checks, struct epoch_table *table, int32_t epoch,
@@ -77,6 +80,10 @@ static void look(void *context, unsigned node)
     const struct sim_broker_process *process = checks_process(checks, node);
     if (!process)
         return;
+    if (checks->lives[node] != checks->cluster->nodes[node].broker.starts) {
+        checks->lives[node] = checks->cluster->nodes[node].broker.starts;
+        checks->life_began_ns[node] = sim_now_ns(checks->sim);
+    }
     checks_quorum(checks, node, process);
     checks_image_of(checks, node, process);
     checks_replicas(checks, node, process);
@@ -106,6 +113,14 @@ void cluster_checks_deinit(struct cluster_checks *checks)
     if (checks->image_capacity > 0)
         heap_put(&checks->heap, MEMORY_STATE, checks->image_hashes,
                  checks->image_capacity * sizeof(uint64_t));
+}
+
+bool cluster_checks_is_leaving(void *context, int32_t node)
+{
+    const struct cluster_checks *checks = context;
+    const struct sim_broker_process *process = checks_process(checks, (unsigned)node);
+    return !process || process->control.state != CONTROL_SERVING ||
+           checks->life_began_ns[node] + leaving_ns > sim_now_ns(checks->sim);
 }
 
 /* ---- Coming to rest ---- */

@@ -2,8 +2,10 @@
  * What must hold in a cluster at every moment, looked at from outside of all nodes, behind every
  * event of a node (simulation notes section 7, replication notes 7.1):
  *
- *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included
+ *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included,
+ *      and on the disk when it is answered
  *  M3, M4  whoever leads has everything that was ever committed, and that never changes
+ *      and is on the disks of a majority from that moment on
  *  M5  equal images at equal offsets, on every broker and controller
  *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
  *      epochs of leaders and partitions rise, leaders are alive
@@ -28,6 +30,7 @@ struct epoch_table {
 struct seen_replica {
     struct committed_copy copy;
     unsigned life;
+    uint64_t look;     /* the node's last one at which it was there */
     int32_t led_epoch; /* whose beginning was checked; -1: none */
     int64_t watermark; /* of that epoch as leader */
     int64_t durable_end;
@@ -43,6 +46,7 @@ struct seen_partition {
     int32_t leader_epoch;
     int32_t partition_epoch;
     int64_t image_offset; /* of these */
+    int32_t replicas_min; /* the smallest number of replicas that it ever had */
 };
 
 /* A node's part in the quorum, as it was last seen. */
@@ -51,6 +55,9 @@ struct seen_quorum {
     unsigned life;
     int32_t epoch; /* never falls, over crashes too */
     int32_t led_epoch;
+    int32_t voted_epoch; /* whose vote was found on the disk */
+    int64_t durable_end; /* of its log */
+    int64_t watermark;   /* in this life */
     struct epoch_table votes;
 };
 
@@ -67,6 +74,9 @@ struct cluster_checks {
     size_t image_capacity;
     uint64_t image_versions[CLUSTER_NODES_MAX];
     unsigned image_lives[CLUSTER_NODES_MAX];
+    unsigned lives[CLUSTER_NODES_MAX];
+    uint64_t life_began_ns[CLUSTER_NODES_MAX];
+    uint64_t looks[CLUSTER_NODES_MAX]; /* at a node's replicas */
     struct seen_partition *partitions[SEEN_PARTITIONS_MAX];
     size_t partition_count;
     int32_t min_isr; /* the smallest that the clients' topic ever had */
@@ -78,13 +88,19 @@ void cluster_checks_init(struct cluster_checks *checks, struct cluster *cluster)
 void cluster_checks_deinit(struct cluster_checks *checks);
 /* R4: an answer to acks=all of the clients' topic; for cluster_clients.acknowledged. */
 void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_offset);
+/* For cluster_clients.is_leaving. */
+bool cluster_checks_is_leaving(void *checks, int32_t node);
 /*
  * Whether the cluster has come to rest: every partition led and in sync, all images equal, all
  * replicas of equal length.
  */
 bool cluster_checks_is_settled(void *checks);
+/* The same of the quorum alone: one node leads, every node follows it and has all but the newest.
+ */
+bool cluster_checks_is_quorum_settled(void *checks);
 /* Fails with what is missing. */
 void cluster_checks_require_settled(const struct cluster_checks *checks);
+void cluster_checks_require_quorum_settled(const struct cluster_checks *checks);
 /* At the end: all replicas are equal. */
 void cluster_checks_finish(struct cluster_checks *checks);
 

@@ -1,16 +1,45 @@
 /* M1 to M4: who leads and votes in the quorum, and what its log says. */
+#include <stdio.h>
+
 #include "tests/sim/cluster_checks_internal.h"
 
 static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
                        const struct quorum *quorum)
 {
-    int32_t voted = quorum->persisted.voted_id;
+    /* A vote counts when it may have been answered: not while it is being written down. */
+    int32_t voted = quorum->voted.id;
     if (quorum->is_persisting || voted == QUORUM_NODE_NONE)
         return;
-    unsigned first =
-        epoch_table_set(checks, &seen->votes, quorum->persisted.leader_epoch, (unsigned)voted);
+    unsigned first = epoch_table_set(checks, &seen->votes, quorum->epoch, (unsigned)voted);
     sim_require(checks->sim, first == (unsigned)voted, "node %u voted for %u and %d in epoch %d",
-                node, first, voted, quorum->persisted.leader_epoch);
+                node, first, voted, quorum->epoch);
+    if (seen->voted_epoch == quorum->epoch)
+        return;
+    seen->voted_epoch = quorum->epoch;
+    uint64_t size = 0;
+    const uint8_t *file = sim_platter_file(
+        checks->sim, node, "/data/" QUORUM_DIRECTORY_NAME "/" QUORUM_STATE_FILE_NAME, &size);
+    struct quorum_state state;
+    sim_require(checks->sim,
+                file && quorum_state_decode(view_of(file, size), &state) &&
+                    state.leader_epoch == quorum->epoch && state.voted_id == voted,
+                "node %u voted for %d in epoch %d, and its disk does not say so", node, voted,
+                quorum->epoch);
+}
+
+/* Everything below a leader's watermark is on the disks of a majority. */
+static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
+                       const struct quorum *quorum)
+{
+    if (quorum->role != QUORUM_LEADER || quorum->high_watermark <= seen->watermark)
+        return;
+    seen->watermark = quorum->high_watermark;
+    uint32_t holders = 0;
+    for (uint32_t i = 0; i < quorum->voter_count; i++)
+        holders += checks->quorums[quorum->voters[i].node.id].durable_end >= quorum->high_watermark;
+    sim_require(checks->sim, holders > quorum->voter_count / 2,
+                "node %u calls [.., %lld) committed, which %u of %u voters have on their disks",
+                node, (long long)quorum->high_watermark, holders, quorum->voter_count);
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
@@ -39,7 +68,8 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
         return;
     if (seen->life != checks->cluster->nodes[node].broker.starts) {
         seen->life = checks->cluster->nodes[node].broker.starts;
-        seen->led_epoch = -1;
+        seen->led_epoch = seen->voted_epoch = -1;
+        seen->watermark = 0;
         committed_copy_init(&seen->copy);
     }
     if (!quorum->is_persisting) {
@@ -47,10 +77,62 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
                     "node %u falls from quorum epoch %d to %d", node, seen->epoch, quorum->epoch);
         seen->epoch = quorum->epoch;
     }
+    seen->durable_end = partition_log_durable_end(log->log);
     check_vote(checks, seen, node, quorum);
     check_leader(checks, seen, node, log);
+    check_held(checks, seen, node, quorum);
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
     committed_log_expose(&checks->metadata, node, &seen->copy, quorum->high_watermark);
+}
+
+/* ---- Coming to rest ---- */
+
+static const struct metadata_log *log_of(const struct cluster_checks *checks, unsigned node)
+{
+    const struct sim_broker_process *process = checks_process(checks, node);
+    return process && process->control.has_controller ? &process->control.controller.log : NULL;
+}
+
+static bool is_settled(const struct cluster_checks *checks, char *text, size_t capacity)
+{
+    int32_t leader = -1, epoch = -1;
+    int64_t low = INT64_MAX, high = 0;
+    for (unsigned i = 0; i < checks->cluster->count; i++) {
+        const struct metadata_log *log = log_of(checks, i);
+        const struct quorum *quorum = log ? &log->quorum : NULL;
+        if (!quorum || quorum->leader_id < 0 || (i > 0 && quorum->leader_id != leader) ||
+            (i > 0 && quorum->epoch != epoch)) {
+            snprintf(text, capacity, "node %u follows %d in epoch %d, the first one %d in %d", i,
+                     quorum ? quorum->leader_id : -1, quorum ? quorum->epoch : -1, leader, epoch);
+            return false;
+        }
+        leader = quorum->leader_id;
+        epoch = quorum->epoch;
+        if (quorum->high_watermark < low)
+            low = quorum->high_watermark;
+        if (quorum->high_watermark > high)
+            high = quorum->high_watermark;
+    }
+    bool is_active = log_of(checks, (unsigned)leader)->quorum.is_active;
+    if (!is_active || low + 100 < high) {
+        snprintf(text, capacity, "node %d leads (%s), watermarks are between %lld and %lld", leader,
+                 is_active ? "active" : "not active", (long long)low, (long long)high);
+        return false;
+    }
+    return true;
+}
+
+bool cluster_checks_is_quorum_settled(void *context)
+{
+    char text[256];
+    return is_settled(context, text, sizeof(text));
+}
+
+void cluster_checks_require_quorum_settled(const struct cluster_checks *checks)
+{
+    char text[256] = "";
+    bool settled = is_settled(checks, text, sizeof(text));
+    sim_require(checks->sim, settled, "the quorum does not come to rest: %s", text);
 }

@@ -1,6 +1,7 @@
 /* R1 to R6: what the replicas of partitions hold and say. */
 #include <stdio.h>
 
+#include "replication/replica_internal.h"
 #include "tests/sim/cluster_checks_internal.h"
 
 static const char *name_of(const struct seen_partition *seen)
@@ -8,22 +9,20 @@ static const char *name_of(const struct seen_partition *seen)
     return seen->log.directory;
 }
 
-/* R3, by the in-sync set that the leader itself goes by. */
+/* R3, by the set that the controller may go by, as far as the leader knows. */
 static void check_held_in_sync(struct cluster_checks *checks, const struct seen_partition *seen,
-                               unsigned node, const struct image *image, int64_t watermark)
+                               unsigned node, const struct replica *replica, int64_t watermark)
 {
-    const struct image_topic *topic = image_topic_by_id(image, seen->topic_id);
-    const struct image_partition *partition =
-        topic ? image_topic_partition(topic, seen->partition) : NULL;
-    if (!partition || partition->leader != (int32_t)node)
-        return;
-    struct node_list isr = image_partition_isr(partition);
-    for (uint32_t i = 0; i < isr.count; i++) {
-        const struct seen_replica *member = &seen->replicas[isr.ids[i]];
-        bool is_seen = member->life == checks->cluster->nodes[isr.ids[i]].broker.starts;
+    const struct in_sync *set = replica->leadership ? &replica->leadership->in_sync : NULL;
+    for (uint32_t i = 0; set && i < set->count; i++) {
+        const struct remote_replica *remote = &set->remotes[i];
+        if (!remote->is_in_sync && !remote->is_changing)
+            continue;
+        const struct seen_replica *member = &seen->replicas[remote->id];
+        bool is_seen = member->life == checks->cluster->nodes[remote->id].broker.starts;
         sim_require(checks->sim, !is_seen || member->durable_end >= watermark,
                     "%s: node %u shows up to %lld, and %d, which is in sync, has %lld",
-                    name_of(seen), node, (long long)watermark, isr.ids[i],
+                    name_of(seen), node, (long long)watermark, remote->id,
                     (long long)member->durable_end);
     }
 }
@@ -50,7 +49,7 @@ static void check_leader(struct cluster_checks *checks, struct seen_partition *s
 }
 
 static void check_replica(struct cluster_checks *checks, unsigned node,
-                          const struct replica *replica, const struct image *image)
+                          const struct replica *replica)
 {
     if (!replica->log || (replica->state != REPLICA_LEADING && replica->state != REPLICA_FOLLOWING))
         return;
@@ -58,7 +57,10 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
         checks_partition(checks, replica->topic_id, replica->topic, replica->partition);
     struct seen_replica *own = &seen->replicas[node];
     unsigned life = checks->cluster->nodes[node].broker.starts;
-    if (own->life != life) {
+    /* A replica that was away has a new log, though its partition is the same. */
+    bool was_there = own->life == life && own->look + 1 == checks->looks[node];
+    own->look = checks->looks[node];
+    if (!was_there) {
         own->life = life;
         own->led_epoch = -1;
         committed_copy_init(&own->copy);
@@ -73,14 +75,15 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
         check_leader(checks, seen, node, replica, watermark);
     if (watermark <= own->copy.checked)
         return;
-    if (replica->state == REPLICA_LEADING && image)
-        check_held_in_sync(checks, seen, node, image, watermark);
+    if (replica->state == REPLICA_LEADING)
+        check_held_in_sync(checks, seen, node, replica, watermark);
     committed_log_expose(&seen->log, node, &own->copy, watermark);
 }
 
 void checks_replicas(struct cluster_checks *checks, unsigned node,
                      const struct sim_broker_process *process)
 {
+    checks->looks[node]++;
     for (unsigned i = 1; i <= SIM_BROKER_SHARDS; i++) {
         const struct shard *shard = &process->shards[i];
         if (!shard->loop || !shard->image)
@@ -90,7 +93,7 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
             const struct replica *replica = container_of(place, struct replica, link);
             /* The cluster's own topics are compacted: their old parts change. */
             if (!image_topic_name_is_internal(replica->topic))
-                check_replica(checks, node, replica, shard->image);
+                check_replica(checks, node, replica);
         }
     }
 }
@@ -112,7 +115,8 @@ void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_off
         holders += seen->replicas[i].durable_end > last_offset;
         absent += !sim_is_running(checks->sim, i);
     }
-    sim_require(checks->sim, holders + absent >= checks->min_isr,
+    int wanted = seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
+    sim_require(checks->sim, holders + absent >= wanted,
                 "%s: %lld is acknowledged and durable on %d nodes (%d are down), wanted are %d",
-                name_of(seen), (long long)last_offset, holders, absent, checks->min_isr);
+                name_of(seen), (long long)last_offset, holders, absent, wanted);
 }

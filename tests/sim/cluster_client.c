@@ -150,7 +150,9 @@ static bool take_partition(struct cluster_client *client, struct reader *body)
     }
     sim_require(sim_of(client->loop), !body->failed, "malformed metadata");
     struct sim *sim = sim_of(client->loop);
-    sim_require(sim, error == 0 || error == 5 || error == 9, "metadata has error %d", error);
+    /* LEADER_NOT_AVAILABLE, REPLICA_NOT_AVAILABLE, LISTENER_NOT_FOUND */
+    sim_require(sim, error == 0 || error == 5 || error == 9 || error == 72, "metadata has error %d",
+                error);
     sim_require(sim, number >= 0 && number < HISTORY_PARTITIONS, "metadata of partition %d",
                 number);
     struct cluster_leader *known = &client->leaders[number];

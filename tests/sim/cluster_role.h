@@ -13,6 +13,8 @@ struct cluster_clients {
     unsigned identities;    /* given out: producers whose past is unknown go on under a new one */
     /* An answer to acks=all said so; NULL: nobody wants to know. */
     void (*acknowledged)(void *context, int32_t partition, int64_t last_offset);
+    /* The node stops or has stopped lately: it answers what it must not say otherwise. */
+    bool (*is_leaving)(void *context, int32_t node);
     void *context;
 };
 

@@ -167,6 +167,7 @@ void cluster_scenario_run(struct sim *sim, const struct scenario_options *option
     scenario->shared = (struct cluster_clients){.history = &scenario->history,
                                                 .starts = &scenario->cluster.starts,
                                                 .acknowledged = cluster_checks_acknowledged,
+                                                .is_leaving = cluster_checks_is_leaving,
                                                 .context = &scenario->checks};
     add_clients(scenario);
     cluster_start(&scenario->cluster);

@@ -157,7 +157,9 @@ void group_history_release(struct group_history *history, unsigned group, unsign
 void group_history_contact(struct group_history *history, unsigned group, unsigned member,
                            uint64_t sent_ns)
 {
-    history->members[group][member].contact_ns = sent_ns;
+    struct group_ownership *mine = &history->members[group][member];
+    if (mine->generation < 0 || mine->generation >= history->generation[group])
+        mine->contact_ns = sent_ns;
 }
 
 bool group_history_is_covered(const struct group_history *history, unsigned group)

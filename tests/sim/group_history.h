@@ -77,7 +77,11 @@ void group_history_own(struct group_history *history, unsigned group, unsigned m
                        const bool owns[GROUP_PARTITIONS], int32_t generation);
 /* The member has stopped: it left, crashed, or rejoins. */
 void group_history_release(struct group_history *history, unsigned group, unsigned member);
-/* A request of the member that was sent then was answered well. */
+/*
+ * A request of the member that was sent then was answered well. It proves nothing for a member of
+ * an older generation than the newest one: while a coordinator loads, Heartbeat is answered well to
+ * anybody, as Kafka does.
+ */
 void group_history_contact(struct group_history *history, unsigned group, unsigned member,
                            uint64_t sent_ns);
 /* Whether each partition has exactly one owner. */

@@ -17,9 +17,9 @@ struct client_role {
     bool is_producer; /* else a consumer */
     bool is_rude;     /* or neither: sends nonsense */
     bool is_idempotent;
-    int16_t acks;      /* 1 or -1 */
-    bool pauses;       /* the producer sends nothing new */
-    uint64_t pace_ns;  /* between sends, at most */
+    int16_t acks;             /* 1 or -1 */
+    bool pauses;              /* the producer sends nothing new */
+    uint64_t pace_ns;         /* between sends, at most */
     const unsigned *restarts; /* starts of the broker so far */
     /* Told by the client. */
     unsigned pending;                      /* batches not acknowledged yet */

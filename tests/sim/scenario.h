@@ -21,6 +21,7 @@ void compact_scenario_run(struct sim *sim, const struct scenario_options *option
 void log_scenario_run(struct sim *sim, const struct scenario_options *options);
 void group_scenario_run(struct sim *sim, const struct scenario_options *options);
 void node_scenario_run(struct sim *sim, const struct scenario_options *options);
+void quorum_scenario_run(struct sim *sim, const struct scenario_options *options);
 void transaction_scenario_run(struct sim *sim, const struct scenario_options *options);
 
 #endif

@@ -8,19 +8,24 @@ each direction by itself. enter_namespace() gives this process user, network and
 of its own first, so all of it goes away with the process.
 """
 
+import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 
 import processes
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 NETWORK = "10.77.0"
 CLIENTS_HOST = 254
 CLIENT_PORT, CONTROLLER_PORT = 9092, 9093
 NOWHERE = "02:00:00:00:00:fe"  # nobody has this link address: what is sent to it is lost
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET, MS_REC, MS_PRIVATE = 0x20000, 0x10000000, 0x40000000, 0x4000, 0x40000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
 
 
 def run(*command):
@@ -132,7 +137,7 @@ class Node(processes.Process):
 
     def start(self):
         path = self.write_properties()
-        # exec'ed by the shell of no one: the process id is the node's own
+        # `ip netns exec` becomes what it runs: the process id is the node's own.
         self._start(self.place.command(self.binary, path))
         return self
 
@@ -158,6 +163,7 @@ class Cluster:
 
     def __init__(self, binary, count, directory, settings=None, voters=None):
         self.nodes = []
+        self.directory = directory
         voters = voters or count
         for number in range(1, count + 1):
             home = os.path.join(directory, f"node-{number}")
@@ -177,6 +183,18 @@ class Cluster:
             node.start()
         for node in self.nodes:
             processes.wait_until(node.accepts, f"node {node.number} listens\n{node.output()[-3000:]}")
+
+    def wait_for_brokers(self):
+        """Until all nodes are registered brokers that any of them names."""
+        admin = AdminClient({"bootstrap.servers": self.addresses, "log_level": 0})
+        count = sum("broker" in node.roles for node in self.nodes)
+
+        def known():
+            with contextlib.suppress(KafkaException):
+                return len(admin.list_topics(timeout=5).brokers) == count
+            return False
+
+        processes.wait_until(known, f"{count} brokers", 60)
 
     def node(self, number):
         return self.nodes[number - 1]
@@ -201,6 +219,7 @@ class Cluster:
     def remove(self):
         for node in self.nodes:
             node.remove()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
         return self

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "cluster/controller/allocate_producer_ids.h"
+#include "cluster/controller/alter_configs.h"
 #include "cluster/controller/alter_partition.h"
 #include "cluster/controller/broker_departure.h"
 #include "cluster/controller/broker_heartbeat.h"
@@ -120,6 +121,28 @@ static void a_removed_broker_leaves_leadership_and_in_sync_sets(void **state)
     assert_int_equal(bench_partition(&bench, "alone")->leader, 1);
     assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, 7);
     assert_int_equal(bench_partition(&bench, "shared")->leader, 2);
+    bench_deinit(&bench);
+}
+
+static void a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "alone", LIST(one_two), (struct node_list){one_two, 1}, 1);
+    bench_add_topic(&bench, "only", (struct node_list){one_two, 1}, (struct node_list){one_two, 1},
+                    1);
+    int32_t epoch = bench_partition(&bench, "only")->leader_epoch;
+    struct decision decision;
+    bench_decide(&bench, &decision);
+    partition_changes_for_removed(
+        &decision, &(struct broker_departure){.broker_id = 1, .removal = BROKER_REMOVAL_UNCLEAN});
+    bench_commit(&bench, &decision);
+    /* Its follower may have fetched what it lost, so its next records need another epoch. */
+    assert_int_equal(bench_partition(&bench, "alone")->leader, -1);
+    assert_int_equal(bench_partition(&bench, "alone")->leader_epoch, epoch + 1);
+    assert_int_equal(bench_partition(&bench, "only")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "only")->leader_epoch, epoch);
     bench_deinit(&bench);
 }
 
@@ -721,12 +744,49 @@ static void blocks_of_producer_ids_never_overlap(void **state)
     bench_deinit(&bench);
 }
 
+/* ---- Configs --------------------------------------------------------------------------------- */
+
+static enum kafka_error set_for_broker(struct decision_bench *bench, const char *id)
+{
+    struct incremental_alter_configs_request_alterable_config config = {
+        VIEW_LITERAL("log.retention.ms"), 0, VIEW_LITERAL("1000")};
+    struct incremental_alter_configs_request_alter_configs_resource resource = {
+        CONFIG_RESOURCE_BROKER, view_of_string(id), &config, 1};
+    struct incremental_alter_configs_request request;
+    incremental_alter_configs_request_init(&request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    struct incremental_alter_configs_response response;
+    struct decision decision;
+    bench_decide(bench, &decision);
+    decide_incremental_alter_configs(&decision, &request, &response);
+    bench_commit(bench, &decision);
+    int16_t error = response.responses[0].error_code;
+    assert_int_equal(decision.records.count, error == KAFKA_ERROR_NONE ? 1 : 0);
+    return (enum kafka_error)error;
+}
+
+/* The request comes from whichever broker it was sent to; the controller is another node. */
+static void settings_of_every_registered_broker_are_taken(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    assert_int_equal(set_for_broker(&bench, "1"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "2"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "3"), KAFKA_ERROR_NONE);
+    assert_int_equal(set_for_broker(&bench, "77"), KAFKA_ERROR_INVALID_REQUEST);
+    assert_int_equal(set_for_broker(&bench, "two"), KAFKA_ERROR_INVALID_REQUEST);
+    bench_deinit(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elections_answer_as_the_partition_stands),
         cmocka_unit_test(electing_everything_names_only_what_changed),
         cmocka_unit_test(a_removed_broker_leaves_leadership_and_in_sync_sets),
+        cmocka_unit_test(a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it),
         cmocka_unit_test(eligible_leaders_are_remembered_below_the_minimum),
         cmocka_unit_test(an_unclean_restart_loses_eligibility_and_is_remembered_as_last),
         cmocka_unit_test(registrations_are_checked),
@@ -744,6 +804,7 @@ int main(void)
         cmocka_unit_test(unclean_elections_follow_the_settings),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
         cmocka_unit_test(blocks_of_producer_ids_never_overlap),
+        cmocka_unit_test(settings_of_every_registered_broker_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

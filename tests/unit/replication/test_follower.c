@@ -660,6 +660,48 @@ static void a_new_address_is_a_new_connection(void **state)
     end();
 }
 
+/* What comes while the leader holds a request does not wait until it has news or had enough. */
+static void newcomers_take_the_express(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_CACHE, 4);
+    for (unsigned i = 0; i < 2; i++)
+        fixture_follow(&test, i, 2, 5);
+    fixture_run(&test);
+    assert_int_equal(fixture_waiting(&test), 1);
+    for (unsigned i = 2; i < 4; i++) {
+        fixture_follow(&test, i, 2, 5);
+        model_append(&test, log_of(2, i), 3, 10);
+    }
+    fixture_run(&test);
+    assert_int_equal(end_of(2), 0);
+    pass(FETCHER_EXPRESS_AFTER_MS * UINT64_C(1000000) + 2000000);
+    assert_int_equal(test.channel_count, 2);
+    assert_int_equal(fixture_waiting(&test), 2);
+    for (unsigned i = 2; i < 4; i++)
+        fixture_assert_same(&test, i, log_of(2, i));
+    fixture_assert_sessions(&test);
+    const struct fetcher *main = follower_of(0)->fetcher;
+    assert_ptr_equal(follower_of(2)->fetcher, main->express);
+    /* Its requests are held for a short time only. */
+    assert_int_equal(main->express->fetch.max_wait_ms, FETCHER_EXPRESS_WAIT_MS);
+    assert_int_equal(main->fetch.max_wait_ms, 500);
+    /* With the answers to both everybody is in one session again. */
+    model_append(&test, log_of(2, 0), 1, 10);
+    fixture_run(&test);
+    fixture_answer_all(&test);
+    fixture_run(&test);
+    assert_ptr_equal(follower_of(2)->fetcher, follower_of(0)->fetcher);
+    assert_null(follower_of(0)->fetcher->express);
+    assert_int_equal(fixture_waiting(&test), 1);
+    for (unsigned i = 0; i < 4; i++) {
+        if (i != 1)
+            fixture_assert_same(&test, i, log_of(2, i));
+    }
+    fixture_assert_sessions(&test);
+    end();
+}
+
 static void a_partition_without_leader_waits(void **state)
 {
     (void)state;
@@ -842,6 +884,7 @@ int main(void)
         cmocka_unit_test(who_comes_and_goes_is_told_to_the_session),
         cmocka_unit_test(news_for_the_epoch_before_are_not_lost),
         cmocka_unit_test(a_new_address_is_a_new_connection),
+        cmocka_unit_test(newcomers_take_the_express),
         cmocka_unit_test(a_partition_without_leader_waits),
         cmocka_unit_test(ending_waits_for_an_append_under_way),
         cmocka_unit_test(ending_waits_for_a_cut_under_way),
