@@ -17,6 +17,12 @@ static void resolve(struct broker_settings *settings, const struct broker *broke
     broker_settings_resolve(settings, &layers, arena);
 }
 
+/* One shard's part of a rate. */
+static uint64_t share_of(int64_t rate, const struct broker *broker)
+{
+    return rate == INT64_MAX ? UINT64_MAX : (uint64_t)rate / broker->shard_count;
+}
+
 void live_settings_apply_shard(struct shard *shard, const struct image *image)
 {
     struct arena arena;
@@ -39,9 +45,9 @@ void live_settings_apply_shard(struct shard *shard, const struct image *image)
         struct cleaner_options cleaning = cleaning_options(&settings);
         cleaner_set_options(&shard->cleaner, &cleaning);
     }
-    int64_t rate = settings.follower_replication_throttled_rate;
     fetchers_set_throttle(&shard->fetchers,
-                          rate == INT64_MAX ? UINT64_MAX : (uint64_t)rate / broker->shard_count);
+                          share_of(settings.follower_replication_throttled_rate, broker));
+    shard->throttle.rate = share_of(settings.leader_replication_throttled_rate, broker);
     arena_deinit(&arena);
 }
 

@@ -46,6 +46,7 @@ struct shard {
     struct cleaner cleaner; /* once the directories are attached */
     struct replica_table replicas;
     struct fetchers fetchers; /* of those that follow */
+    struct throttle throttle; /* leader.replication.throttled.rate: what followers are sent */
     struct coordinators coordinators;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;

@@ -15,6 +15,7 @@ static struct replica_broker find_broker(void *owner, int32_t broker_id)
         return (struct replica_broker){.epoch = -1, .is_active = false};
     return (struct replica_broker){
         .epoch = node->epoch,
+        .is_alive = !node->fenced,
         .is_active = !node->fenced && !node->in_controlled_shutdown,
     };
 }
@@ -67,5 +68,6 @@ void shard_replicas_init(struct shard *shard)
         .socket_timeout_ms = settings->replica_socket_timeout_ms,
     };
     fetchers_init(&shard->fetchers, &fetching);
+    throttle_init(&shard->throttle);
     arm(shard);
 }

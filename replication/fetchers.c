@@ -8,12 +8,6 @@
 #include "replication/fetcher.h"
 #include "replication/fetchers_internal.h"
 
-enum {
-    THROTTLE_WINDOWS = 11, /* as Kafka: replication.quota.window.num and .size.seconds */
-    THROTTLE_WINDOW_MS = 1000,
-    THROTTLE_WAIT_MS_MIN = 10,
-};
-
 /* ---- What an image says ---- */
 
 /* The version of Fetch by metadata.version, as Kafka's replicas choose it. */
@@ -57,62 +51,26 @@ void fetchers_show(struct fetchers *fetchers, const struct image *image, struct 
 
 void fetchers_set_throttle(struct fetchers *fetchers, uint64_t rate)
 {
-    fetchers->throttle_rate = rate;
+    fetchers->throttle.rate = rate;
 }
 
-/* "partition:broker,partition:broker", or "*"; checked when it was set. */
 bool fetchers_is_throttled(const struct fetchers *fetchers, const struct replica *replica)
 {
-    const struct image_config *config =
-        fetchers->image ? image_config(fetchers->image, CONFIG_RESOURCE_TOPIC, replica->topic)
-                        : NULL;
-    struct view list =
-        image_config_value(config, VIEW_LITERAL("follower.replication.throttled.replicas"));
-    if (list.size == 1 && list.data[0] == '*')
-        return true;
-    int64_t numbers[2] = {0, 0};
-    unsigned place = 0;
-    for (size_t i = 0; i <= list.size; i++) {
-        uint8_t character = i < list.size ? list.data[i] : ',';
-        if (character >= '0' && character <= '9' && numbers[place] <= INT32_MAX)
-            numbers[place] = numbers[place] * 10 + (character - '0');
-        else if (character == ':')
-            place = 1;
-        else if (character == ',') {
-            if (place == 1 && numbers[0] == replica->partition &&
-                numbers[1] == fetchers->options.node_id)
-                return true;
-            numbers[0] = numbers[1] = 0;
-            place = 0;
-        }
-    }
-    return false;
-}
-
-static int64_t now_ms(const struct fetchers *fetchers)
-{
-    return (int64_t)(fetchers->options.loop->now_ns / 1000000);
+    return throttle_lists(fetchers->image, replica->topic,
+                          VIEW_LITERAL("follower.replication.throttled.replicas"),
+                          replica->partition, fetchers->options.node_id);
 }
 
 uint64_t fetchers_throttle_ms(struct fetchers *fetchers)
 {
-    if (fetchers->throttle_rate == UINT64_MAX)
-        return 0;
-    double rate = fetchers->throttle_rate > 0 ? (double)fetchers->throttle_rate : 1;
-    int64_t wait_ms = rate_throttle_ms(&fetchers->throttled, now_ms(fetchers), rate);
-    if (wait_ms <= 0)
-        return 0;
-    /* Looked at again at least once a window, because the rate can be changed meanwhile. */
-    if (wait_ms > THROTTLE_WINDOW_MS)
-        return THROTTLE_WINDOW_MS;
-    return wait_ms < THROTTLE_WAIT_MS_MIN ? THROTTLE_WAIT_MS_MIN : (uint64_t)wait_ms;
+    return throttle_wait_ms(&fetchers->throttle, fetchers->options.loop->now_ns);
 }
 
 void fetchers_count_bytes(struct fetchers *fetchers, size_t size, bool is_throttled)
 {
     fetchers->counters.bytes += size;
     if (is_throttled)
-        rate_record(&fetchers->throttled, now_ms(fetchers), (double)size);
+        throttle_count(&fetchers->throttle, fetchers->options.loop->now_ns, size);
 }
 
 /* ---- Followers ---- */
@@ -123,11 +81,10 @@ void fetchers_init(struct fetchers *fetchers, const struct fetchers_options *opt
         .options = *options,
         .broker_epoch = -1,
         .fetch_version = fetch_version_of(0),
-        .throttle_rate = UINT64_MAX,
     };
     list_init(&fetchers->fetchers);
     list_init(&fetchers->followers);
-    rate_init(&fetchers->throttled, THROTTLE_WINDOWS, THROTTLE_WINDOW_MS);
+    throttle_init(&fetchers->throttle);
 }
 
 static struct fetcher *find_fetcher(struct fetchers *fetchers, int32_t leader_id,

@@ -29,8 +29,8 @@
 #include "base/list.h"
 #include "base/uuid.h"
 #include "cluster/metadata/image.h"
-#include "base/rate.h"
 #include "replication/replica_table.h"
+#include "replication/throttle.h"
 #include "runtime/loop.h"
 
 /* Kafka's replica.fetch.* and what else belongs to one node's fetching; fixed while it runs. */
@@ -59,13 +59,12 @@ struct fetchers_counters {
 
 struct fetchers {
     struct fetchers_options options;
-    struct list fetchers;        /* struct fetcher.link */
-    struct list followers;       /* struct follower.link: that are in no fetcher */
-    int64_t broker_epoch;        /* of this incarnation; -1: not registered, nothing is fetched */
-    int16_t fetch_version;       /* by the finalized metadata.version */
-    uint64_t throttle_rate;      /* bytes a second of throttled partitions; UINT64_MAX: no limit */
-    const struct image *image;   /* as last shown; see fetchers_show */
-    struct rate_meter throttled; /* what was fetched for throttled partitions */
+    struct list fetchers;      /* struct fetcher.link */
+    struct list followers;     /* struct follower.link: that are in no fetcher */
+    int64_t broker_epoch;      /* of this incarnation; -1: not registered, nothing is fetched */
+    int16_t fetch_version;     /* by the finalized metadata.version */
+    const struct image *image; /* as last shown; see fetchers_show */
+    struct throttle throttle;  /* of partitions that are listed */
     struct fetchers_counters counters;
     struct deferred deferred; /* telling `closed` */
     bool is_closing;

@@ -167,6 +167,18 @@ int64_t in_sync_high_watermark(const struct in_sync *in_sync, const struct in_sy
     return lowest;
 }
 
+int64_t in_sync_low_watermark(const struct in_sync *in_sync, int64_t log_start_offset,
+                              const struct in_sync_brokers *brokers)
+{
+    int64_t lowest = log_start_offset;
+    for (uint32_t i = 0; i < in_sync->count; i++) {
+        const struct remote_replica *remote = &in_sync->remotes[i];
+        if (remote->log_start_offset < lowest && brokers->find(brokers->owner, remote->id).is_alive)
+            lowest = remote->log_start_offset;
+    }
+    return lowest;
+}
+
 bool in_sync_expand(struct in_sync *in_sync, struct remote_replica *remote,
                     const struct in_sync_leader *leader, const struct in_sync_brokers *brokers)
 {

@@ -34,7 +34,8 @@
 /* What the metadata says about a broker now. */
 struct replica_broker {
     int64_t epoch;  /* -1: not registered */
-    bool is_active; /* registered, not fenced, not leaving: may be in an in-sync set (KIP-841) */
+    bool is_alive;  /* registered, not fenced */
+    bool is_active; /* alive and not leaving: may be in an in-sync set (KIP-841) */
 };
 
 struct remote_replica {
@@ -120,6 +121,13 @@ uint32_t in_sync_minimum(const struct in_sync *in_sync, int32_t min_insync_repli
  */
 int64_t in_sync_high_watermark(const struct in_sync *in_sync, const struct in_sync_leader *leader,
                                int32_t min_insync_replicas, const struct in_sync_brokers *brokers);
+
+/*
+ * The smallest log start of the leader, whose own is given, and of the replicas whose brokers are
+ * alive; -1 while one of these has not told its own (KIP-107).
+ */
+int64_t in_sync_low_watermark(const struct in_sync *in_sync, int64_t log_start_offset,
+                              const struct in_sync_brokers *brokers);
 
 /* A replica that has just fetched: whether it has to be proposed for the set; then it is EXPANDING.
  */

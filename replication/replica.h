@@ -166,6 +166,10 @@ enum kafka_error replica_check_fetch(struct replica *replica, int32_t leader_epo
 void replica_fetched(struct replica *replica, const struct replica_fetch *fetch);
 /* The answer to a proposal of this replica's; late ones are welcome and do nothing. */
 void replica_isr_answered(struct replica *replica, const struct isr_proposal *proposal);
+/* What is known of the other replicas; NULL: it does not lead, or is the only one. */
+const struct in_sync *replica_in_sync(const struct replica *replica);
+/* Whether another broker is in the in-sync set of this leader. */
+bool replica_is_in_sync(const struct replica *replica, int32_t broker_id);
 /* Whether the in-sync set is large enough for acks=all (min.insync.replicas). */
 bool replica_has_enough(const struct replica *replica);
 
@@ -194,6 +198,14 @@ void replica_watch(struct replica *replica, struct replica_watch *watch);
 void replica_watch_end(struct replica *replica, struct replica_watch *watch);
 /* Also right for a watch that has fired. */
 void replica_unwatch(struct replica_watch *watch);
+
+/*
+ * The log start that every replica has reached whose broker is alive; -1: not all of them have said
+ * where theirs is. Leading only.
+ */
+int64_t replica_low_watermark(const struct replica *replica);
+/* Fires when the low watermark or the state may have moved; of a leader with other replicas. */
+void replica_watch_start(struct replica *replica, struct replica_watch *watch);
 
 /*
  * DeleteRecords: moves the log start to `offset`, -1 for the high watermark. OFFSET_OUT_OF_RANGE

@@ -48,6 +48,19 @@ bool replica_has_enough(const struct replica *replica)
                               in_sync_minimum(&leadership->in_sync, min_insync_replicas(replica));
 }
 
+const struct in_sync *replica_in_sync(const struct replica *replica)
+{
+    return replica->leadership ? &replica->leadership->in_sync : NULL;
+}
+
+bool replica_is_in_sync(const struct replica *replica, int32_t broker_id)
+{
+    struct replica_leadership *leadership = replica->leadership;
+    const struct remote_replica *remote =
+        leadership ? in_sync_find(&leadership->in_sync, broker_id) : NULL;
+    return remote && remote->is_in_sync;
+}
+
 /* ---- The high watermark ---- */
 
 /*
@@ -142,9 +155,9 @@ void replica_leadership_check_lag(struct replica_leadership *leadership)
         describe(replica, "shrinks");
         propose(replica);
     }
-    /* Somebody outside the set may have held the high watermark back while it seemed to catch up.
-     */
-    if (numbers.high_watermark < numbers.local_end)
+    /* Somebody outside the set may have held the high watermark back while it seemed to catch up,
+     * or the low one while its broker was alive. */
+    if (numbers.high_watermark < numbers.local_end || !list_is_empty(&leadership->start_watches))
         look_later(leadership);
 }
 
@@ -235,6 +248,22 @@ void replica_fetched(struct replica *replica, const struct replica_fetch *fetch)
     }
     if (moved || remote->log_start_offset != start_before)
         look_later(leadership);
+}
+
+int64_t replica_low_watermark(const struct replica *replica)
+{
+    const struct replica_leadership *leadership = replica->leadership;
+    int64_t log_start = partition_log_start_offset(replica->log);
+    if (!leadership)
+        return log_start;
+    const struct in_sync_brokers brokers = brokers_of(replica);
+    return in_sync_low_watermark(&leadership->in_sync, log_start, &brokers);
+}
+
+void replica_watch_start(struct replica *replica, struct replica_watch *watch)
+{
+    klamm_assert(replica->leadership != NULL);
+    list_push_back(&replica->leadership->start_watches, &watch->link);
 }
 
 void replica_watch_end(struct replica *replica, struct replica_watch *watch)

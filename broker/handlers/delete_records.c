@@ -1,6 +1,7 @@
 /*
  * DeleteRecords: moves the start of partitions up (KIP-107). The answer's low watermark is the
- * smallest log start of all live replicas; a partition whose only replica is here is done at once.
+ * smallest log start of all replicas whose brokers are alive; the request waits until it has
+ * reached the offset, or for its timeout. A partition whose only replica is here is done at once.
  */
 #include "protocol/messages/delete_records.h"
 
@@ -12,7 +13,12 @@ API_CODEC(delete_records);
 struct delete_item {
     struct partition_item item;
     int64_t offset; /* -1: the high watermark */
-    int64_t low_watermark;
+    int32_t timeout_ms;
+    int64_t low_watermark; /* -1: nothing was deleted */
+    /* The owner's, while followers are behind. */
+    struct replica *replica;
+    struct replica_watch watch;
+    struct timer timeout;
 };
 
 struct delete_context {
@@ -20,11 +26,60 @@ struct delete_context {
     struct delete_item *list; /* in the order of the request */
 };
 
+static void finish(struct delete_item *item, enum kafka_error error)
+{
+    item->item.error = error;
+    timer_clear(&item->timeout);
+    replica_unwatch(&item->watch);
+    partition_item_done(&item->item);
+}
+
+/* Whether the followers are there too; if not, waits for the next of their fetches. */
+static void look(struct delete_item *item)
+{
+    int64_t low_watermark = replica_low_watermark(item->replica);
+    item->low_watermark = low_watermark;
+    if (low_watermark >= item->offset)
+        finish(item, KAFKA_ERROR_NONE);
+    else
+        replica_watch_start(item->replica, &item->watch);
+}
+
+static void start_moved(struct replica_watch *watch)
+{
+    struct delete_item *item = container_of(watch, struct delete_item, watch);
+    enum kafka_error error = replica_check(item->replica, item->item.leader_epoch);
+    if (error == KAFKA_ERROR_NONE) {
+        look(item);
+        return;
+    }
+    item->low_watermark = -1;
+    finish(item, error);
+}
+
+static void timed_out(struct timer *timer)
+{
+    finish(container_of(timer, struct delete_item, timeout), KAFKA_ERROR_REQUEST_TIMED_OUT);
+}
+
 static void delete_below(struct partition_item *base, struct replica *replica)
 {
     struct delete_item *item = container_of(base, struct delete_item, item);
-    base->error = replica_delete_records(replica, item->offset, &item->low_watermark);
-    partition_item_done(base);
+    int64_t log_start_offset;
+    base->error = replica_delete_records(replica, item->offset, &log_start_offset);
+    if (base->error != KAFKA_ERROR_NONE) {
+        partition_item_done(base);
+        return;
+    }
+    if (item->offset == -1)
+        item->offset = replica_high_watermark(replica);
+    item->replica = replica;
+    list_link_init(&item->watch.link);
+    item->watch.fired = start_moved;
+    uint64_t timeout_ms = item->timeout_ms > 0 ? (uint64_t)item->timeout_ms : 0;
+    timer_init(&item->timeout, timed_out);
+    loop_set_timer(base->part->at, &item->timeout, timeout_ms * UINT64_C(1000000));
+    look(item);
 }
 
 static void delete_records_part(struct part *part, struct loop *at)
@@ -60,6 +115,8 @@ static void delete_records_split(struct request *request)
         for (size_t j = 0; j < topic->partitions_count; j++, item++) {
             item->item.partition = topic->partitions[j].partition_index;
             item->offset = topic->partitions[j].offset;
+            item->timeout_ms = message->timeout_ms;
+            item->low_watermark = -1;
             place(request, item, topic->name);
         }
     }
@@ -88,7 +145,7 @@ static void delete_records_join(struct request *request)
             delete_records_response_delete_records_partition_result_init(out);
             out->partition_index = item->item.partition;
             out->error_code = (int16_t)partition_item_answer(&item->item);
-            out->low_watermark = out->error_code == KAFKA_ERROR_NONE ? item->low_watermark : -1;
+            out->low_watermark = item->low_watermark;
         }
     }
     request_respond(request, &response);

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "broker/client.h"
 #include "broker/endpoint.h"
+#include "broker/read_replica.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
 
@@ -116,6 +117,13 @@ static struct fetch_part *part_for(struct request *request, unsigned target)
     bool has_state = part->version >= REPLICA_STATE_SINCE_VERSION;
     part->replica_id = has_state ? message->replica_state.replica_id : message->replica_id;
     part->broker_epoch = has_state ? message->replica_state.replica_epoch : -1;
+    const struct broker_settings *settings = &request->shard->broker->config->settings;
+    if (part->replica_id < 0 && message->rack_id.size > 0 &&
+        read_replica_is_rack_aware(settings->replica_selector_class)) {
+        const struct client *client = request->base.connection->context;
+        part->rack = message->rack_id;
+        part->listener = client->config->name;
+    }
     context->parts[target] = part;
     context->part_count++;
     return part;
@@ -132,6 +140,7 @@ static void place_items(struct request *request)
                                    item->partition, &topic);
         if (item->error != KAFKA_ERROR_NONE) {
             item->high_watermark = item->last_stable_offset = item->log_start_offset = -1;
+            item->read_replica = -1;
             fetch_response_epoch_end_offset_init(&item->diverging);
             context->has_local_error = true;
             continue;
@@ -320,6 +329,7 @@ static void fill_partition(struct request *request, struct fetch_item *item,
     out->last_stable_offset = item->last_stable_offset;
     out->log_start_offset = item->log_start_offset;
     out->diverging_epoch = item->diverging;
+    out->preferred_read_replica = item->read_replica;
     out->records.memory = VIEW_LITERAL("");
     if (item->slice.size > 0) {
         out->records.memory = VIEW_NULL;
@@ -350,7 +360,8 @@ static bool is_told(struct request *request, struct fetch_session *session, stru
     bool news =
         fetch_partition_tell(session, item->session_partition, item->error, item->high_watermark,
                              item->log_start_offset, item->slice.size > 0);
-    return news || item->diverging.epoch >= 0 || context->kind != FETCH_SESSION_INCREMENTAL;
+    return news || item->diverging.epoch >= 0 || item->read_replica >= 0 ||
+           context->kind != FETCH_SESSION_INCREMENTAL;
 }
 
 /* Items in a row of the same topic share an entry. */

@@ -44,6 +44,7 @@ struct fetch_item {
     int64_t last_stable_offset;
     int64_t log_start_offset;
     struct fetch_response_epoch_end_offset diverging;
+    int32_t read_replica; /* where the consumer should read instead; -1: here */
     struct log_slice slice;
 };
 
@@ -61,9 +62,11 @@ struct fetch_part {
     int16_t version;
     int32_t replica_id;   /* of a follower; below zero: a consumer */
     int64_t broker_epoch; /* of the follower's broker; -1: it does not say */
+    struct view rack;     /* of a consumer that is to read in its rack; empty: it is not */
+    struct view listener; /* where it came in; the config's */
     /* Found by the owner. */
     uint64_t found_bytes;
-    bool has_news; /* an error or a divergence: answer at once */
+    bool has_news; /* an error, a divergence, a better replica: answer at once */
     /* The owner's. */
     struct loop *at;
     struct deferred again;

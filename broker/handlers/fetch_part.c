@@ -7,14 +7,43 @@
 #include "broker/handlers/fetch.h"
 
 #include "base/assert.h"
+#include "broker/read_replica.h"
 #include "broker/shard.h"
 
 enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10, FOLLOWERS_SINCE_VERSION = 11 };
 
 static void begin_round(struct fetch_part *part);
 
+/* Whether leader.replication.throttled.replicas lists the partition of a follower's fetch. */
+static bool is_listed(const struct fetch_item *item, const struct shard *shard)
+{
+    if (item->part->replica_id < 0 || shard->throttle.rate == UINT64_MAX)
+        return false;
+    const struct image_topic *topic = image_topic_by_id(shard->image, item->topic_id);
+    return topic && throttle_lists(shard->image, topic->name,
+                                   VIEW_LITERAL("leader.replication.throttled.replicas"),
+                                   item->partition, shard->broker->config->node_id);
+}
+
+/* A replica in sync is never throttled, but it counts. */
+static bool is_throttled(const struct fetch_item *item, const struct replica *replica,
+                         struct shard *shard)
+{
+    return is_listed(item, shard) && !replica_is_in_sync(replica, item->part->replica_id) &&
+           throttle_wait_ms(&shard->throttle, shard->loop->now_ns) > 0;
+}
+
+static void count_sent(const struct fetch_part *part)
+{
+    struct shard *shard = shard_of(part->at);
+    for (const struct fetch_item *item = part->first; item; item = item->next)
+        if (item->slice.size > 0 && is_listed(item, shard))
+            throttle_count(&shard->throttle, shard->loop->now_ns, item->slice.size);
+}
+
 static void go_home(struct fetch_part *part)
 {
+    count_sent(part);
     part->is_here = false;
     list_remove(&part->again.link);
     part_done(&part->part, part->at);
@@ -136,12 +165,23 @@ static void read_slice(struct fetch_item *item, struct replica *replica, uint32_
     }
 }
 
+static int32_t read_replica_of(const struct fetch_item *item, const struct replica *replica,
+                               const struct shard *shard)
+{
+    const struct fetch_part *part = item->part;
+    if (part->rack.size == 0)
+        return -1;
+    const struct read_replica_question question = {part->rack, part->listener, item->fetch_offset};
+    return read_replica_choose(shard->image, replica, &question);
+}
+
 static void read_item(struct fetch_item *item, struct shard *shard, uint32_t budget, bool min_one)
 {
     struct replica *replica = replica_table_find(&shard->replicas, item->topic_id, item->partition);
     item->high_watermark = -1;
     item->last_stable_offset = -1;
     item->log_start_offset = -1;
+    item->read_replica = -1;
     fetch_response_epoch_end_offset_init(&item->diverging);
     item->error = check_item(item, replica);
     if (item->error != KAFKA_ERROR_NONE)
@@ -149,8 +189,12 @@ static void read_item(struct fetch_item *item, struct shard *shard, uint32_t bud
     item->high_watermark = replica_high_watermark(replica);
     item->last_stable_offset = replica_read_bound(replica, LOG_READ_LAST_STABLE);
     item->log_start_offset = partition_log_start_offset(replica->log);
+    item->read_replica = read_replica_of(item, replica, shard);
+    if (item->read_replica >= 0)
+        return;
     if (!diverges(item, replica)) {
-        read_slice(item, replica, budget, min_one);
+        bool throttled = is_throttled(item, replica, shard);
+        read_slice(item, replica, throttled ? 0 : budget, min_one && !throttled);
         if (item->error == KAFKA_ERROR_NONE)
             note_position(item, replica);
     }
@@ -205,7 +249,8 @@ static void begin_round(struct fetch_part *part)
         read_item(item, shard, budget, part->found_bytes == 0);
         part->found_bytes += item->slice.size;
         budget -= item->slice.size < budget ? item->slice.size : budget;
-        part->has_news |= item->error != KAFKA_ERROR_NONE || item->diverging.epoch >= 0;
+        part->has_news |= item->error != KAFKA_ERROR_NONE || item->diverging.epoch >= 0 ||
+                          item->read_replica >= 0;
     }
     if (--part->warming == 0)
         end_round(part);

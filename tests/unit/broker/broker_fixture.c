@@ -190,6 +190,27 @@ void broker_fixture_deinit(struct broker_fixture *fixture)
     arena_deinit(&fixture->arena);
 }
 
+void broker_fixture_add_client(struct broker_fixture *second, const struct broker_fixture *first)
+{
+    *second = (struct broker_fixture){.sim = first->sim,
+                                      .node = first->node,
+                                      .process = first->process,
+                                      .is_ready = true,
+                                      .port = first->port};
+    heap_init_plain(&second->heap);
+    arena_init(&second->arena, &second->heap, MEMORY_SCRATCH, 0);
+    sim_start(second->sim,
+              sim_add_node(second->sim, &(struct sim_node_spec){
+                                            .loops = 1, .boot = client_boot, .argument = second}));
+}
+
+void broker_fixture_drop_client(struct broker_fixture *second)
+{
+    broker_fixture_hang_up(second);
+    second->is_ready = false; /* it does not come back */
+    arena_deinit(&second->arena);
+}
+
 void broker_fixture_restart(struct broker_fixture *fixture)
 {
     sim_power_cut(fixture->sim, fixture->node);

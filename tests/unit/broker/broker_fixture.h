@@ -53,6 +53,9 @@ void broker_fixture_init_kinds(struct broker_fixture *fixture,
                                const struct coordinator_kind *const *kinds,
                                const char *const *settings, size_t count);
 void broker_fixture_deinit(struct broker_fixture *fixture);
+/* Another client of the same broker, for requests at the same time; ends before the first. */
+void broker_fixture_add_client(struct broker_fixture *second, const struct broker_fixture *first);
+void broker_fixture_drop_client(struct broker_fixture *second);
 /* A power cut and a start. */
 void broker_fixture_restart(struct broker_fixture *fixture);
 /* Sends a body; the answer's body, or null when the connection was closed. */

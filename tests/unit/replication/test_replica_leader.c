@@ -422,6 +422,59 @@ static void who_keeps_up_with_a_busy_leader_stays(void **state)
     end();
 }
 
+/* It has what was the end at its fetch before: so it was caught up then, and not now. */
+static void who_reaches_an_old_end_was_caught_up_at_that_time(void **state)
+{
+    (void)state;
+    enum { BETWEEN_MS = 600 };
+    begin(TOPIC_DURABILITY_CACHE, 1);
+    LEAD(two, two);
+    struct waiter first, second;
+    append(&first, 1);
+    run();
+    fetch(2, 0);
+    pass(BETWEEN_MS);
+    append(&second, 1);
+    run();
+    fetch(2, 2);
+    pass(LAG_MAX_MS - BETWEEN_MS);
+    assert_null(test.proposal);
+    pass(1);
+    assert_true(proposes(alone, 1));
+    release(&first), release(&second);
+    end();
+}
+
+/* Who may enter the set with its next fetch must not find the high watermark above its end. */
+static void who_is_about_to_enter_the_set_holds_the_high_watermark(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_CACHE, 1);
+    LEAD(all, two);
+    struct waiter first, second, third;
+    fetch(3, 0);
+    answer(KAFKA_ERROR_INELIGIBLE_REPLICA, NULL, 0);
+    append(&first, -1);
+    run();
+    fetch(2, 2);
+    assert_int_equal(replica_high_watermark(test.replica), 0);
+    test.brokers[3].is_active = false; /* it cannot enter now */
+    append(&second, -1);
+    run();
+    fetch(2, 4);
+    assert_int_equal(replica_high_watermark(test.replica), 4);
+    test.brokers[3].is_active = true;
+    append(&third, -1);
+    run();
+    fetch(2, 6);
+    assert_int_equal(replica_high_watermark(test.replica), 4);
+    pass(LAG_MAX_MS + 1); /* it does not come any more */
+    assert_int_equal(replica_high_watermark(test.replica), 6);
+    assert_null(test.proposal);
+    release(&first), release(&second), release(&third);
+    end();
+}
+
 static void a_refusal_for_now_is_tried_again(void **state)
 {
     (void)state;
@@ -877,6 +930,8 @@ int main(void)
         cmocka_unit_test(nobody_enters_before_the_epoch_of_the_leader_begins),
         cmocka_unit_test(who_is_late_for_too_long_leaves_the_set),
         cmocka_unit_test(who_keeps_up_with_a_busy_leader_stays),
+        cmocka_unit_test(who_reaches_an_old_end_was_caught_up_at_that_time),
+        cmocka_unit_test(who_is_about_to_enter_the_set_holds_the_high_watermark),
         cmocka_unit_test(a_refusal_for_now_is_tried_again),
         cmocka_unit_test(an_overtaken_proposal_waits_for_the_metadata),
         cmocka_unit_test(late_metadata_of_a_known_state_keeps_the_proposal),
