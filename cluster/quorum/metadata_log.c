@@ -161,6 +161,7 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
     log->boot.voter = options->voter;
     log->boot.may_format = options->may_format;
     log->boot.is_observer = !options->may_vote;
+    log->boot.has_others = options->voter_count > 1;
     log->boot.static_voters = options->voter_count > 0 || options->bootstrap_servers.count > 0;
     log->boot.bootstrap = options->bootstrap;
     log->boot.bootstrap_count = options->bootstrap_count;

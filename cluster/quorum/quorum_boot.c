@@ -113,6 +113,22 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
                             boot->bootstrap, boot->bootstrap_count);
 }
 
+/*
+ * A process that was killed may have written the file and not synced it. What it says counts only
+ * when a power cut cannot take it back: this node answers by it, and must not vote twice.
+ */
+static bool keep_state(struct quorum_boot *boot, const struct job_context *context,
+                       struct view content)
+{
+    if (!boot->has_others || boot->is_observer)
+        return true;
+    enum storage_status status = file_content_replace(context->storage, boot->directory.text,
+                                                      QUORUM_STATE_FILE_NAME, content);
+    if (status != STORAGE_OK)
+        refuse(boot, "quorum-state cannot be written", status);
+    return status == STORAGE_OK;
+}
+
 static bool read_state(struct quorum_boot *boot, const struct job_context *context)
 {
     struct log_path path;
@@ -128,10 +144,11 @@ static bool read_state(struct quorum_boot *boot, const struct job_context *conte
         return false;
     }
     boot->has_state = quorum_state_decode(file_content_view(&content), &boot->state);
-    file_content_release(&content);
     if (!boot->has_state)
         refuse(boot, "quorum-state is damaged", STORAGE_OK);
-    return boot->has_state;
+    bool ok = boot->has_state && keep_state(boot, context, file_content_view(&content));
+    file_content_release(&content);
+    return ok;
 }
 
 static bool read_snapshot(struct quorum_boot *boot, const struct job_context *context)

@@ -267,6 +267,37 @@ static void all_nodes_may_lose_power_at_once(void **state)
     quorum_net_deinit(&net);
 }
 
+/* Written by a process that was killed before its sync: a power cut could still take it back. */
+static void a_vote_that_was_found_is_on_disk_before_it_counts(void **state)
+{
+    (void)state;
+    static const char path[] = "/data/__cluster_metadata-0/" QUORUM_STATE_FILE_NAME;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 9);
+    start_all(&net);
+    int follower = quorum_net_await_leader(&net, 0) % 3 + 1;
+    struct memory_node *node = &net.nodes[follower].fixture.node;
+    quorum_net_stop(&net, follower);
+    struct quorum_state vote;
+    assert_true(quorum_state_decode(memory_node_file(node, path), &vote));
+    vote.leader_epoch += 7;
+    vote.leader_id = QUORUM_NODE_NONE;
+    vote.voted_id = follower % 3 + 1;
+    char text[QUORUM_STATE_SIZE_MAX];
+    size_t size = quorum_state_encode(&vote, text, sizeof(text));
+    memory_node_put_file(node, path, view_of(text, size));
+    quorum_net_start(&net, follower);
+    quorum_net_isolate(&net, follower, true);
+    quorum_net_run(&net, 100);
+    struct quorum_state durable;
+    assert_true(quorum_state_decode(memory_node_durable_file(node, path), &durable));
+    assert_int_equal(durable.leader_epoch, vote.leader_epoch);
+    assert_int_equal(durable.voted_id, vote.voted_id);
+    quorum_net_isolate(&net, follower, false);
+    quorum_net_await_leader(&net, 0);
+    quorum_net_deinit(&net);
+}
+
 static void use_small_snapshots(struct quorum_net *net, int32_t bytes)
 {
     for (int id = 1; id <= net->count; id++)
@@ -456,6 +487,7 @@ int main(void)
         cmocka_unit_test(without_a_majority_nothing_is_committed),
         cmocka_unit_test(a_leader_that_stops_hands_over_at_once),
         cmocka_unit_test(all_nodes_may_lose_power_at_once),
+        cmocka_unit_test(a_vote_that_was_found_is_on_disk_before_it_counts),
         cmocka_unit_test(who_lacks_the_log_gets_a_snapshot),
         cmocka_unit_test(who_fell_behind_the_log_goes_on_from_a_snapshot),
         cmocka_unit_test(trouble_loses_nothing_that_was_acknowledged),
