@@ -45,8 +45,8 @@ static const char usage[] =
     "usage: klammd [server.properties] [--override key=value]...\n"
     "       klammd --format [server.properties] [--cluster-id ID] [--override key=value]...\n"
     "\n"
-    "Runs one node in the foreground: broker and controller in one process.\n"
-    "Without a file it keeps its data in ./klamm-data and listens on localhost:9092.\n"
+    "Runs one node in the foreground: broker, controller or both (process.roles).\n"
+    "Without a file it is both, keeps its data in ./klamm-data and listens on localhost:9092.\n"
     "\n"
     "  --override key=value  sets a property above the file; may be repeated\n"
     "  --version             prints the version\n"
@@ -63,9 +63,9 @@ static const char usage[] =
     "\n"
     "  --standalone          with this node as its only voter\n"
     "  --initial-controllers id@host:port:directory-id,...\n"
-    "                        with these voters\n"
+    "                        with these voters (for Kafka; klammd has to be the only one)\n"
     "  --no-initial-controllers\n"
-    "                        it is there already; this node joins it\n";
+    "                        it is there already (for Kafka; klammd cannot join yet)\n";
 
 /* Takes an option that goes with --format, and its value; false when it is none. */
 static bool take_format_option(int count, char **values, int *at, struct arguments *arguments)

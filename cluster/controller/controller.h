@@ -25,8 +25,8 @@
 /* What the owner is told; never inside a call of this module. */
 struct controller_events {
     /*
-     * The metadata is loaded, this node is registered and unfenced, and every shard shows that.
-     * Called once.
+     * Every shard shows committed metadata; on a node that is alone with its own registration,
+     * unfenced. Called once.
      */
     void (*ready)(void *owner);
     /* Cannot start, or cannot go on; the text says why. */
