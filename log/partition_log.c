@@ -343,12 +343,12 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     klamm_assert(list_is_empty(&log->lookups));
     klamm_assert(log->compaction == NULL);
     leave_cleaner(log);
-    partition_log_forget_deletions(log);
     struct commit_state state = {0};
     uint8_t *state_data = NULL;
     size_t state_size = 0;
     if (clean && log->has_committer)
         state = describe(log, &state_data, &state_size);
+    partition_log_forget_deletions(log);
     if (!clean)
         leave_committer(log, &state);
     for (uint32_t i = 0; i < log->segment_count; i++)
