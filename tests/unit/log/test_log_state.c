@@ -243,6 +243,29 @@ static void files_that_wait_for_their_deletion_are_not_forgotten(void **state)
     fixture_deinit(&fixture);
 }
 
+static void snapshots_of_earlier_stops_do_not_pile_up(void **state)
+{
+    (void)state;
+    struct log_fixture fixture;
+    uint8_t data[4096];
+    fixture_init(&fixture);
+    fill(&fixture);
+    fixture_close(&fixture);
+    unsigned count = count_files(&fixture, ".snapshot");
+    for (int32_t i = 1; i <= 4; i++) {
+        fixture.log = open_known(&fixture, copy_of_state(&fixture, data, sizeof(data)));
+        assert_non_null(fixture.log);
+        if (i % 2) /* a stop without a change keeps the one that there is */
+            write_idempotent(&fixture, 1, (i + 1) / 2);
+        fixture_close(&fixture);
+        assert_int_equal(count_files(&fixture, ".snapshot"), count);
+    }
+    fixture_open(&fixture);
+    assert_int_equal(fixture.log->producers.producer_count, 3);
+    assert_int_equal(count_files(&fixture, ".snapshot"), count);
+    fixture_deinit(&fixture);
+}
+
 /* ---- The file -------------------------------------------------------------------------------- */
 
 enum { ENTRIES = 3 };
@@ -417,6 +440,7 @@ int main(void)
         cmocka_unit_test(damaged_state_is_refused_or_harmless),
         cmocka_unit_test(logs_with_much_to_tell_are_not_kept),
         cmocka_unit_test(files_that_wait_for_their_deletion_are_not_forgotten),
+        cmocka_unit_test(snapshots_of_earlier_stops_do_not_pile_up),
         cmocka_unit_test(a_state_file_reads_as_it_was_written),
         cmocka_unit_test(a_state_file_of_another_stop_or_damaged_says_nothing),
         cmocka_unit_test(a_state_counts_only_with_its_marker_and_an_untouched_directory),
