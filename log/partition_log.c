@@ -312,10 +312,7 @@ static void leave_committer(struct partition_log *log, const struct commit_state
     log->has_committer = false;
     bool is_deleted = log->is_dropping && log->failure == STORAGE_OK;
     committer_cancel_wait(&log->room_wait);
-    if (is_deleted)
-        committer_remove_partition(&log->commit, true);
-    else
-        committer_close_partition(&log->commit, state);
+    committer_remove_partition(&log->commit, is_deleted ? NULL : state);
 }
 
 /* What the next start may know of a log that closed cleanly; `data` is the block that it lies in.
