@@ -228,8 +228,8 @@ static void forget_file(struct commit_partition *partition, struct commit_file *
     list_remove(&file->link);
 }
 
-/* `state` NULL: it is deleted. */
-static void remove_partition(struct commit_partition *partition, const struct commit_state *state)
+void committer_remove_partition(struct commit_partition *partition,
+                                const struct commit_state *state)
 {
     struct committer *committer = partition->committer;
     bool is_deleted = state == NULL;
@@ -251,17 +251,6 @@ static void remove_partition(struct commit_partition *partition, const struct co
     list_remove(&partition->link);
     partition->committer = NULL;
     committer_wake(committer);
-}
-
-void committer_remove_partition(struct commit_partition *partition, bool is_deleted)
-{
-    const struct commit_state unknown = {0};
-    remove_partition(partition, is_deleted ? NULL : &unknown);
-}
-
-void committer_close_partition(struct commit_partition *partition, const struct commit_state *state)
-{
-    remove_partition(partition, state);
 }
 
 /* Computes the ends anew and remembers to tell when the durable end moved up. */

@@ -228,14 +228,12 @@ void committer_add_partition(struct committer *committer, struct commit_partitio
                              int64_t written_end);
 /*
  * Takes a partition out: closed (after a flush, if it matters) or deleted. Unsynced files are
- * forgotten. The offsets of a closed one are remembered for the checkpoints; of a deleted one the
- * journal is told that its entries are void. Nothing is reported for it afterwards, except releases
- * of held files.
+ * forgotten. The offsets of a closed one and `state`, what else the next start may know (zeros:
+ * nothing), are remembered for the checkpoints; of a deleted one (`state` NULL) the journal is told
+ * that its entries are void. Nothing is reported for it afterwards, except releases of held files.
  */
-void committer_remove_partition(struct commit_partition *partition, bool is_deleted);
-/* The same for a closed partition of which the next start may know more than offsets. */
-void committer_close_partition(struct commit_partition *partition,
-                               const struct commit_state *state);
+void committer_remove_partition(struct commit_partition *partition,
+                                const struct commit_state *state);
 
 /*
  * [base_offset, end_offset) was written at `position` of the file, `size` bytes in `buffers`. The

@@ -75,8 +75,6 @@ static bool is_last_of_producer(const struct compaction_filter *filter, const ui
 /* Whether the time of its tombstones and markers has come. */
 static bool is_past_horizon(const struct compaction_filter *filter, const uint8_t *batch)
 {
-    if (is_on(filter, BUG_COMPACT_DROP_MARKERS_EARLY))
-        return true;
     return batch_has_delete_horizon(batch) && batch_base_timestamp(batch) <= filter->rules.now_ms;
 }
 
@@ -86,9 +84,10 @@ static struct judgement judge(struct compaction_filter *filter, struct view batc
     struct judgement judgement = {0};
     if (batch_is_control(batch.data)) {
         judgement.is_spent = compaction_transactions_control(filter->transactions, batch, aborted);
-        if (is_on(filter, BUG_COMPACT_DROP_MARKERS_EARLY) && batch_has_producer_id(batch.data))
-            judgement.is_spent = true;
         judgement.drops_records = judgement.is_spent && is_past_horizon(filter, batch.data);
+        if (is_on(filter, BUG_COMPACT_DROP_MARKERS_EARLY) &&
+            (judgement.is_spent || batch_has_producer_id(batch.data)))
+            judgement.drops_records = true;
     } else {
         judgement.drops_records = compaction_transactions_data(filter->transactions, batch.data);
     }
@@ -109,9 +108,7 @@ static bool keeps_record(const struct compaction_filter *filter, const uint8_t *
         return record->offset < newest;
     if (record->offset < newest)
         return false;
-    return !view_is_null(record->record.value) ||
-           !(batch_has_delete_horizon(batch) &&
-             batch_base_timestamp(batch) <= filter->rules.now_ms);
+    return !view_is_null(record->record.value) || !is_past_horizon(filter, batch);
 }
 
 /* What the first walk found. */
@@ -182,7 +179,6 @@ static enum compaction_verdict rebuild(struct compaction_filter *filter, const u
     batch_builder_set_last_offset_delta(&filter->builder, batch_last_offset_delta(batch));
     if (batch_builder_finish(&filter->builder, output) != COMPRESSION_OK)
         return COMPACTION_OUT_OF_MEMORY;
-    filter->counts.replaced_batches++;
     return COMPACTION_REPLACE;
 }
 
@@ -202,7 +198,6 @@ static enum compaction_verdict empty_batch(struct compaction_filter *filter, con
     batch_header_write(filter->empty, &header);
     batch_crc_update(filter->empty, sizeof(filter->empty));
     *output = view_of(filter->empty, sizeof(filter->empty));
-    filter->counts.replaced_batches++;
     return COMPACTION_REPLACE;
 }
 
@@ -210,10 +205,7 @@ static enum compaction_verdict leave_nothing(struct compaction_filter *filter,
                                              const struct judgement *judgement,
                                              const uint8_t *batch, struct view *output)
 {
-    if (judgement->keeps_empty)
-        return empty_batch(filter, batch, output);
-    filter->counts.dropped_batches++;
-    return COMPACTION_DROP;
+    return judgement->keeps_empty ? empty_batch(filter, batch, output) : COMPACTION_DROP;
 }
 
 /* What surely stays as it is needs no look at its records. */

@@ -44,8 +44,6 @@ struct compaction_counts {
     uint64_t read_records;
     uint64_t kept_records;
     uint64_t keyless_records; /* dropped for want of a key */
-    uint64_t replaced_batches;
-    uint64_t dropped_batches;
 };
 
 struct compaction_filter {

@@ -13,10 +13,6 @@
 
 enum { BUFFER_SIZE = 1024 * 1024, SYNC_BYTES = 32 * 1024 * 1024 };
 
-#define CLEANED ".cleaned"
-#define SWAP    ".swap"
-#define DELETED ".deleted"
-
 static const char *const suffixes[] = {SEGMENT_LOG_SUFFIX, SEGMENT_INDEX_SUFFIX,
                                        SEGMENT_TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
 
@@ -72,7 +68,7 @@ static enum storage_status open_cleaned(const struct compaction_outputs *outputs
     struct log_path path;
     uint64_t size = 0;
     *file = NULL;
-    if (!path_of(&path, outputs->directory, base_offset, suffix, CLEANED))
+    if (!path_of(&path, outputs->directory, base_offset, suffix, SEGMENT_STATE_CLEANED))
         return STORAGE_IO;
     enum storage_status status =
         storage_run_open(storage, path.text,
@@ -243,7 +239,7 @@ enum storage_status compaction_outputs_seal(struct compaction_outputs *outputs,
     output->segment.is_sealed = true;
     output->segment.last_append_ms = modified_ms;
     if (!path_of(&path, outputs->directory, output->segment.base_offset, SEGMENT_LOG_SUFFIX,
-                 CLEANED))
+                 SEGMENT_STATE_CLEANED))
         return STORAGE_IO;
     struct storage_request request = {
         .operation = STORAGE_SET_MODIFIED, .path = path.text, .modified_ms = modified_ms};
@@ -283,8 +279,8 @@ enum storage_status compaction_outputs_commit(const struct compaction_outputs *o
     for (uint32_t i = outputs->count; i > 0 && status == STORAGE_OK; i--) {
         int64_t base_offset = outputs->items[i - 1].segment.base_offset;
         for (int s = 0; s < SUFFIXES && status == STORAGE_OK; s++)
-            status =
-                rename_state(storage, outputs->directory, base_offset, suffixes[s], CLEANED, SWAP);
+            status = rename_state(storage, outputs->directory, base_offset, suffixes[s],
+                                  SEGMENT_STATE_CLEANED, SEGMENT_STATE_SWAP);
         if (status == STORAGE_OK)
             status = end_step(storage, outputs->directory, outputs->loop);
     }
@@ -309,12 +305,12 @@ enum storage_status compaction_outputs_revert(const struct compaction_outputs *o
 {
     enum storage_status status =
         rename_state(storage, outputs->directory, outputs->items[0].segment.base_offset,
-                     SEGMENT_LOG_SUFFIX, SWAP, CLEANED);
+                     SEGMENT_LOG_SUFFIX, SEGMENT_STATE_SWAP, SEGMENT_STATE_CLEANED);
     if (status == STORAGE_OK)
         status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, outputs->directory, NULL);
     for (uint32_t i = 0; i < outputs->count && status == STORAGE_OK; i++) {
         for (int s = 0; s < SUFFIXES && status == STORAGE_OK; s++)
-            status = unlink_state(outputs, storage, i, s, SWAP);
+            status = unlink_state(outputs, storage, i, s, SEGMENT_STATE_SWAP);
     }
     if (status == STORAGE_OK)
         status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, outputs->directory, NULL);
@@ -327,7 +323,7 @@ void compaction_outputs_discard(const struct compaction_outputs *outputs, struct
 {
     for (uint32_t i = 0; i < outputs->count; i++) {
         for (int s = 0; s < SUFFIXES; s++)
-            unlink_state(outputs, storage, i, s, CLEANED);
+            unlink_state(outputs, storage, i, s, SEGMENT_STATE_CLEANED);
     }
 }
 
@@ -345,12 +341,12 @@ static enum storage_status old_names(const struct compaction_names *names, struc
     enum storage_status status = STORAGE_OK;
     for (uint32_t i = 0; i < names->count && status == STORAGE_OK; i++) {
         for (int s = 0; s < SUFFIXES && status == STORAGE_OK; s++)
-            status =
-                rename_state(storage, names->directory, names->bases[i], suffixes[s], "", DELETED);
+            status = rename_state(storage, names->directory, names->bases[i], suffixes[s], "",
+                                  SEGMENT_STATE_DELETED);
         /* The state of the producers at this offset is of use only where a segment begins. */
         if (status == STORAGE_OK && !holds(names->new_bases, names->new_count, names->bases[i]))
             status = rename_state(storage, names->directory, names->bases[i],
-                                  PRODUCER_SNAPSHOT_SUFFIX, "", DELETED);
+                                  PRODUCER_SNAPSHOT_SUFFIX, "", SEGMENT_STATE_DELETED);
     }
     return status;
 }
@@ -360,8 +356,8 @@ static enum storage_status new_names(const struct compaction_names *names, struc
     enum storage_status status = STORAGE_OK;
     for (uint32_t i = 0; i < names->new_count && status == STORAGE_OK; i++) {
         for (int s = 0; s < SUFFIXES && status == STORAGE_OK; s++)
-            status =
-                rename_state(storage, names->directory, names->new_bases[i], suffixes[s], SWAP, "");
+            status = rename_state(storage, names->directory, names->new_bases[i], suffixes[s],
+                                  SEGMENT_STATE_SWAP, "");
     }
     return status;
 }

@@ -17,8 +17,7 @@ static int compare_first(const void *left, const void *right, void *context)
 void compaction_transactions_init(struct compaction_transactions *transactions, struct heap *heap,
                                   struct aborted_transaction *aborted, size_t count)
 {
-    *transactions =
-        (struct compaction_transactions){.aborted = aborted, .count = count, .heap = heap};
+    *transactions = (struct compaction_transactions){.aborted = aborted, .count = count};
     map_init(&transactions->open_aborted, heap, MEMORY_SCRATCH, 0);
     map_init(&transactions->open_kept, heap, MEMORY_SCRATCH, 0);
     bool sorted = sort_stable_on(heap, aborted, count, sizeof(*aborted), compare_first, NULL);

@@ -20,9 +20,8 @@ struct compaction_transactions {
     const struct aborted_transaction *aborted; /* borrowed; count */
     size_t count;
     size_t next;
-    struct map open_aborted; /* producer id to struct compaction_aborted */
+    struct map open_aborted; /* producer id to the place in `aborted`, and whether data was met */
     struct map open_kept;    /* producer ids of which committed data was seen since their marker */
-    struct heap *heap;
 };
 
 /* `aborted` (count) are all aborted transactions that overlap the pass; sorted in place. */

@@ -36,7 +36,7 @@ struct directory_report_entry {
     struct uuid topic_id; /* zero: not closed */
     int64_t active_base_offset;
     uint32_t active_size;
-    struct view state; /* in the report's own memory */
+    struct view state;      /* in the report's own memory */
     int64_t cleaner_offset; /* -1: never compacted */
 };
 
@@ -330,8 +330,8 @@ static int compare_entries(const void *a, const void *b, void *context)
 }
 
 /*
- * The state file of a clean stop. Nothing depends on it, so that what hinders it, except a device
- * that failed, is only said.
+ * The state file of a clean stop. Nothing depends on it, so that only a device that failed counts:
+ * without room for it the next start takes longer.
  */
 static enum storage_status write_state(const struct directory_gather *gather, struct heap *heap,
                                        struct storage storage)

@@ -328,8 +328,9 @@ static void look_up_offsets(struct log_directory_found *found,
         int32_t partition = entry->parsed.partition;
         if (entry->parsed.kind != DIRECTORY_PLAIN)
             continue;
-        entry->recovery_point = checkpoint_find(recovery_points, topic, partition, 0);
-        entry->is_checkpointed = checkpoint_find(recovery_points, topic, partition, -1) >= 0;
+        int64_t recovery_point = checkpoint_find(recovery_points, topic, partition, -1);
+        entry->is_checkpointed = recovery_point >= 0;
+        entry->recovery_point = entry->is_checkpointed ? recovery_point : 0;
         entry->log_start_offset = checkpoint_find(log_starts, topic, partition, 0);
         entry->high_watermark = checkpoint_find(high_watermarks, topic, partition, 0);
         entry->cleaner_offset = checkpoint_find(cleaner, topic, partition, -1);

@@ -79,7 +79,7 @@ static bool finish_swap(struct log_load *load, const char *name)
     if (!log_path_join(&load->path, load->directory, name) ||
         !log_path_join(&final, load->directory, name))
         return log_load_fail(load, LOG_OPEN_IO, "the path of %s is too long", name);
-    final.text[strlen(final.text) - strlen(".swap")] = '\0';
+    final.text[strlen(final.text) - strlen(SEGMENT_STATE_SWAP)] = '\0';
     return log_load_check(
         load, storage_run_path(load->storage, STORAGE_RENAME, load->path.text, final.text),
         "finishing a replacement");
@@ -120,7 +120,7 @@ static bool resolve_replacements(struct log_load *load, const struct storage_lis
     struct swap_range range = {INT64_MAX, INT64_MIN};
     int64_t base_offset;
     for (size_t i = 0; i < listing->count; i++) {
-        if (ends_with(listing->entries[i].name, ".cleaned") &&
+        if (ends_with(listing->entries[i].name, SEGMENT_STATE_CLEANED) &&
             base_of_name(listing->entries[i].name, &base_offset) && base_offset < cleaned_first)
             cleaned_first = base_offset;
     }
@@ -134,9 +134,9 @@ static bool resolve_replacements(struct log_load *load, const struct storage_lis
         return false;
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->entries[i].name;
-        bool is_swap = ends_with(name, ".swap");
-        if (!is_swap && !ends_with(name, ".cleaned") && !ends_with(name, ".deleted") &&
-            !ends_with(name, ".tmp"))
+        bool is_swap = ends_with(name, SEGMENT_STATE_SWAP);
+        if (!is_swap && !ends_with(name, SEGMENT_STATE_CLEANED) &&
+            !ends_with(name, SEGMENT_STATE_DELETED) && !ends_with(name, ".tmp"))
             continue;
         *changed = true;
         bool finish = is_swap && base_of_name(name, &base_offset) && base_offset < cleaned_first;

@@ -268,8 +268,7 @@ static void step_ending(struct log_load *load)
     leader_epochs_truncate_start(&load->epochs, load->log_start);
     /* Names that a dead process made may be in memory only; what is trusted from here on must stay.
      */
-    bool is_durable = !load->is_directory_changed && load->cut_bytes == 0;
-    if (!is_durable && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
+    if (load->is_directory_changed && !test_point(load->loop, BUG_LOG_SKIP_BOOT_SYNC) &&
         !log_load_check(
             load, storage_run_path(load->storage, STORAGE_SYNC_DIRECTORY, load->directory, NULL),
             "syncing the directory"))

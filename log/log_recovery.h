@@ -51,7 +51,9 @@ struct log_load {
     const struct loop *loop; /* for test points only */
     const char *directory;
     int32_t index_interval_bytes;
-    bool is_compacted; /* there may be gaps below cleaner_offset, or anywhere without checkpoints */
+    /* There may be gaps: inside of segments (the leader's, for a follower), and between segments
+     * below cleaner_offset, or anywhere without checkpoints. */
+    bool is_compacted;
     const struct producer_state_options *producer_options;
     bool clean;
     bool is_checkpointed; /* there is an entry for the recovery point */

@@ -22,7 +22,7 @@ static bool may_be_compacted(const struct log_load *load, int64_t offset)
     return load->is_compacted && (!load->is_checkpointed || offset <= load->cleaner_offset);
 }
 
-/* Offsets have no gaps in what was appended last, unless compaction or a leader made them. */
+/* What was appended last goes on from segment to segment without a hole, except by compaction. */
 static bool is_contiguous(const struct log_load *load)
 {
     return !load->clean && load->log_end >= load->recovery_point &&
@@ -30,13 +30,14 @@ static bool is_contiguous(const struct log_load *load)
 }
 
 /*
- * Whether a gap from the log end to this offset cannot be true: in what was appended last, or
- * across the recovery point, which is the end of a batch. Older gaps may be from a time when the
- * topic was compacted.
+ * Whether a gap from the log end to this offset, inside a segment, cannot be true: in what was
+ * appended last, or across the recovery point, which is the end of a batch. Older gaps may be from
+ * a time when the topic was compacted. Where it is compacted now, a follower appends the leader's
+ * gaps; nothing can be missing there, because the batches lie one behind the other.
  */
 static bool is_bad_gap(const struct log_load *load, int64_t base_offset)
 {
-    if (base_offset == load->log_end || may_be_compacted(load, base_offset) || load->clean)
+    if (base_offset == load->log_end || load->is_compacted || load->clean)
         return false;
     return is_contiguous(load) || base_offset > load->recovery_point;
 }

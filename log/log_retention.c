@@ -49,7 +49,7 @@ static enum storage_status rename_file(const struct log_deletion *deletion, stru
     struct log_path from;
     struct log_path to;
     char deleted[32];
-    snprintf(deleted, sizeof(deleted), "%s.deleted", suffix);
+    snprintf(deleted, sizeof(deleted), "%s" SEGMENT_STATE_DELETED, suffix);
     if (!log_path_of_offset(&from, deletion->directory, base_offset, suffix) ||
         !log_path_of_offset(&to, deletion->directory, base_offset, deleted))
         return STORAGE_IO;

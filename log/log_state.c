@@ -26,7 +26,7 @@ size_t log_state_size_max(const struct partition_log *log)
     const struct producer_state *producers = &log->producers;
     if (log->segment_count > LOG_STATE_SEGMENTS_MAX || log->epochs.count > LOG_STATE_EPOCHS_MAX ||
         producers->producer_count > LOG_STATE_PRODUCERS_MAX ||
-        producers->undo_first != producers->undo_end)
+        producers->undo_first != producers->undo_end || !list_is_empty(&log->deletions))
         return 0;
     for (uint32_t i = 0; i < log->segment_count; i++) {
         if (!is_complete(log->segments[i]))

@@ -4,7 +4,8 @@
  *
  * The bytes lie in `klamm-state` (log/state_file.h), which says when they may be believed. They are
  * made of a log that is complete in its files, and are not made of one whose state is long (many
- * producers, aborted transactions): such a log is opened in the usual way.
+ * producers, aborted transactions) or whose removed files wait for their deletion: such a log is
+ * opened in the usual way, which lists and removes them.
  *
  * Bytes: version u8, log end, leader epochs, segments, producer snapshot; numbers as varints, the
  * snapshot as its file would be. Offsets of an entry are told relative to the segment's base.

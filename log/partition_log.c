@@ -312,10 +312,7 @@ static void leave_committer(struct partition_log *log, const struct commit_state
     log->has_committer = false;
     bool is_deleted = log->is_dropping && log->failure == STORAGE_OK;
     committer_cancel_wait(&log->room_wait);
-    if (is_deleted)
-        committer_remove_partition(&log->commit, true);
-    else
-        committer_close_partition(&log->commit, state);
+    committer_remove_partition(&log->commit, is_deleted ? NULL : state);
 }
 
 /* What the next start may know of a log that closed cleanly; `data` is the block that it lies in.
@@ -343,12 +340,12 @@ void partition_log_destroy(struct partition_log *log, bool clean)
     klamm_assert(list_is_empty(&log->lookups));
     klamm_assert(log->compaction == NULL);
     leave_cleaner(log);
-    partition_log_forget_deletions(log);
     struct commit_state state = {0};
     uint8_t *state_data = NULL;
     size_t state_size = 0;
     if (clean && log->has_committer)
         state = describe(log, &state_data, &state_size);
+    partition_log_forget_deletions(log);
     if (!clean)
         leave_committer(log, &state);
     for (uint32_t i = 0; i < log->segment_count; i++)

@@ -216,7 +216,12 @@ static bool roll_when_due(struct partition_log *log, const struct log_append *ap
         return false; /* the write failed, and the offsets of the summary are no longer true */
     if (!list_is_empty(&log->queue))
         return !must_roll(log, append, summary);
-    partition_log_begin_segment(log, summary->first_offset);
+    /*
+     * Segments follow each other without a hole, so that a start can tell a loss; a leader's gap
+     * lies inside of the new one, unless it is too wide for that.
+     */
+    bool holds = summary->last_offset - log->log_end <= INT32_MAX;
+    partition_log_begin_segment(log, holds ? log->log_end : summary->first_offset);
     return true;
 }
 

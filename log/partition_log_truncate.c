@@ -97,7 +97,7 @@ static enum storage_status find_cut(struct log_truncation *truncation, struct st
     return STORAGE_OK;
 }
 
-#define COPY_SUFFIX SEGMENT_LOG_SUFFIX ".cleaned"
+#define COPY_SUFFIX SEGMENT_LOG_SUFFIX SEGMENT_STATE_CLEANED
 
 /* The first `size` bytes into a new file beside the log, durably. */
 static enum storage_status copy_prefix(const struct job_context *context, struct storage_file *from,

@@ -16,7 +16,6 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
-#include "base/map.h"
 
 enum {
     OLDER_BATCHES = PRODUCER_BATCHES - 1,
@@ -60,14 +59,6 @@ struct unreplicated_transaction {
     struct list link;
     int64_t first_offset;
     int64_t last_offset;
-};
-
-struct verification {
-    uint64_t guard;
-    int64_t created_ms;
-    int32_t lowest_sequence;
-    int16_t producer_epoch;
-    bool supports_epoch_bump;
 };
 
 struct producer_undo {
@@ -120,7 +111,8 @@ static bool is_next_sequence(int32_t last, int32_t next)
 void producer_state_init(struct producer_state *state, struct heap *heap,
                          const struct producer_state_options *options)
 {
-    *state = (struct producer_state){.heap = heap, .options = options, .next_guard = 1};
+    *state = (struct producer_state){.heap = heap, .options = options};
+    producer_verifications_init(&state->verifications, heap);
     list_init(&state->recent);
     list_init(&state->open);
     list_init(&state->unreplicated);
@@ -211,20 +203,6 @@ static void evict(struct producer_state *state)
     }
 }
 
-static struct verification *find_verification(const struct producer_state *state,
-                                              int64_t producer_id)
-{
-    if (!state->verifications)
-        return NULL;
-    return map_get_number(state->verifications, (uint64_t)producer_id);
-}
-
-static void destroy_verification(struct producer_state *state, struct map_entry *entry)
-{
-    heap_put(state->heap, MEMORY_STATE, entry->value, sizeof(struct verification));
-    map_remove_entry(state->verifications, entry);
-}
-
 static void destroy_unreplicated(struct producer_state *state,
                                  struct unreplicated_transaction *transaction)
 {
@@ -237,9 +215,7 @@ void producer_state_clear(struct producer_state *state)
     list_for_each_safe(link, after, &state->recent) destroy(state, producer_of_recent(link));
     list_for_each_safe(link, after, &state->unreplicated)
         destroy_unreplicated(state, unreplicated_of(link));
-    if (state->verifications) {
-        map_for_each(entry, state->verifications) destroy_verification(state, entry);
-    }
+    producer_verifications_expire(&state->verifications, INT64_MAX);
     state->undo_first = 0;
     state->undo_end = 0;
 }
@@ -250,10 +226,7 @@ void producer_state_deinit(struct producer_state *state)
     heap_put(state->heap, MEMORY_STATE, state->buckets,
              state->bucket_count * sizeof(*state->buckets));
     heap_put(state->heap, MEMORY_STATE, state->undo, state->undo_capacity * sizeof(*state->undo));
-    if (state->verifications)
-        map_deinit(state->verifications);
-    heap_put(state->heap, MEMORY_STATE, state->verifications, sizeof(*state->verifications));
-    state->verifications = NULL;
+    producer_verifications_deinit(&state->verifications);
     state->buckets = NULL;
     state->bucket_count = 0;
     state->undo = NULL;
@@ -354,7 +327,7 @@ static bool find_duplicate(const struct producer_state *state, const struct prod
 
 /* Kafka's rules for the first sequence of a client's batch (KIP-98, KIP-890). */
 static enum kafka_error check_sequence(const struct producer *producer,
-                                       const struct verification *verification,
+                                       const struct producer_verification *verification,
                                        const struct producer_batch *batch)
 {
     int32_t first = batch->first_sequence;
@@ -395,7 +368,7 @@ static enum kafka_error check_marker(const struct producer *producer,
 
 /* Whether a transactional batch may be written: open here already, or verified (KIP-890). */
 static bool is_verified(const struct producer_state *state, const struct producer *producer,
-                        const struct verification *verification, uint64_t guard,
+                        const struct producer_verification *verification, uint64_t guard,
                         const struct producer_batch *batch)
 {
     if (!batch->is_transactional || !state->options->is_verification_enabled)
@@ -423,7 +396,8 @@ enum kafka_error producer_state_check(const struct producer_state *state,
     /* Before the guard, so that a fenced producer is not told a fatal error instead. */
     if (producer && batch->producer_epoch < producer->core.epoch)
         return KAFKA_ERROR_INVALID_PRODUCER_EPOCH;
-    const struct verification *verification = find_verification(state, batch->producer_id);
+    const struct producer_verification *verification =
+        producer_verifications_find(&state->verifications, batch->producer_id);
     if (!is_verified(state, producer, verification, guard, batch))
         return KAFKA_ERROR_INVALID_TXN_STATE;
     if (origin == PRODUCER_ORIGIN_CLIENT) {
@@ -563,12 +537,8 @@ bool producer_state_apply(struct producer_state *state, const struct producer_ba
     producer->undo_count++;
     list_remove(&producer->recent_link);
     list_push_back(&state->recent, &producer->recent_link);
-    if (state->verifications && (batch->is_transactional || batch->is_control)) {
-        struct map_entry *entry =
-            map_find_number(state->verifications, (uint64_t)batch->producer_id);
-        if (entry)
-            destroy_verification(state, entry);
-    }
+    if (batch->is_transactional || batch->is_control)
+        producer_verifications_end(&state->verifications, batch->producer_id);
     bool is_completed = false;
     if (batch->is_control)
         is_completed = apply_marker(state, producer, batch, undo, completed);
@@ -631,30 +601,13 @@ uint64_t producer_state_begin_verification(struct producer_state *state, int64_t
 {
     if (producer_state_has_open_transaction(state, producer_id, producer_epoch))
         return 0;
-    struct verification *entry = find_verification(state, producer_id);
-    if (!entry) {
-        entry = heap_must_get(state->heap, MEMORY_STATE, sizeof(*entry));
-        *entry = (struct verification){
-            .guard = state->next_guard++,
-            .created_ms = now_ms,
-            .lowest_sequence = first_sequence,
-            .producer_epoch = producer_epoch,
-            .supports_epoch_bump = supports_epoch_bump,
-        };
-        if (!state->verifications) {
-            state->verifications =
-                heap_must_get(state->heap, MEMORY_STATE, sizeof(*state->verifications));
-            map_init(state->verifications, state->heap, MEMORY_STATE, 0);
-        }
-        if (!map_put_number(state->verifications, (uint64_t)producer_id, entry))
-            klamm_unreachable("no memory for a verification");
-    } else if (producer_epoch > entry->producer_epoch) {
-        entry->producer_epoch = producer_epoch;
-        entry->lowest_sequence = first_sequence;
-    } else if (producer_epoch == entry->producer_epoch && first_sequence < entry->lowest_sequence) {
-        entry->lowest_sequence = first_sequence;
-    }
-    return entry->guard;
+    struct producer_verification wish = {
+        .created_ms = now_ms,
+        .lowest_sequence = first_sequence,
+        .producer_epoch = producer_epoch,
+        .supports_epoch_bump = supports_epoch_bump,
+    };
+    return producer_verifications_begin(&state->verifications, producer_id, &wish);
 }
 
 /* ---- Offsets, expiry ------------------------------------------------------------------------ */
@@ -711,17 +664,7 @@ uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms)
         destroy(state, producer);
         count++;
     }
-    if (!state->verifications)
-        return count;
-    map_for_each(entry, state->verifications)
-    {
-        const struct verification *verification = entry->value;
-        if (verification->created_ms > expired_ms)
-            continue;
-        destroy_verification(state, entry);
-        count++;
-    }
-    return count;
+    return count + producer_verifications_expire(&state->verifications, expired_ms);
 }
 
 bool producer_state_is_empty(const struct producer_state *state)

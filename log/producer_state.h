@@ -27,8 +27,8 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "base/memory.h"
+#include "log/producer_verifications.h"
 #include "protocol/errors.h"
 
 enum { PRODUCER_BATCHES = 5 };
@@ -93,12 +93,11 @@ struct producer_state {
     struct producer **buckets;                    /* bucket_count, a power of two, or NULL */
     uint32_t bucket_count;
     uint32_t producer_count;
-    uint64_t evicted_count;    /* counter */
-    uint64_t next_guard;       /* never 0 */
-    struct list recent;        /* struct producer, least recently used first */
-    struct list open;          /* struct producer with an open transaction, by first offset */
-    struct list unreplicated;  /* completed, marker not below the high watermark, by first offset */
-    struct map *verifications; /* producer id to its verification entry; NULL before the first */
+    uint64_t evicted_count;   /* counter */
+    struct list recent;       /* struct producer, least recently used first */
+    struct list open;         /* struct producer with an open transaction, by first offset */
+    struct list unreplicated; /* completed, marker not below the high watermark, by first offset */
+    struct producer_verifications verifications;
     struct producer_undo *undo; /* undo_capacity, used from undo_first to undo_end */
     uint32_t undo_first;
     uint32_t undo_end;

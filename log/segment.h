@@ -26,6 +26,11 @@
 #define SEGMENT_INDEX_SUFFIX      ".index"
 #define SEGMENT_TIME_INDEX_SUFFIX ".timeindex"
 
+/* Behind these while files change places; what a start makes of them: log_listing.c. */
+#define SEGMENT_STATE_CLEANED ".cleaned"
+#define SEGMENT_STATE_SWAP    ".swap"
+#define SEGMENT_STATE_DELETED ".deleted"
+
 enum { SEGMENT_SIZE_MAX = INT32_MAX };
 
 #define SEGMENT_TIMESTAMP_NONE ((int64_t)-1)

@@ -30,6 +30,7 @@ struct side_job {
     int64_t snapshot_offset;
     uint8_t *snapshot;
     size_t snapshot_size;
+    int64_t stale_snapshot; /* that of an earlier stop goes; -1: there is none */
     char *epochs;
     size_t epochs_capacity;
     size_t epochs_size;
@@ -67,6 +68,16 @@ static enum storage_status write_file(struct side_job *side, struct storage stor
     return status;
 }
 
+static enum storage_status remove_stale_snapshot(struct side_job *side, struct storage storage)
+{
+    struct log_path path;
+    if (!log_path_of_offset(&path, side->log->directory, side->stale_snapshot,
+                            PRODUCER_SNAPSHOT_SUFFIX))
+        return STORAGE_IO;
+    enum storage_status status = storage_run_path(storage, STORAGE_UNLINK, path.text, NULL);
+    return status == STORAGE_NOT_FOUND || status == STORAGE_NO_SPACE ? STORAGE_OK : status;
+}
+
 static enum storage_status write_all(struct side_job *side, struct storage storage)
 {
     enum storage_status status = STORAGE_OK;
@@ -82,6 +93,8 @@ static enum storage_status write_all(struct side_job *side, struct storage stora
     if (side->snapshot && status == STORAGE_OK)
         status = producer_snapshot_write(storage, side->log->directory, side->snapshot_offset,
                                          view_of(side->snapshot, side->snapshot_size));
+    if (side->stale_snapshot >= 0 && status == STORAGE_OK)
+        status = remove_stale_snapshot(side, storage);
     if (side->options.is_seal && status == STORAGE_OK)
         status = storage_run_path(storage, STORAGE_SYNC_DIRECTORY, side->log->directory, NULL);
     return status;
@@ -181,6 +194,18 @@ static void encode_indexes(struct side_job *side, struct segment *segment, struc
     transaction_index_encode(&segment->aborted, segment->aborted.written_count, aborted->data);
 }
 
+/*
+ * The stop before this one left a snapshot where the log ended. A start that knows the log without
+ * listing its files (log/log_state.h) does not remove it.
+ */
+static int64_t stale_snapshot(const struct partition_log *log)
+{
+    int64_t offset = log->loaded_end;
+    uint32_t place = partition_log_segment_at(log, offset);
+    bool is_needed = offset >= log->written_end || log->segments[place]->base_offset == offset;
+    return is_needed ? -1 : offset;
+}
+
 static void encode_state(struct side_job *side, struct partition_log *log, struct heap *heap)
 {
     if (side->options.with_snapshot) {
@@ -235,8 +260,11 @@ void side_files_write(struct partition_log *log, struct segment *segment,
         segment_seal_entries(segment, heap);
     encode_indexes(side, segment, heap);
     encode_state(side, log, heap);
-    if (options->with_log_sync)
+    side->stale_snapshot = -1;
+    if (options->with_log_sync) {
         take_logs(side, log, heap);
+        side->stale_snapshot = stale_snapshot(log);
+    }
     side->job.step = side_step;
     side->job.done = side_done;
     side->job.job_class = options->with_log_sync ? JOB_DEVICE : JOB_BACKGROUND;

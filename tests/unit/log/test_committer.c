@@ -115,7 +115,7 @@ static void end(struct fixture *f)
     f->node.hold = false;
     for (int i = 0; i < PARTITIONS; i++) {
         if (f->partitions[i].commit.committer)
-            committer_remove_partition(&f->partitions[i].commit, true);
+            committer_remove_partition(&f->partitions[i].commit, NULL);
     }
     committer_stop(&f->committer, on_stopped);
     memory_node_run(&f->node);
@@ -380,7 +380,7 @@ static void a_removed_partition_only_gets_its_file_back(void **state)
     append(&f, 0, 1);
     committer_request(&p->commit, 1);
     memory_node_run(&f.node);
-    committer_remove_partition(&p->commit, true);
+    committer_remove_partition(&p->commit, NULL);
     memory_node_run(&f.node);
     assert_int_equal(p->released, 0);
     memory_node_complete(&f.node, 0);

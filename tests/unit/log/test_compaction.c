@@ -67,7 +67,8 @@ static void append_bytes(struct log_fixture *fixture, struct view batch,
 }
 
 /* One record "k<number>" of about 100 bytes; a negative number writes a tombstone. */
-static void put_with(struct log_fixture *fixture, struct batch_options options, int number)
+static void put_from(struct log_fixture *fixture, struct batch_options options, int number,
+                     enum log_append_origin origin)
 {
     struct batch_builder builder;
     struct view batch;
@@ -79,8 +80,13 @@ static void put_with(struct log_fixture *fixture, struct batch_options options, 
     batch_builder_init(&builder, &fixture->heap, 0, &options);
     assert_true(batch_builder_append(&builder, &record));
     assert_int_equal(batch_builder_finish(&builder, &batch), COMPRESSION_OK);
-    append_bytes(fixture, batch, LOG_APPEND_CLIENT);
+    append_bytes(fixture, batch, origin);
     batch_builder_deinit(&builder);
+}
+
+static void put_with(struct log_fixture *fixture, struct batch_options options, int number)
+{
+    put_from(fixture, options, number, LOG_APPEND_CLIENT);
 }
 
 static void put(struct log_fixture *fixture, int number)
@@ -657,6 +663,30 @@ static void a_hole_is_a_loss_above_what_can_have_been_compacted(void **state)
     assert_true(end_after_loss(-1, false) > 20); /* nobody knows */
 }
 
+static void gaps_of_a_leader_are_no_loss(void **state)
+{
+    struct log_fixture *fixture = *state;
+    static const int64_t offsets[] = {0, 1, 7, 12, 13, 20};
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        struct batch_options options = BATCH_OPTIONS_DEFAULT;
+        options.base_offset = offsets[i];
+        if (i == 3)
+            partition_log_roll(fixture->log);
+        put_from(fixture, options, 1, LOG_APPEND_REPLICATION);
+    }
+    /* The checkpoint was written when there was one record. */
+    fixture_drop(fixture);
+    fixture->recovery_point = 1;
+    fixture->cleaner_offset = -1;
+    fixture->is_checkpointed = true;
+    fixture_open(fixture);
+    assert_non_null(fixture->log);
+    assert_int_equal(fixture->cut_bytes, 0);
+    assert_int_equal(partition_log_segment_count(fixture->log), 2);
+    assert_int_equal(partition_log_end_offset(fixture->log), 21);
+    assert_int_equal(count_records(fixture, 1), 6);
+}
+
 /* The call fails, and with it the log; then the power goes. True: there was no such call. */
 static bool lose_power_after(enum storage_operation operation, int after)
 {
@@ -721,6 +751,7 @@ int main(void)
         TEST(names_that_find_no_space_are_tried_again),
         TEST(a_device_error_fails_the_log),
         cmocka_unit_test(a_hole_is_a_loss_above_what_can_have_been_compacted),
+        TEST(gaps_of_a_leader_are_no_loss),
         cmocka_unit_test(a_power_cut_at_any_rename_or_sync_keeps_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

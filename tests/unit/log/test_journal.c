@@ -171,7 +171,7 @@ static void end(struct fixture *f)
         if (p->commit.committer) {
             committer_request(&p->commit, p->end);
             memory_node_run(&f->node);
-            committer_remove_partition(&p->commit, false);
+            committer_remove_partition(&p->commit, &(struct commit_state){0});
         }
         assert_int_equal(p->held, 0);
     }
@@ -439,7 +439,7 @@ static void no_journal_is_left_after_a_clean_stop(void **state)
     memory_node_advance(&f.node, UINT64_C(12000000000)); /* the flusher syncs the files */
     for (int i = 0; i < PARTITIONS; i++) {
         assert_int_equal(commit_partition_recovery_point(&f.partitions[i].commit), 2);
-        committer_remove_partition(&f.partitions[i].commit, false);
+        committer_remove_partition(&f.partitions[i].commit, &(struct commit_state){0});
     }
     committer_stop(&f.committer, on_stopped);
     memory_node_run(&f.node);
@@ -506,7 +506,7 @@ static void a_partition_made_again_gets_nothing_of_the_deleted_one(void **state)
         append(&f, i, 1, 100);
     memory_node_run(&f.node);
     struct test_partition *p = &f.partitions[0];
-    committer_remove_partition(&p->commit, true);
+    committer_remove_partition(&p->commit, NULL);
     memory_node_run(&f.node);
     /* The same topic id and number again, with an empty file. */
     struct storage storage = memory_node_storage(&f.node);

@@ -396,7 +396,7 @@ static void end_owner(struct owner_fixture *f)
 {
     for (unsigned i = 0; i < 2; i++) {
         if (f->partitions[i].committer)
-            committer_remove_partition(&f->partitions[i], true);
+            committer_remove_partition(&f->partitions[i], NULL);
         directory_shard_stop(&f->shards[i], count_stopped);
     }
     memory_node_run(&f->node);
@@ -566,7 +566,7 @@ static void a_clean_stop_writes_all_offsets_and_the_marker_last(void **state)
     begin_owner(&f);
     /* Partitions are closed before the directory stops; their offsets must not be lost. */
     for (unsigned i = 0; i < 2; i++)
-        committer_remove_partition(&f.partitions[i], false);
+        committer_remove_partition(&f.partitions[i], &(struct commit_state){0});
     directory_owner_stop(&f.owner, &stop.stop);
     memory_node_run(&f.node);
     assert_true(stop.done == 1 && stop.ok);

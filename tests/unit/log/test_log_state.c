@@ -207,6 +207,65 @@ static void logs_with_much_to_tell_are_not_kept(void **state)
     fixture_deinit(&fixture);
 }
 
+static unsigned count_files(struct log_fixture *fixture, const char *suffix)
+{
+    struct job_context context = memory_node_context(&fixture->node);
+    struct storage_listing *listing;
+    unsigned count = 0;
+    assert_int_equal(storage_run_list(context.storage, FIXTURE_DIRECTORY, &fixture->heap, &listing),
+                     STORAGE_OK);
+    for (size_t i = 0; i < listing->count; i++) {
+        const char *found = strstr(listing->entries[i].name, suffix);
+        count += found && strcmp(found, suffix) == 0;
+    }
+    storage_listing_release(listing);
+    return count;
+}
+
+static void files_that_wait_for_their_deletion_are_not_forgotten(void **state)
+{
+    (void)state;
+    struct log_fixture fixture;
+    fixture_init(&fixture);
+    fill(&fixture);
+    partition_log_set_high_watermark(fixture.log, partition_log_written_end(fixture.log));
+    partition_log_advance_start(fixture.log, 60);
+    partition_log_maintain(fixture.log, false);
+    memory_node_run(&fixture.node);
+    assert_true(count_files(&fixture, ".log.deleted") > 0);
+    fixture_close(&fixture);
+    assert_true(fixture.closed_clean);
+    assert_int_equal(kept_state(&fixture).size, 0);
+    fixture_open(&fixture);
+    assert_int_equal(count_files(&fixture, ".deleted"), 0);
+    fixture_close(&fixture);
+    assert_true(kept_state(&fixture).size > 0);
+    fixture_deinit(&fixture);
+}
+
+static void snapshots_of_earlier_stops_do_not_pile_up(void **state)
+{
+    (void)state;
+    struct log_fixture fixture;
+    uint8_t data[4096];
+    fixture_init(&fixture);
+    fill(&fixture);
+    fixture_close(&fixture);
+    unsigned count = count_files(&fixture, ".snapshot");
+    for (int32_t i = 1; i <= 4; i++) {
+        fixture.log = open_known(&fixture, copy_of_state(&fixture, data, sizeof(data)));
+        assert_non_null(fixture.log);
+        if (i % 2) /* a stop without a change keeps the one that there is */
+            write_idempotent(&fixture, 1, (i + 1) / 2);
+        fixture_close(&fixture);
+        assert_int_equal(count_files(&fixture, ".snapshot"), count);
+    }
+    fixture_open(&fixture);
+    assert_int_equal(fixture.log->producers.producer_count, 3);
+    assert_int_equal(count_files(&fixture, ".snapshot"), count);
+    fixture_deinit(&fixture);
+}
+
 /* ---- The file -------------------------------------------------------------------------------- */
 
 enum { ENTRIES = 3 };
@@ -380,6 +439,8 @@ int main(void)
         cmocka_unit_test(an_untouched_log_keeps_the_same_state),
         cmocka_unit_test(damaged_state_is_refused_or_harmless),
         cmocka_unit_test(logs_with_much_to_tell_are_not_kept),
+        cmocka_unit_test(files_that_wait_for_their_deletion_are_not_forgotten),
+        cmocka_unit_test(snapshots_of_earlier_stops_do_not_pile_up),
         cmocka_unit_test(a_state_file_reads_as_it_was_written),
         cmocka_unit_test(a_state_file_of_another_stop_or_damaged_says_nothing),
         cmocka_unit_test(a_state_counts_only_with_its_marker_and_an_untouched_directory),

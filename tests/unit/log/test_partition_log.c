@@ -634,11 +634,15 @@ static void reads_go_over_gaps_inside_and_between_segments(void **state)
     struct log_fixture *fixture = *state;
     static const int64_t offsets[] = {3, 10, 20, 21, 50, 80, 81, 100};
     for (size_t i = 0; i < 8; i++) {
-        if (i == 3 || i == 6)
+        if (i == 2 || i == 5)
             partition_log_roll(fixture->log);
         replicate(fixture, offsets[i], 1);
     }
     assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    /* Each begins where the one before ends, where its producers are known too. */
+    assert_int_equal(fixture->log->segments[1]->base_offset, 11);
+    assert_int_equal(fixture->log->segments[2]->base_offset, 51);
+    assert_true(fixture->log->segments[2]->has_snapshot);
     for (int64_t offset = 0; offset <= 100; offset++) {
         struct log_read read = {.offset = offset, .max_bytes = 1, .min_one = true};
         struct log_slice slice;
@@ -656,6 +660,20 @@ static void reads_go_over_gaps_inside_and_between_segments(void **state)
     fixture_open(fixture);
     assert_int_equal(partition_log_end_offset(fixture->log), 101);
     assert_int_equal(fixture_scan(fixture, 1), 101);
+}
+
+static void a_gap_too_wide_for_a_segment_lies_between_two(void **state)
+{
+    struct log_fixture *fixture = *state;
+    const int64_t far = INT64_C(5) << 31;
+    replicate(fixture, 0, 1);
+    replicate(fixture, far, 1);
+    assert_int_equal(fixture->log->segments[1]->base_offset, far);
+    replicate(fixture, 2 * far, 1);
+    assert_int_equal(partition_log_segment_count(fixture->log), 3);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(partition_log_end_offset(fixture->log), 2 * far + 1);
 }
 
 static void a_full_index_begins_a_new_segment(void **state)
@@ -822,6 +840,7 @@ int main(void)
         CLAIM(a_retried_batch_is_answered_with_its_first_offsets),
         CLAIM(replication_keeps_offsets_and_refuses_to_go_back),
         CLAIM(reads_go_over_gaps_inside_and_between_segments),
+        CLAIM(a_gap_too_wide_for_a_segment_lies_between_two),
         CLAIM(a_full_index_begins_a_new_segment),
         CLAIM(index_tails_move_to_their_files_while_the_segment_is_active),
         CLAIM(offsets_too_far_from_the_base_begin_a_new_segment),
