@@ -205,6 +205,19 @@ enum kafka_error controller_append(struct controller *controller, const struct d
 
 /* ---- Commits --------------------------------------------------------------------------------- */
 
+/* Closing goes on when what was appended is committed, taken back, or in the hands of others. */
+static void end_if_settled(struct controller *controller)
+{
+    if (controller->is_closing && !controller->log.is_closing &&
+        (list_is_empty(&controller->pending) || controller->has_failed))
+        metadata_log_close(&controller->log);
+}
+
+static void end_failed(struct deferred *deferred)
+{
+    end_if_settled(container_of(deferred, struct controller, end));
+}
+
 static void release_append(struct controller *controller, struct controller_append *append)
 {
     list_remove(&append->link);
@@ -228,8 +241,7 @@ static void committed(void *owner, int64_t high_watermark)
     }
     if (newest)
         metadata_log_offer(&controller->log, newest);
-    if (controller->is_closing && list_is_empty(&controller->pending))
-        metadata_log_close(&controller->log);
+    end_if_settled(controller);
 }
 
 static void refuse_waits_behind(struct controller *controller, uint64_t version,
@@ -274,6 +286,7 @@ static void cut(void *owner, int64_t log_end)
     if (controller->is_active)
         controller_duties_claim(&controller->duties);
     refuse_waits_behind(controller, head->version, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    end_if_settled(controller);
 }
 
 static void failed(void *owner, const char *text)
@@ -287,6 +300,8 @@ static void failed(void *owner, const char *text)
     /* Whether these were committed is not known to anybody before the next start. */
     refuse_waits_behind(controller, controller->options.publisher->current->version,
                         KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    if (controller->is_closing && !controller->log.is_closing)
+        loop_defer(controller->loop, &controller->end); /* the log is in the middle of failing */
     controller->options.events->failed(controller->options.owner, text);
 }
 
@@ -597,7 +612,7 @@ static void resigned(void *owner)
     drop_pending(controller);
     refuse_waits_behind(controller, current->version, KAFKA_ERROR_NOT_CONTROLLER);
     if (controller->is_closing) {
-        metadata_log_close(&controller->log);
+        end_if_settled(controller);
         return;
     }
     image_acquire(current);
@@ -682,6 +697,7 @@ void controller_start(struct controller *controller, const struct controller_opt
     list_init(&controller->waits);
     list_init(&controller->refused);
     deferred_init(&controller->tell, tell_refused);
+    deferred_init(&controller->end, end_failed);
     struct batch_options batch_options = BATCH_OPTIONS_DEFAULT;
     batch_builder_init(&controller->builder, controller->loop->heap, METADATA_BATCH_SIZE_MAX,
                        &batch_options);
@@ -724,6 +740,5 @@ void controller_close(struct controller *controller)
     controller->is_active = false;
     controller_duties_renounce(&controller->duties);
     controller->is_closing = true;
-    if (list_is_empty(&controller->pending) || controller->has_failed)
-        metadata_log_close(&controller->log);
+    end_if_settled(controller);
 }
