@@ -408,16 +408,6 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
     return write_own(controller, &decision);
 }
 
-/*
- * Features as this node declares them: what is finalized already must be inside its ranges, and
- * what it does not serve at all is left out.
- */
-static int16_t declared_maximum(const struct image *image, const struct controller_feature *feature)
-{
-    int16_t level = image_feature_level(image, feature->name);
-    return level > feature->maximum && level <= feature->understood ? level : feature->maximum;
-}
-
 static bool write_controller(struct controller *controller, struct arena *arena)
 {
     struct decision decision;
@@ -426,15 +416,12 @@ static bool write_controller(struct controller *controller, struct arena *arena)
     const struct sole_voter *voter = &controller->log.options.voter;
     struct register_controller_record_controller_endpoint endpoint = {voter->listener, voter->host,
                                                                       voter->port, 0};
+    struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
     struct register_controller_record_controller_feature features[CONTROLLER_FEATURE_COUNT];
-    size_t count = 0;
-    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-        const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
-        if (maximum > 0)
-            features[count++] = (struct register_controller_record_controller_feature){
-                feature->name, feature->minimum, maximum};
-    }
+    size_t count = controller_features_declare(decision.image, ranges);
+    for (size_t i = 0; i < count; i++)
+        features[i] = (struct register_controller_record_controller_feature){
+            ranges[i].name, ranges[i].minimum, ranges[i].maximum};
     struct register_controller_record record;
     register_controller_record_init(&record);
     record.controller_id = voter->id;
@@ -456,15 +443,12 @@ static bool write_registration(struct controller *controller, struct arena *aren
     struct broker_registration_request request = *controller->options.registration;
     if (uuid_is_zero(request.incarnation_id))
         request.incarnation_id = decision_new_id(&decision);
+    struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
     struct broker_registration_request_feature features[CONTROLLER_FEATURE_COUNT];
-    size_t count = 0;
-    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-        const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
-        if (maximum > 0)
-            features[count++] = (struct broker_registration_request_feature){
-                feature->name, feature->minimum, maximum};
-    }
+    size_t count = controller_features_declare(decision.image, ranges);
+    for (size_t i = 0; i < count; i++)
+        features[i] = (struct broker_registration_request_feature){
+            ranges[i].name, ranges[i].minimum, ranges[i].maximum};
     request.features = features;
     request.features_count = count;
     struct broker_registration_response response;
