@@ -180,20 +180,6 @@ static enum kafka_error write_records(struct controller *controller,
     return KAFKA_ERROR_NONE;
 }
 
-void controller_commit(struct controller *controller, const struct decision *decision,
-                       struct controller_wait *wait)
-{
-    enum kafka_error error = KAFKA_ERROR_NONE;
-    if (!controller->is_active)
-        error = KAFKA_ERROR_NOT_CONTROLLER;
-    else if (decision->records.count > 0 || decision->failed)
-        error = write_records(controller, decision);
-    if (error != KAFKA_ERROR_NONE)
-        refuse_wait(controller, wait, error);
-    else
-        wait_for_head(controller, wait);
-}
-
 enum kafka_error controller_append(struct controller *controller, const struct decision *decision)
 {
     if (!controller->is_active)
@@ -201,6 +187,16 @@ enum kafka_error controller_append(struct controller *controller, const struct d
     if (decision->records.count == 0 && !decision->failed)
         return KAFKA_ERROR_NONE;
     return write_records(controller, decision);
+}
+
+void controller_commit(struct controller *controller, const struct decision *decision,
+                       struct controller_wait *wait)
+{
+    enum kafka_error error = controller_append(controller, decision);
+    if (error != KAFKA_ERROR_NONE)
+        refuse_wait(controller, wait, error);
+    else
+        wait_for_head(controller, wait);
 }
 
 /* ---- Commits --------------------------------------------------------------------------------- */
@@ -321,9 +317,7 @@ static void ready(struct controller_wait *wait, enum kafka_error error)
 /* Appends a decision of the start; nobody waits for it. */
 static bool write_own(struct controller *controller, const struct decision *decision)
 {
-    if (decision->records.count == 0 && !decision->failed)
-        return true;
-    enum kafka_error error = write_records(controller, decision);
+    enum kafka_error error = controller_append(controller, decision);
     if (error == KAFKA_ERROR_NONE)
         return true;
     failed(controller, error == KAFKA_ERROR_KAFKA_STORAGE_ERROR
@@ -332,14 +326,9 @@ static bool write_own(struct controller *controller, const struct decision *deci
     return false;
 }
 
-struct bootstrap_copy {
-    struct metadata_records *records;
-    bool failed;
-};
-
 static bool copy_bootstrap_batch(void *context, struct view batch, const char **problem)
 {
-    struct bootstrap_copy *copy = context;
+    struct metadata_records *records = context;
     if (batch_is_control(batch.data))
         return true;
     struct batch_header header;
@@ -348,7 +337,7 @@ static bool copy_bootstrap_batch(void *context, struct view batch, const char **
     record_cursor_init(&cursor, batch_records(batch), header.record_count);
     struct record record;
     while (record_cursor_next(&cursor, &record) == RECORD_OK) {
-        if (!metadata_records_add_value(copy->records, record.value)) {
+        if (!metadata_records_add_value(records, record.value)) {
             *problem = "out of memory";
             return false;
         }
@@ -395,10 +384,9 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
     struct begin_transaction_record begin = {VIEW_LITERAL("Bootstrap records")};
     struct end_transaction_record end;
     end_transaction_record_init(&end);
-    struct bootstrap_copy copy = {&decision.records, false};
     const char *problem;
     decision_add(&decision, METADATA_RECORD_BEGIN_TRANSACTION, &begin);
-    if (!snapshot_walk(content, copy_bootstrap_batch, &copy, &problem)) {
+    if (!snapshot_walk(content, copy_bootstrap_batch, &decision.records, &problem)) {
         failed(controller, problem);
         return false;
     }
@@ -500,7 +488,7 @@ void controller_report_directories(struct controller *controller, const struct u
         request.offline_log_dirs[i] = directories[i];
     struct broker_heartbeat_response response;
     decide_broker_heartbeat(&decision, &request, INT64_MAX, -1, &response);
-    if (decision.records.count > 0 && write_records(controller, &decision) != KAFKA_ERROR_NONE)
+    if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
         log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
     arena_deinit(&arena);
 }
