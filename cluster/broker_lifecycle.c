@@ -213,22 +213,13 @@ static void registration_answered(struct controller_call *call, enum channel_sta
     look(lifecycle);
 }
 
-/* What the cluster has finalized must be inside the declared ranges, also where this build merely
- * understands it. */
 static void fill_features(struct broker_lifecycle *lifecycle)
 {
-    const struct image *image = lifecycle->options.publisher->current;
-    size_t count = 0;
-    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-        const struct controller_feature *feature = controller_feature_at(i);
-        int16_t level = image_feature_level(image, feature->name);
-        int16_t maximum = feature->maximum;
-        if (level > maximum && level <= feature->understood)
-            maximum = level;
-        if (maximum > 0)
-            lifecycle->features[count++] = (struct broker_registration_request_feature){
-                feature->name, feature->minimum, maximum};
-    }
+    struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
+    size_t count = controller_features_declare(lifecycle->options.publisher->current, ranges);
+    for (size_t i = 0; i < count; i++)
+        lifecycle->features[i] = (struct broker_registration_request_feature){
+            ranges[i].name, ranges[i].minimum, ranges[i].maximum};
     lifecycle->registration.features = lifecycle->features;
     lifecycle->registration.features_count = count;
 }

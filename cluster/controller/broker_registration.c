@@ -5,6 +5,7 @@
 #include "cluster/controller/broker_registration.h"
 
 #include "cluster/controller/broker_departure.h"
+#include "cluster/controller/features.h"
 #include "protocol/messages/register_broker_record.h"
 
 enum { DIRECTORIES_SINCE = 17 }; /* metadata.version */
@@ -54,31 +55,19 @@ static bool are_directories_valid(const struct decision *decision,
     return true;
 }
 
-static bool supports(const struct broker_registration_request *request, struct view name,
-                     int16_t level)
-{
-    for (size_t i = 0; i < request->features_count; i++) {
-        if (view_equal(request->features[i].name, name))
-            return level >= request->features[i].min_supported_version &&
-                   level <= request->features[i].max_supported_version;
-    }
-    return level == 0;
-}
-
-static bool supports_all(const struct decision *decision,
+static bool supports_all(struct decision *decision,
                          const struct broker_registration_request *request)
 {
-    struct image_walk walk;
-    image_walk_start(&decision->image->features, &walk);
-    for (const struct image_feature *feature = image_walk_next_feature(&walk); feature;
-         feature = image_walk_next_feature(&walk)) {
-        if (!supports(request, feature->name, feature->level))
-            return false;
-    }
-    return true;
+    struct image_feature_range *ranges =
+        decision_get(decision, request->features_count, sizeof(*ranges));
+    for (size_t i = 0; i < request->features_count; i++)
+        ranges[i] = (struct image_feature_range){request->features[i].name,
+                                                 request->features[i].min_supported_version,
+                                                 request->features[i].max_supported_version};
+    return !feature_ranges_missing(ranges, request->features_count, decision->image);
 }
 
-static enum kafka_error check(const struct decision *decision,
+static enum kafka_error check(struct decision *decision,
                               const struct broker_registration_request *request, int16_t version,
                               bool is_taken)
 {

@@ -180,20 +180,6 @@ static enum kafka_error write_records(struct controller *controller,
     return KAFKA_ERROR_NONE;
 }
 
-void controller_commit(struct controller *controller, const struct decision *decision,
-                       struct controller_wait *wait)
-{
-    enum kafka_error error = KAFKA_ERROR_NONE;
-    if (!controller->is_active)
-        error = KAFKA_ERROR_NOT_CONTROLLER;
-    else if (decision->records.count > 0 || decision->failed)
-        error = write_records(controller, decision);
-    if (error != KAFKA_ERROR_NONE)
-        refuse_wait(controller, wait, error);
-    else
-        wait_for_head(controller, wait);
-}
-
 enum kafka_error controller_append(struct controller *controller, const struct decision *decision)
 {
     if (!controller->is_active)
@@ -203,7 +189,30 @@ enum kafka_error controller_append(struct controller *controller, const struct d
     return write_records(controller, decision);
 }
 
+void controller_commit(struct controller *controller, const struct decision *decision,
+                       struct controller_wait *wait)
+{
+    enum kafka_error error = controller_append(controller, decision);
+    if (error != KAFKA_ERROR_NONE)
+        refuse_wait(controller, wait, error);
+    else
+        wait_for_head(controller, wait);
+}
+
 /* ---- Commits --------------------------------------------------------------------------------- */
+
+/* Closing goes on when what was appended is committed, taken back, or in the hands of others. */
+static void end_if_settled(struct controller *controller)
+{
+    if (controller->is_closing && !controller->log.is_closing &&
+        (list_is_empty(&controller->pending) || controller->has_failed))
+        metadata_log_close(&controller->log);
+}
+
+static void end_failed(struct deferred *deferred)
+{
+    end_if_settled(container_of(deferred, struct controller, end));
+}
 
 static void release_append(struct controller *controller, struct controller_append *append)
 {
@@ -228,8 +237,7 @@ static void committed(void *owner, int64_t high_watermark)
     }
     if (newest)
         metadata_log_offer(&controller->log, newest);
-    if (controller->is_closing && list_is_empty(&controller->pending))
-        metadata_log_close(&controller->log);
+    end_if_settled(controller);
 }
 
 static void refuse_waits_behind(struct controller *controller, uint64_t version,
@@ -274,6 +282,7 @@ static void cut(void *owner, int64_t log_end)
     if (controller->is_active)
         controller_duties_claim(&controller->duties);
     refuse_waits_behind(controller, head->version, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    end_if_settled(controller);
 }
 
 static void failed(void *owner, const char *text)
@@ -287,6 +296,8 @@ static void failed(void *owner, const char *text)
     /* Whether these were committed is not known to anybody before the next start. */
     refuse_waits_behind(controller, controller->options.publisher->current->version,
                         KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    if (controller->is_closing && !controller->log.is_closing)
+        loop_defer(controller->loop, &controller->end); /* the log is in the middle of failing */
     controller->options.events->failed(controller->options.owner, text);
 }
 
@@ -306,9 +317,7 @@ static void ready(struct controller_wait *wait, enum kafka_error error)
 /* Appends a decision of the start; nobody waits for it. */
 static bool write_own(struct controller *controller, const struct decision *decision)
 {
-    if (decision->records.count == 0 && !decision->failed)
-        return true;
-    enum kafka_error error = write_records(controller, decision);
+    enum kafka_error error = controller_append(controller, decision);
     if (error == KAFKA_ERROR_NONE)
         return true;
     failed(controller, error == KAFKA_ERROR_KAFKA_STORAGE_ERROR
@@ -317,14 +326,9 @@ static bool write_own(struct controller *controller, const struct decision *deci
     return false;
 }
 
-struct bootstrap_copy {
-    struct metadata_records *records;
-    bool failed;
-};
-
 static bool copy_bootstrap_batch(void *context, struct view batch, const char **problem)
 {
-    struct bootstrap_copy *copy = context;
+    struct metadata_records *records = context;
     if (batch_is_control(batch.data))
         return true;
     struct batch_header header;
@@ -333,7 +337,7 @@ static bool copy_bootstrap_batch(void *context, struct view batch, const char **
     record_cursor_init(&cursor, batch_records(batch), header.record_count);
     struct record record;
     while (record_cursor_next(&cursor, &record) == RECORD_OK) {
-        if (!metadata_records_add_value(copy->records, record.value)) {
+        if (!metadata_records_add_value(records, record.value)) {
             *problem = "out of memory";
             return false;
         }
@@ -380,10 +384,9 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
     struct begin_transaction_record begin = {VIEW_LITERAL("Bootstrap records")};
     struct end_transaction_record end;
     end_transaction_record_init(&end);
-    struct bootstrap_copy copy = {&decision.records, false};
     const char *problem;
     decision_add(&decision, METADATA_RECORD_BEGIN_TRANSACTION, &begin);
-    if (!snapshot_walk(content, copy_bootstrap_batch, &copy, &problem)) {
+    if (!snapshot_walk(content, copy_bootstrap_batch, &decision.records, &problem)) {
         failed(controller, problem);
         return false;
     }
@@ -391,16 +394,6 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
         add_cluster_min_isr(&decision);
     decision_add(&decision, METADATA_RECORD_END_TRANSACTION, &end);
     return write_own(controller, &decision);
-}
-
-/*
- * Features as this node declares them: what is finalized already must be inside its ranges, and
- * what it does not serve at all is left out.
- */
-static int16_t declared_maximum(const struct image *image, const struct controller_feature *feature)
-{
-    int16_t level = image_feature_level(image, feature->name);
-    return level > feature->maximum && level <= feature->understood ? level : feature->maximum;
 }
 
 static bool write_controller(struct controller *controller, struct arena *arena)
@@ -411,15 +404,12 @@ static bool write_controller(struct controller *controller, struct arena *arena)
     const struct sole_voter *voter = &controller->log.options.voter;
     struct register_controller_record_controller_endpoint endpoint = {voter->listener, voter->host,
                                                                       voter->port, 0};
+    struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
     struct register_controller_record_controller_feature features[CONTROLLER_FEATURE_COUNT];
-    size_t count = 0;
-    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-        const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
-        if (maximum > 0)
-            features[count++] = (struct register_controller_record_controller_feature){
-                feature->name, feature->minimum, maximum};
-    }
+    size_t count = controller_features_declare(decision.image, ranges);
+    for (size_t i = 0; i < count; i++)
+        features[i] = (struct register_controller_record_controller_feature){
+            ranges[i].name, ranges[i].minimum, ranges[i].maximum};
     struct register_controller_record record;
     register_controller_record_init(&record);
     record.controller_id = voter->id;
@@ -441,15 +431,12 @@ static bool write_registration(struct controller *controller, struct arena *aren
     struct broker_registration_request request = *controller->options.registration;
     if (uuid_is_zero(request.incarnation_id))
         request.incarnation_id = decision_new_id(&decision);
+    struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
     struct broker_registration_request_feature features[CONTROLLER_FEATURE_COUNT];
-    size_t count = 0;
-    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
-        const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
-        if (maximum > 0)
-            features[count++] = (struct broker_registration_request_feature){
-                feature->name, feature->minimum, maximum};
-    }
+    size_t count = controller_features_declare(decision.image, ranges);
+    for (size_t i = 0; i < count; i++)
+        features[i] = (struct broker_registration_request_feature){
+            ranges[i].name, ranges[i].minimum, ranges[i].maximum};
     request.features = features;
     request.features_count = count;
     struct broker_registration_response response;
@@ -501,7 +488,7 @@ void controller_report_directories(struct controller *controller, const struct u
         request.offline_log_dirs[i] = directories[i];
     struct broker_heartbeat_response response;
     decide_broker_heartbeat(&decision, &request, INT64_MAX, -1, &response);
-    if (decision.records.count > 0 && write_records(controller, &decision) != KAFKA_ERROR_NONE)
+    if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
         log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
     arena_deinit(&arena);
 }
@@ -597,7 +584,7 @@ static void resigned(void *owner)
     drop_pending(controller);
     refuse_waits_behind(controller, current->version, KAFKA_ERROR_NOT_CONTROLLER);
     if (controller->is_closing) {
-        metadata_log_close(&controller->log);
+        end_if_settled(controller);
         return;
     }
     image_acquire(current);
@@ -682,6 +669,7 @@ void controller_start(struct controller *controller, const struct controller_opt
     list_init(&controller->waits);
     list_init(&controller->refused);
     deferred_init(&controller->tell, tell_refused);
+    deferred_init(&controller->end, end_failed);
     struct batch_options batch_options = BATCH_OPTIONS_DEFAULT;
     batch_builder_init(&controller->builder, controller->loop->heap, METADATA_BATCH_SIZE_MAX,
                        &batch_options);
@@ -724,6 +712,5 @@ void controller_close(struct controller *controller)
     controller->is_active = false;
     controller_duties_renounce(&controller->duties);
     controller->is_closing = true;
-    if (list_is_empty(&controller->pending) || controller->has_failed)
-        metadata_log_close(&controller->log);
+    end_if_settled(controller);
 }

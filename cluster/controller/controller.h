@@ -77,6 +77,7 @@ struct controller {
     struct list waits;
     struct list refused; /* to be told in the deferred phase */
     struct deferred tell;
+    struct deferred end; /* closes the log that failed while closing waited for it */
     struct batch_builder builder;
     struct random_stream random;
     struct controller_duties duties;

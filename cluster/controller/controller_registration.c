@@ -1,34 +1,22 @@
 /* Controllers have no epoch and no fence: the newest incarnation replaces the one before. */
 #include "cluster/controller/controller_registration.h"
 
+#include "cluster/controller/features.h"
 #include "protocol/messages/register_controller_record.h"
 
 enum { CONTROLLER_REGISTRATION_SINCE = 15 }; /* metadata.version */
 
-/* What a controller that does not name the feature supports is level 0 only. */
-static bool supports(const struct controller_registration_request *request, struct view name,
-                     int16_t level)
-{
-    for (size_t i = 0; i < request->features_count; i++) {
-        if (view_equal(request->features[i].name, name))
-            return level >= request->features[i].min_supported_version &&
-                   level <= request->features[i].max_supported_version;
-    }
-    return level == 0;
-}
-
 /* The finalized feature that the controller does not support, or NULL. */
 static const struct image_feature *
-unsupported(const struct image *image, const struct controller_registration_request *request)
+unsupported(struct decision *decision, const struct controller_registration_request *request)
 {
-    struct image_walk walk;
-    image_walk_start(&image->features, &walk);
-    for (const struct image_feature *feature = image_walk_next_feature(&walk); feature;
-         feature = image_walk_next_feature(&walk)) {
-        if (!supports(request, feature->name, feature->level))
-            return feature;
-    }
-    return NULL;
+    struct image_feature_range *ranges =
+        decision_get(decision, request->features_count, sizeof(*ranges));
+    for (size_t i = 0; i < request->features_count; i++)
+        ranges[i] = (struct image_feature_range){request->features[i].name,
+                                                 request->features[i].min_supported_version,
+                                                 request->features[i].max_supported_version};
+    return feature_ranges_missing(ranges, request->features_count, decision->image);
 }
 
 /* Whether this incarnation is registered already with the same endpoints. */
@@ -81,7 +69,7 @@ void decide_controller_registration(struct decision *decision,
     controller_registration_response_init(response);
     const struct image *image = decision->image;
     int16_t version = image_feature_level(image, VIEW_LITERAL("metadata.version"));
-    const struct image_feature *missing = unsupported(image, request);
+    const struct image_feature *missing = unsupported(decision, request);
     if (version < CONTROLLER_REGISTRATION_SINCE) {
         response->error_code = KAFKA_ERROR_UNSUPPORTED_VERSION;
         response->error_message =

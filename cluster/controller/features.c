@@ -34,3 +34,42 @@ const struct controller_feature *controller_feature_find(struct view name)
     }
     return NULL;
 }
+
+size_t controller_features_declare(const struct image *image, struct image_feature_range *ranges)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = &features[i];
+        int16_t level = image_feature_level(image, feature->name);
+        int16_t maximum = feature->maximum;
+        if (level > maximum && level <= feature->understood)
+            maximum = level;
+        if (maximum > 0)
+            ranges[count++] =
+                (struct image_feature_range){feature->name, feature->minimum, maximum};
+    }
+    return count;
+}
+
+bool feature_ranges_support(const struct image_feature_range *ranges, size_t count,
+                            struct view name, int16_t level)
+{
+    for (size_t i = 0; level != 0 && i < count; i++) {
+        if (view_equal(ranges[i].name, name))
+            return level >= ranges[i].minimum && level <= ranges[i].maximum;
+    }
+    return level == 0;
+}
+
+const struct image_feature *feature_ranges_missing(const struct image_feature_range *ranges,
+                                                   size_t count, const struct image *image)
+{
+    struct image_walk walk;
+    image_walk_start(&image->features, &walk);
+    for (const struct image_feature *feature = image_walk_next_feature(&walk); feature;
+         feature = image_walk_next_feature(&walk)) {
+        if (!feature_ranges_support(ranges, count, feature->name, feature->level))
+            return feature;
+    }
+    return NULL;
+}

@@ -8,7 +8,7 @@
 #ifndef KLAMM_CLUSTER_CONTROLLER_FEATURES_H
 #define KLAMM_CLUSTER_CONTROLLER_FEATURES_H
 
-#include "base/bytes.h"
+#include "cluster/metadata/image.h"
 
 enum { CONTROLLER_FEATURE_COUNT = 7, METADATA_VERSION_MINIMUM = 7, METADATA_VERSION_MAXIMUM = 29 };
 
@@ -24,5 +24,18 @@ struct controller_feature {
 const struct controller_feature *controller_feature_at(size_t index);
 /* NULL when the name is unknown. */
 const struct controller_feature *controller_feature_find(struct view name);
+/*
+ * The ranges that this node declares when it registers; their number, up to
+ * CONTROLLER_FEATURE_COUNT. What the image has finalized is inside its range also where this build
+ * merely understands it; what is not served at all is left out.
+ */
+size_t controller_features_declare(const struct image *image, struct image_feature_range *ranges);
+
+/* Whether a node that declares these ranges can be at a level; every node can do without: 0. */
+bool feature_ranges_support(const struct image_feature_range *ranges, size_t count,
+                            struct view name, int16_t level);
+/* A finalized feature at a level that such a node does not support, or NULL. */
+const struct image_feature *feature_ranges_missing(const struct image_feature_range *ranges,
+                                                   size_t count, const struct image *image);
 
 #endif

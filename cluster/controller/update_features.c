@@ -28,16 +28,6 @@ static bool loses_records(int16_t from, int16_t to)
     return false;
 }
 
-static bool node_supports(const struct image_node *node, struct view feature, int16_t level)
-{
-    for (uint32_t i = 0; i < node->feature_count; i++) {
-        if (view_equal(node->features[i].name, feature))
-            return level == 0 ||
-                   (level >= node->features[i].minimum && level <= node->features[i].maximum);
-    }
-    return level == 0;
-}
-
 static bool all_support(const struct image *image, struct view feature, int16_t level)
 {
     const struct image_tree *trees[] = {&image->brokers, &image->controllers};
@@ -46,7 +36,7 @@ static bool all_support(const struct image *image, struct view feature, int16_t 
         image_walk_start(trees[i], &walk);
         for (const struct image_node *node = image_walk_next_node(&walk); node;
              node = image_walk_next_node(&walk)) {
-            if (!node_supports(node, feature, level))
+            if (!feature_ranges_support(node->features, node->feature_count, feature, level))
                 return false;
         }
     }

@@ -46,6 +46,16 @@ static void truncated(struct log_change *change)
         metadata_log_load(log);
 }
 
+/*
+ * Whether the log goes on from the newest snapshot. One that was fetched may have its name already
+ * while the log still holds another history: too short, or long with epochs that ended before.
+ */
+static bool is_of_snapshot(const struct metadata_log *log)
+{
+    return log->snapshot_end == 0 || (partition_log_end_offset(log->log) >= log->snapshot_end &&
+                                      partition_log_latest_epoch(log->log) >= log->snapshot_epoch);
+}
+
 static void opened(struct log_open_job *open)
 {
     struct metadata_log *log = open->context;
@@ -66,7 +76,7 @@ static void opened(struct log_open_job *open)
         metadata_log_close_next(log);
         return;
     }
-    if (partition_log_end_offset(log->log) < log->snapshot_end) {
+    if (!is_of_snapshot(log)) {
         log->is_cutting = true;
         log->change = (struct log_change){.done = truncated, .context = log};
         partition_log_truncate_fully(log->log, log->snapshot_end, &log->change);

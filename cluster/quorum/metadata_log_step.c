@@ -50,6 +50,12 @@ static void persist(struct metadata_log *log)
 
 /* ---- Effects --------------------------------------------------------------------------------- */
 
+static const enum quorum_message_kind message_kinds[QUORUM_CALL_KINDS] = {
+    [QUORUM_CALL_VOTE] = QUORUM_MESSAGE_VOTE,
+    [QUORUM_CALL_BEGIN_EPOCH] = QUORUM_MESSAGE_BEGIN_EPOCH,
+    [QUORUM_CALL_END_EPOCH] = QUORUM_MESSAGE_END_EPOCH,
+};
+
 struct quorum_endpoint metadata_log_leader_endpoint(const struct metadata_log *log)
 {
     struct quorum_endpoint endpoint = {.id = QUORUM_NODE_NONE};
@@ -64,16 +70,17 @@ struct quorum_endpoint metadata_log_leader_endpoint(const struct metadata_log *l
     return endpoint;
 }
 
+/* The wire form of a call that is a message of elections. */
+static const struct peer_message *message_of(const struct quorum_call *call)
+{
+    return peer_message_of(message_kinds[call->kind]);
+}
+
 static void answer_call(struct metadata_log *log, struct quorum_call *call,
                         const struct quorum_answer *answer)
 {
-    static const enum quorum_message_kind kinds[] = {
-        [QUORUM_CALL_VOTE] = QUORUM_MESSAGE_VOTE,
-        [QUORUM_CALL_BEGIN_EPOCH] = QUORUM_MESSAGE_BEGIN_EPOCH,
-        [QUORUM_CALL_END_EPOCH] = QUORUM_MESSAGE_END_EPOCH,
-    };
     struct quorum_endpoint leader = metadata_log_leader_endpoint(log);
-    peer_message_of(kinds[call->kind])->respond(call, KAFKA_ERROR_NONE, answer, &leader);
+    message_of(call)->respond(call, KAFKA_ERROR_NONE, answer, &leader);
     call->done(call);
 }
 
@@ -132,15 +139,14 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
 
 /* ---- Requests of others ---------------------------------------------------------------------- */
 
-static void serve_message(struct metadata_log *log, struct quorum_call *call,
-                          enum quorum_message_kind kind)
+static void serve_message(struct metadata_log *log, struct quorum_call *call)
 {
-    const struct peer_message *peer = peer_message_of(kind);
-    struct quorum_message message = {.kind = kind};
+    struct quorum_message message = {.kind = message_kinds[call->kind]};
     struct quorum_endpoint leader = {.id = QUORUM_NODE_NONE};
-    enum kafka_error error = peer->read(log, call->message, call->version, &message, &leader);
+    enum kafka_error error =
+        message_of(call)->read(log, call->message, call->version, &message, &leader);
     if (error != KAFKA_ERROR_NONE) {
-        peer->respond(call, error, NULL, NULL);
+        message_of(call)->respond(call, error, NULL, NULL);
         call->done(call);
         return;
     }
@@ -150,43 +156,18 @@ static void serve_message(struct metadata_log *log, struct quorum_call *call,
     metadata_log_step(log, &event, call);
 }
 
-static void serve_vote(struct metadata_log *log, struct quorum_call *call)
+static void refuse_message(struct quorum_call *call, enum kafka_error error)
 {
-    serve_message(log, call, QUORUM_MESSAGE_VOTE);
-}
-
-static void serve_begin_epoch(struct metadata_log *log, struct quorum_call *call)
-{
-    serve_message(log, call, QUORUM_MESSAGE_BEGIN_EPOCH);
-}
-
-static void serve_end_epoch(struct metadata_log *log, struct quorum_call *call)
-{
-    serve_message(log, call, QUORUM_MESSAGE_END_EPOCH);
-}
-
-static void refuse_vote(struct quorum_call *call, enum kafka_error error)
-{
-    peer_vote.respond(call, error, NULL, NULL);
-}
-
-static void refuse_begin_epoch(struct quorum_call *call, enum kafka_error error)
-{
-    peer_begin_epoch.respond(call, error, NULL, NULL);
-}
-
-static void refuse_end_epoch(struct quorum_call *call, enum kafka_error error)
-{
-    peer_end_epoch.respond(call, error, NULL, NULL);
+    message_of(call)->respond(call, error, NULL, NULL);
 }
 
 static const struct {
     void (*serve)(struct metadata_log *log, struct quorum_call *call);
     void (*refuse)(struct quorum_call *call, enum kafka_error error);
 } services[QUORUM_CALL_KINDS] = {
-    [QUORUM_CALL_VOTE] = {serve_vote, refuse_vote},
-    [QUORUM_CALL_BEGIN_EPOCH] = {serve_begin_epoch, refuse_begin_epoch},
-    [QUORUM_CALL_END_EPOCH] = {serve_end_epoch, refuse_end_epoch},
+    [QUORUM_CALL_VOTE] = {serve_message, refuse_message},
+    [QUORUM_CALL_BEGIN_EPOCH] = {serve_message, refuse_message},
+    [QUORUM_CALL_END_EPOCH] = {serve_message, refuse_message},
     [QUORUM_CALL_FETCH] = {fetch_server_serve, fetch_server_refuse},
     [QUORUM_CALL_FETCH_SNAPSHOT] = {snapshot_server_serve, snapshot_server_refuse},
 };

@@ -1,7 +1,7 @@
 /*
  * The messages of elections on the wire, both sides: what the step function says to a generated
  * request, a response to what the step function hears, and the same for requests of others. One
- * file per message.
+ * file per message, and peer_shape.h for what all have alike.
  */
 #ifndef KLAMM_CLUSTER_QUORUM_PEER_MESSAGE_H
 #define KLAMM_CLUSTER_QUORUM_PEER_MESSAGE_H

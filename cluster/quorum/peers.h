@@ -24,7 +24,6 @@ struct quorum_peer {
     struct list link;
     struct metadata_log *log;
     int32_t id;
-    bool is_bootstrap;
     char host[QUORUM_HOST_SIZE];
     uint16_t port;
     struct channel *elections; /* NULL before the first message */

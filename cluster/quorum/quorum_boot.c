@@ -108,7 +108,6 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
         boot->has_snapshot = true;
         boot->snapshot = (struct snapshot_id){0, 0};
     }
-    boot->is_formatted_now = true;
     return write_checkpoint(boot, context, boot->log_directory.text, QUORUM_BOOTSTRAP_NAME, NULL,
                             boot->bootstrap, boot->bootstrap_count);
 }

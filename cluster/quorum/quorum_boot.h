@@ -21,8 +21,6 @@
 #define QUORUM_BOOTSTRAP_NAME "bootstrap.checkpoint"
 #define QUORUM_DIRECTORY_NAME "__cluster_metadata-0"
 
-enum { QUORUM_SNAPSHOTS_MAX = 1024 };
-
 struct quorum_boot {
     struct job job; /* the owner sets `done` after quorum_boot_init */
     void *context;
@@ -39,7 +37,6 @@ struct quorum_boot {
     bool is_refused;
     char message[256];         /* why */
     struct log_path directory; /* the metadata partition's */
-    bool is_formatted_now;
     bool has_log;
     bool has_state;
     struct quorum_state state;

@@ -8,7 +8,7 @@
  *
  * Invariants:
  *  1. A file with the final name is whole: a crash in between leaves a .part, which a start
- * removes, or a snapshot behind the end of the log, to which a start cuts the log.
+ *     removes, or a snapshot that the log is no part of, for which a start empties the log.
  *  2. Only a follower loads a snapshot, and only one that reaches its high watermark.
  */
 #ifndef KLAMM_CLUSTER_QUORUM_SNAPSHOT_CLIENT_H

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "cluster/quorum/snapshot_file.h"
+#include "protocol/messages/config_record.h"
 #include "tests/unit/cluster/controller_fixture.h"
 
 #define DIRECTORY "/data/__cluster_metadata-0/"
@@ -232,6 +233,40 @@ static void closing_waits_for_what_was_appended(void **state)
     fixture_deinit(&fixture);
 }
 
+/* A record that is appended and not written yet. */
+static void append_setting(struct fixture *fixture)
+{
+    struct config_record record = {CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""),
+                                   VIEW_LITERAL("log.retention.ms"), VIEW_LITERAL("1000")};
+    struct decision decision;
+    fixture_decide(fixture, &decision);
+    decision_add(&decision, METADATA_RECORD_CONFIG, &record);
+    assert_int_equal(controller_append(&fixture->controller, &decision), KAFKA_ERROR_NONE);
+}
+
+static void closing_ends_although_the_last_records_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        enum storage_operation operation;
+        enum storage_status status;
+    } troubles[] = {{STORAGE_WRITE, STORAGE_NO_SPACE},
+                    {STORAGE_WRITE, STORAGE_IO},
+                    {STORAGE_SYNC, STORAGE_IO}};
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        start_ready(&fixture);
+        append_setting(&fixture);
+        memory_node_fail(&fixture.node, troubles[i].operation, 0, troubles[i].status);
+        fixture_stop(&fixture);
+        memory_node_fail(&fixture.node, troubles[i].operation, 0, STORAGE_OK);
+        start_ready(&fixture);
+        fixture_stop(&fixture);
+        fixture_deinit(&fixture);
+    }
+}
+
 /* What has to be true after any trouble: the node starts, and what was acknowledged is there. */
 static void recover_and_check(struct fixture *fixture, unsigned acknowledged)
 {
@@ -347,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_failed_sync_ends_the_node_and_acknowledges_nothing),
         cmocka_unit_test(a_full_device_takes_back_only_what_it_refused),
         cmocka_unit_test(closing_waits_for_what_was_appended),
+        cmocka_unit_test(closing_ends_although_the_last_records_are_refused),
         cmocka_unit_test(a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged),
         cmocka_unit_test(a_stop_at_any_moment_of_the_start_ends),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),

@@ -372,6 +372,59 @@ static void who_fell_behind_the_log_goes_on_from_a_snapshot(void **state)
     quorum_net_deinit(&net);
 }
 
+/* Puts the newest snapshot of one node into the directory of another that does not run. */
+static struct snapshot_id copy_snapshot(struct quorum_net *net, int from, int to)
+{
+    char name[SNAPSHOT_NAME_SIZE];
+    char path[128];
+    struct snapshot_id id = net->nodes[from].fixture.controller.log.boot.snapshot;
+    snapshot_name_format(id, SNAPSHOT_SUFFIX, name);
+    snprintf(path, sizeof(path), "/data/__cluster_metadata-0/%s", name);
+    struct view content = memory_node_file(&net->nodes[from].fixture.node, path);
+    assert_false(view_is_null(content));
+    memory_node_put_file(&net->nodes[to].fixture.node, path, content);
+    return id;
+}
+
+/* The power went between the snapshot's name and the emptying of a log with another history. */
+static void a_log_that_is_no_part_of_its_snapshot_is_emptied(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 10);
+    use_small_snapshots(&net, 2000);
+    start_all(&net);
+    int first = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    quorum_net_isolate(&net, first, true);
+    static struct write lost[200];
+    for (int i = 0; i < 200; i++) {
+        snprintf(lost[i].name, sizeof(lost[i].name), "lost-%d", i);
+        assert_true(begin_write(&net, first, &lost[i]));
+    }
+    quorum_net_run(&net, 100);
+    int64_t lost_end = net.nodes[first].fixture.controller.log.quorum.flushed_end;
+    int second = quorum_net_await_leader(&net, first);
+    char name[32];
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "w-%d", i);
+        assert_int_equal(write_setting(&net, second, name), KAFKA_ERROR_NONE);
+    }
+    quorum_net_crash(&net, first);
+    struct snapshot_id id = copy_snapshot(&net, second, first);
+    assert_int_equal(id.epoch, net.nodes[second].fixture.controller.log.quorum.epoch);
+    assert_in_range(id.end_offset, 1, lost_end - 1);
+    quorum_net_start(&net, first);
+    quorum_net_run(&net, 10);
+    assert_int_equal(partition_log_start_offset(net.nodes[first].fixture.controller.log.log),
+                     id.end_offset);
+    quorum_net_isolate(&net, first, false);
+    await_shown(&net, first, "w-49");
+    for (int i = 0; i < 200; i++)
+        assert_false(shows(&net, first, lost[i].name));
+    quorum_net_deinit(&net);
+}
+
 /* ---- Random trouble -------------------------------------------------------------------------- */
 
 enum { WRITES = 400 };
@@ -490,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_vote_that_was_found_is_on_disk_before_it_counts),
         cmocka_unit_test(who_lacks_the_log_gets_a_snapshot),
         cmocka_unit_test(who_fell_behind_the_log_goes_on_from_a_snapshot),
+        cmocka_unit_test(a_log_that_is_no_part_of_its_snapshot_is_emptied),
         cmocka_unit_test(trouble_loses_nothing_that_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
