@@ -393,16 +393,6 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
     return write_own(controller, &decision);
 }
 
-/*
- * Features as this node declares them: what is finalized already must be inside its ranges, and
- * what it does not serve at all is left out.
- */
-static int16_t declared_maximum(const struct image *image, const struct controller_feature *feature)
-{
-    int16_t level = image_feature_level(image, feature->name);
-    return level > feature->maximum && level <= feature->understood ? level : feature->maximum;
-}
-
 static bool write_controller(struct controller *controller, struct arena *arena)
 {
     struct decision decision;
@@ -415,7 +405,8 @@ static bool write_controller(struct controller *controller, struct arena *arena)
     size_t count = 0;
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
+        int16_t maximum = controller_feature_declared_maximum(
+            feature, image_feature_level(decision.image, feature->name));
         if (maximum > 0)
             features[count++] = (struct register_controller_record_controller_feature){
                 feature->name, feature->minimum, maximum};
@@ -445,7 +436,8 @@ static bool write_registration(struct controller *controller, struct arena *aren
     size_t count = 0;
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         const struct controller_feature *feature = controller_feature_at(i);
-        int16_t maximum = declared_maximum(decision.image, feature);
+        int16_t maximum = controller_feature_declared_maximum(
+            feature, image_feature_level(decision.image, feature->name));
         if (maximum > 0)
             features[count++] = (struct broker_registration_request_feature){
                 feature->name, feature->minimum, maximum};

@@ -26,6 +26,11 @@ const struct controller_feature *controller_feature_at(size_t index)
     return &features[index];
 }
 
+int16_t controller_feature_declared_maximum(const struct controller_feature *feature, int16_t level)
+{
+    return level > feature->maximum && level <= feature->understood ? level : feature->maximum;
+}
+
 const struct controller_feature *controller_feature_find(struct view name)
 {
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {

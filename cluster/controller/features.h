@@ -22,6 +22,12 @@ struct controller_feature {
 
 /* Sorted by name; index < CONTROLLER_FEATURE_COUNT. */
 const struct controller_feature *controller_feature_at(size_t index);
+/*
+ * The highest level that a node of this build says it supports, where `level` is finalized (0: it
+ * is not): what is finalized must be inside the declared range, also where it is merely understood.
+ */
+int16_t controller_feature_declared_maximum(const struct controller_feature *feature,
+                                            int16_t level);
 /* NULL when the name is unknown. */
 const struct controller_feature *controller_feature_find(struct view name);
 
