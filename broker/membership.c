@@ -49,12 +49,6 @@ static void open_channel(struct membership *membership, struct controller_channe
 
 /* ---- The life as a broker ---- */
 
-static void registered(void *owner, int64_t epoch)
-{
-    (void)owner;
-    (void)epoch; /* the shards learn it from the image */
-}
-
 static void prepare(void *owner)
 {
     control_serve(owner);
@@ -78,7 +72,6 @@ static void failed(void *owner, const char *text)
 }
 
 static const struct broker_lifecycle_events lifecycle_events = {
-    .registered = registered,
     .prepare = prepare,
     .unfenced = unfenced,
     .left = left,
@@ -141,8 +134,7 @@ bool membership_ready(struct membership *membership)
         broker_lifecycle_start(&membership->lifecycle, &options);
         return false;
     }
-    broker_lifecycle_adopt(&membership->lifecycle, &options, control->broker->incarnation,
-                           control->controller.broker_epoch);
+    broker_lifecycle_adopt(&membership->lifecycle, &options, control->controller.broker_epoch);
     return true;
 }
 

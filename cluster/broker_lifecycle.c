@@ -208,23 +208,18 @@ static void registration_answered(struct controller_call *call, enum channel_sta
     lifecycle->state = BROKER_CATCHING_UP;
     log_info(lifecycle->loop->diagnostics, "registered: broker=%d epoch=%lld",
              lifecycle->registration.broker_id, (long long)lifecycle->epoch);
-    lifecycle->options.events->registered(lifecycle->options.owner, lifecycle->epoch);
     ask_after_interval(lifecycle);
     look(lifecycle);
 }
 
-/* What the cluster has finalized must be inside the declared ranges, also where this build merely
- * understands it. */
 static void fill_features(struct broker_lifecycle *lifecycle)
 {
     const struct image *image = lifecycle->options.publisher->current;
     size_t count = 0;
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         const struct controller_feature *feature = controller_feature_at(i);
-        int16_t level = image_feature_level(image, feature->name);
-        int16_t maximum = feature->maximum;
-        if (level > maximum && level <= feature->understood)
-            maximum = level;
+        int16_t maximum =
+            controller_feature_declared_maximum(feature, image_feature_level(image, feature->name));
         if (maximum > 0)
             lifecycle->features[count++] = (struct broker_registration_request_feature){
                 feature->name, feature->minimum, maximum};
@@ -254,7 +249,6 @@ static void leave_done(struct broker_lifecycle *lifecycle)
     timer_clear(&lifecycle->next);
     timer_clear(&lifecycle->patience);
     timer_clear(&lifecycle->report);
-    lifecycle->is_left_untold = true;
     loop_defer(lifecycle->loop, &lifecycle->tell);
 }
 
@@ -406,17 +400,7 @@ static void report_late(struct timer *timer)
 static void tell(struct deferred *deferred)
 {
     struct broker_lifecycle *lifecycle = container_of(deferred, struct broker_lifecycle, tell);
-    if (!lifecycle->is_left_untold)
-        return;
-    lifecycle->is_left_untold = false;
     lifecycle->options.events->left(lifecycle->options.owner);
-}
-
-static struct uuid draw_id(struct loop *loop)
-{
-    uint64_t words[2];
-    loop_entropy(loop, words, sizeof(words));
-    return uuid_of_random(words[0], words[1]);
 }
 
 static void begin(struct broker_lifecycle *lifecycle,
@@ -426,8 +410,7 @@ static void begin(struct broker_lifecycle *lifecycle,
     *lifecycle = (struct broker_lifecycle){
         .options = *options, .loop = loop, .epoch = -1, .shown_offset = -1};
     lifecycle->registration = *options->registration;
-    if (uuid_is_zero(lifecycle->registration.incarnation_id))
-        lifecycle->registration.incarnation_id = draw_id(loop);
+    klamm_assert(!uuid_is_zero(lifecycle->registration.incarnation_id));
     timer_init(&lifecycle->next, next_due);
     timer_init(&lifecycle->patience, patience_over);
     timer_init(&lifecycle->report, report_late);
@@ -447,11 +430,9 @@ void broker_lifecycle_start(struct broker_lifecycle *lifecycle,
 }
 
 void broker_lifecycle_adopt(struct broker_lifecycle *lifecycle,
-                            const struct broker_lifecycle_options *options, struct uuid incarnation,
-                            int64_t epoch)
+                            const struct broker_lifecycle_options *options, int64_t epoch)
 {
     begin(lifecycle, options);
-    lifecycle->registration.incarnation_id = incarnation;
     lifecycle->epoch = epoch;
     lifecycle->state = BROKER_RUNNING;
     lifecycle->serves = true;
@@ -517,7 +498,7 @@ void broker_lifecycle_stop(struct broker_lifecycle *lifecycle)
     if (lifecycle->state == BROKER_IDLE)
         return;
     lifecycle->state = BROKER_LEFT;
-    lifecycle->is_left_untold = false;
+    list_remove(&lifecycle->tell.link);
     timer_clear(&lifecycle->next);
     timer_clear(&lifecycle->patience);
     timer_clear(&lifecycle->report);
