@@ -86,11 +86,6 @@ static void call_done(struct controller_call *call, enum channel_status status,
                       const void *response)
 {
     struct auto_create *create = container_of(call, struct auto_create, call);
-    if (create->runs_here) {
-        create->runs_here = false;
-        auto_create_run(&create->part, create->at);
-        return;
-    }
     if (status != CHANNEL_OK) {
         part_done(&create->part, create->at);
         return;
@@ -105,16 +100,11 @@ static void call_done(struct controller_call *call, enum channel_status status,
     await_topics(create);
 }
 
-bool auto_create_owns(const struct controller_call *call)
+/* This node became the controller before the call was sent. */
+static void run_here(struct controller_call *call)
 {
-    return call->done == call_done;
-}
-
-void auto_create_run_here(struct controller_call *call)
-{
-    static const struct create_topics_response none;
-    container_of(call, struct auto_create, call)->runs_here = true;
-    controller_call_answered(call, &none);
+    struct auto_create *create = container_of(call, struct auto_create, call);
+    auto_create_run(&create->part, create->at);
 }
 
 /* A controller that is not active refuses every topic. */
@@ -166,6 +156,7 @@ static void ask(struct auto_create *create)
         .timeout_ns = ASK_TIMEOUT_NS,
         .error_of = error_of,
         .done = call_done,
+        .here = run_here,
     };
     controller_channel_send(&control->membership.forwarding, &create->call);
 }

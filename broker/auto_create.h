@@ -26,16 +26,11 @@ struct auto_create {
     struct controller_wait wait;
     /* When another node decides. */
     struct controller_call call;
-    bool runs_here; /* this node became the controller before the call was sent */
     struct publisher_waiter shown;
     struct timer patience; /* for the image with the topics */
 };
 
 /* The row's `part`, on the control loop. */
 void auto_create_run(struct part *part, struct loop *at);
-/* For host.local of the channel: this node is the controller now. */
-void auto_create_run_here(struct controller_call *call);
-/* Whether a call is one of auto_create. */
-bool auto_create_owns(const struct controller_call *call);
 
 #endif

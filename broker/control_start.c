@@ -144,9 +144,7 @@ static const struct broker_registration_request *make_registration(struct contro
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
     request->rack = config->settings.broker_rack;
     request->previous_broker_epoch = previous_broker_epoch(control);
-    uint64_t words[2];
-    loop_entropy(control->loop, words, sizeof(words));
-    control->broker->incarnation = uuid_of_random(words[0], words[1]);
+    control->broker->incarnation = random_id(control->loop);
     request->incarnation_id = control->broker->incarnation;
     fill_endpoints(control, request);
     request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));

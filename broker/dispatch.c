@@ -29,13 +29,6 @@ static bool version_is_served(const struct request *request)
            api_info_is_served(request->info, request_version(request));
 }
 
-/*
- * Bytes that a request may decode to. Elements of one byte on the wire become structs of a hundred,
- * so a frame of allowed size could otherwise take gigabytes, and what handlers keep per element
- * comes on top. This is room for two hundred thousand partitions.
- */
-enum { DECODED_SIZE_LIMIT = 16 * 1024 * 1024 };
-
 /* Decodes the body; true also for an ApiVersions body of a version that nobody here knows. */
 static bool decode(struct request *request)
 {
@@ -72,7 +65,7 @@ static void dispatch_request(struct connection_request *base)
     request->is_local = false;
     list_init(&request->parts);
     timer_init(&request->deadline, NULL);
-    arena_init(&request->arena, base->owner->loop->heap, MEMORY_SCRATCH, DECODED_SIZE_LIMIT);
+    arena_init(&request->arena, base->owner->loop->heap, MEMORY_SCRATCH, REQUEST_DECODED_SIZE_MAX);
     if (!request->row || !request->info || !front_serves(front, request->info) ||
         !version_is_served(request)) {
         refuse(request, CONNECTION_CLOSE_UNKNOWN_API);

@@ -59,11 +59,6 @@ static void answered(struct controller_call *call, enum channel_status status, c
 {
     struct controller_part *part = part_of(call);
     struct loop *at = part->at;
-    if (part->forward.runs_here) {
-        part->forward.runs_here = false;
-        part->part.row->part(&part->part, at);
-        return;
-    }
     part->error = error_of_status(status);
     if (part->error != KAFKA_ERROR_NONE)
         log_warn(at->diagnostics, "a request could not be forwarded: %s",
@@ -75,11 +70,11 @@ static void answered(struct controller_call *call, enum channel_status status, c
     part_done(&part->part, at);
 }
 
-void forwarding_run_here(struct controller_call *call)
+/* This node is the controller now. */
+static void run_here(struct controller_call *call)
 {
-    static const struct envelope_response none;
-    part_of(call)->forward.runs_here = true;
-    controller_call_answered(call, &none);
+    struct controller_part *part = part_of(call);
+    part->part.row->part(&part->part, part->at);
 }
 
 /* ---- The way there ---- */
@@ -133,6 +128,7 @@ bool forwarding_send(struct controller_part *part, struct loop *at)
         wrap(part);
     part->forward.call.timeout_ns = FORWARD_TIMEOUT_NS;
     part->forward.call.done = answered;
+    part->forward.call.here = run_here;
     controller_channel_send(&control->membership.forwarding, &part->forward.call);
     return true;
 }

@@ -28,7 +28,6 @@ struct forward {
     struct envelope_request envelope;
     uint8_t principal[FORWARD_PRINCIPAL_SIZE];
     uint8_t address[FORWARD_ADDRESS_SIZE];
-    bool runs_here; /* this node is the controller now */
 };
 
 /*
@@ -36,8 +35,6 @@ struct forward {
  * part_done. False: it cannot be forwarded; the part is untouched.
  */
 bool forwarding_send(struct controller_part *part, struct loop *at);
-/* For `local` of the forwarding channel: this node is the controller now, the part runs here. */
-void forwarding_run_here(struct controller_call *call);
 /* At home: answers with what came back, if the part was forwarded. */
 void forwarding_answer(struct controller_part *part);
 

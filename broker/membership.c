@@ -1,9 +1,7 @@
 /* See the header. */
 #include "broker/membership.h"
 
-#include "broker/auto_create.h"
 #include "broker/control.h"
-#include "broker/forwarding.h"
 #include "broker/own_call.h"
 
 /* ---- The active controller ---- */
@@ -27,42 +25,29 @@ static bool leader(void *self, struct controller_address *address)
     return address->node_id >= 0 && address->node_id != own && address->host.size > 0;
 }
 
-/* What was to be forwarded is decided here after all. */
-static void run_here(void *self, struct controller_call *call)
-{
-    (void)self;
-    if (auto_create_owns(call))
-        auto_create_run_here(call);
-    else
-        forwarding_run_here(call);
-}
-
+/* A node without controller listeners is alone, and has nothing to ask itself. */
 static void call_own(void *self, struct controller_call *call)
 {
     struct control *control = self;
-    own_call_start(&control->front, call);
+    if (control->has_front)
+        own_call_start(&control->front, call);
+    else
+        controller_call_answered(call, NULL);
 }
 
-static void open_channel(struct membership *membership, struct controller_channel *channel,
-                         void (*local)(void *self, struct controller_call *call))
+static void open_channel(struct membership *membership, struct controller_channel *channel)
 {
     struct control *control = membership->control;
     struct controller_channel_options options = {
         .loop = control->loop,
         .node_id = control->broker->config->node_id,
         .client_id = VIEW_LITERAL("klamm"),
-        .host = {leader, local, control},
+        .host = {leader, call_own, control},
     };
     controller_channel_init(channel, &options);
 }
 
 /* ---- The life as a broker ---- */
-
-static void registered(void *owner, int64_t epoch)
-{
-    (void)owner;
-    (void)epoch; /* the shards learn it from the image */
-}
 
 static void prepare(void *owner)
 {
@@ -87,7 +72,6 @@ static void failed(void *owner, const char *text)
 }
 
 static const struct broker_lifecycle_events lifecycle_events = {
-    .registered = registered,
     .prepare = prepare,
     .unfenced = unfenced,
     .left = left,
@@ -119,9 +103,9 @@ void membership_open(struct membership *membership, struct control *control,
 {
     *membership =
         (struct membership){.control = control, .registration = registration, .is_open = true};
-    open_channel(membership, &membership->forwarding, run_here);
-    open_channel(membership, &membership->life, control->has_front ? call_own : NULL);
-    open_channel(membership, &membership->changes, control->has_front ? call_own : NULL);
+    open_channel(membership, &membership->forwarding);
+    open_channel(membership, &membership->life);
+    open_channel(membership, &membership->changes);
     struct isr_sender_options isr_options = {
         .loop = control->loop,
         .channel = &membership->changes,
@@ -150,8 +134,7 @@ bool membership_ready(struct membership *membership)
         broker_lifecycle_start(&membership->lifecycle, &options);
         return false;
     }
-    broker_lifecycle_adopt(&membership->lifecycle, &options, control->broker->incarnation,
-                           control->controller.broker_epoch);
+    broker_lifecycle_adopt(&membership->lifecycle, &options, control->controller.broker_epoch);
     return true;
 }
 

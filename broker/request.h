@@ -22,6 +22,13 @@
 #include "connection/connections.h"
 #include "protocol/errors.h"
 
+/*
+ * Bytes that a request may decode to. Elements of one byte on the wire become structs of a hundred,
+ * so a frame of allowed size could otherwise take gigabytes, and what handlers keep per element
+ * comes on top. This is room for two hundred thousand partitions.
+ */
+enum { REQUEST_DECODED_SIZE_MAX = 16 * 1024 * 1024 };
+
 struct request {
     struct connection_request base;
     const struct api_row *row;

@@ -1,11 +1,10 @@
 /*
- * Markers for partitions of this node are a request of the shard to itself; other nodes are asked
- * over a channel. What got lost is looked up and sent anew, perhaps to another leader: a second
- * marker of the same transaction changes nothing.
+ * Markers are a request to the node that leads their partitions. What got lost is looked up and
+ * sent anew, perhaps to another leader: a second marker of the same transaction changes nothing.
  */
 #include "broker/transaction_coordinator.h"
 
-#include "broker/local_request.h"
+#include "broker/peer_request.h"
 #include "broker/shard.h"
 #include "protocol/api_keys.h"
 #include "transaction/transactions.h"
@@ -13,8 +12,6 @@
 enum { WRITE_TXN_MARKERS_VERSION = 2 };
 
 CHANNEL_CALL(write_txn_markers, API_KEY_WRITE_TXN_MARKERS);
-
-extern const struct api_row api_row_write_txn_markers;
 
 static void *create(struct coordinator *coordinator)
 {
@@ -26,58 +23,23 @@ const struct coordinator_kind transactions_kind = {TRANSACTIONS_KIND, .create = 
 
 /* ---- Markers ---- */
 
-/* One request, on one of both ways. */
 struct marker_request {
-    struct local_request local;
-    struct channel_request remote;
+    struct peer_request peer;
     struct marker_send *send;
     struct shard *shard;
 };
 
-static void free_request(struct marker_request *request)
+/* The send may be used anew inside; without a response its markers are sent again. */
+static void answered(struct peer_request *peer, const void *response)
 {
+    struct marker_send *send = container_of(peer, struct marker_request, peer)->send;
+    send->answered(send, response);
+}
+
+static void ended(struct peer_request *peer)
+{
+    struct marker_request *request = container_of(peer, struct marker_request, peer);
     heap_put(request->shard->loop->heap, MEMORY_SCRATCH, request, sizeof(*request));
-}
-
-static void answered(struct local_request *local, const void *response)
-{
-    struct marker_request *request = container_of(local, struct marker_request, local);
-    struct marker_send *send = request->send;
-    send->answered(send, response);
-}
-
-static void ended(struct local_request *local)
-{
-    free_request(container_of(local, struct marker_request, local));
-}
-
-static void remote_done(struct channel_request *remote, enum channel_status status,
-                        const void *response)
-{
-    (void)status; /* without a response the markers are sent anew */
-    struct marker_request *request = container_of(remote, struct marker_request, remote);
-    struct marker_send *send = request->send;
-    send->answered(send, response);
-    free_request(request);
-}
-
-static void send_remote(struct shard *shard, struct marker_request *request)
-{
-    struct marker_send *send = request->send;
-    struct channel *channel = peer_channels_get(&shard->peers, send->node, PEER_MARKERS);
-    if (!channel) {
-        send->answered(send, NULL);
-        free_request(request);
-        return;
-    }
-    request->remote = (struct channel_request){
-        .call = &write_txn_markers_call,
-        .message = &send->request,
-        .version_min = WRITE_TXN_MARKERS_REQUEST_VERSION_MIN,
-        .version_max = WRITE_TXN_MARKERS_VERSION,
-        .done = remote_done,
-    };
-    channel_send(channel, &request->remote);
 }
 
 static void send_markers(void *self, struct marker_send *send)
@@ -87,14 +49,16 @@ static void send_markers(void *self, struct marker_send *send)
         heap_must_get(shard->loop->heap, MEMORY_SCRATCH, sizeof(*request));
     request->send = send;
     request->shard = shard;
-    if (send->node != shard->broker->config->node_id) {
-        send_remote(shard, request);
-        return;
-    }
-    request->local.answered = answered;
-    request->local.ended = ended;
-    local_request_start(&request->local, &shard->front, &api_row_write_txn_markers,
-                        WRITE_TXN_MARKERS_VERSION, &send->request);
+    request->peer = (struct peer_request){
+        .purpose = PEER_MARKERS,
+        .call = &write_txn_markers_call,
+        .message = &send->request,
+        .version_min = WRITE_TXN_MARKERS_REQUEST_VERSION_MIN,
+        .version_max = WRITE_TXN_MARKERS_VERSION,
+        .answered = answered,
+        .ended = ended,
+    };
+    peer_request_send(&request->peer, shard, send->node);
 }
 
 static const struct image *image_of(void *self)

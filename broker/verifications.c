@@ -1,11 +1,8 @@
-/*
- * A request to a coordinator is one of this shard to itself, in the form of brokers; or, where
- * another node leads the partition of the transactional id, one over a channel to that node.
- */
+/* A request to a coordinator has the form of brokers and goes to the node that coordinates. */
 #include "broker/verifications.h"
 
 #include "base/assert.h"
-#include "broker/local_request.h"
+#include "broker/peer_request.h"
 #include "broker/shard.h"
 #include "coordinator/placement.h"
 #include "protocol/api_keys.h"
@@ -16,8 +13,6 @@ enum {
     ADD_PARTITIONS_VERSION_MIN = 4,
     KEY_SIZE = UUID_SIZE + 4 + 8 + 2 + 1
 };
-
-extern const struct api_row api_row_add_partitions_to_txn;
 
 CHANNEL_CALL(add_partitions_to_txn, API_KEY_ADD_PARTITIONS_TO_TXN);
 
@@ -42,8 +37,7 @@ struct verification {
 
 /* The questions about one transaction, as one request. */
 struct verification_request {
-    struct local_request local;
-    struct channel_request remote; /* instead of `local` */
+    struct peer_request peer;
     struct verifications *owner;
     struct list questions; /* struct verification.link */
     struct arena arena;
@@ -153,6 +147,7 @@ static void finish(struct verifications *verifications, struct verification *ver
 
 /* ---- Requests ---- */
 
+/* Without a response: NETWORK_EXCEPTION, upon which producers try again. */
 static enum kafka_error answer_for(const struct add_partitions_to_txn_response *response,
                                    const struct verification *verification)
 {
@@ -187,30 +182,16 @@ static void take_response(struct verification_request *request,
         finish(request->owner, container_of(link, struct verification, link));
 }
 
-static void free_request(struct verification_request *request)
+static void answered(struct peer_request *peer, const void *response)
 {
+    take_response(container_of(peer, struct verification_request, peer), response);
+}
+
+static void ended(struct peer_request *peer)
+{
+    struct verification_request *request = container_of(peer, struct verification_request, peer);
     arena_deinit(&request->arena);
     heap_put(request->owner->shard->loop->heap, MEMORY_SCRATCH, request, sizeof(*request));
-}
-
-static void answered(struct local_request *local, const void *response)
-{
-    take_response(container_of(local, struct verification_request, local), response);
-}
-
-static void ended(struct local_request *local)
-{
-    free_request(container_of(local, struct verification_request, local));
-}
-
-static void remote_done(struct channel_request *remote, enum channel_status status,
-                        const void *response)
-{
-    (void)status; /* without a response: NETWORK_EXCEPTION, upon which producers try again */
-    struct verification_request *request =
-        container_of(remote, struct verification_request, remote);
-    take_response(request, response);
-    free_request(request);
 }
 
 static bool is_same_transaction(const struct verification *a, const struct verification *b)
@@ -294,26 +275,17 @@ static int32_t coordinator_node(const struct shard *shard, struct view transacti
 
 static void send(struct shard *shard, struct verification_request *request)
 {
-    int32_t node = coordinator_node(shard, request->message.transactions[0].transactional_id);
-    if (node == shard->broker->config->node_id) {
-        request->local.answered = answered;
-        request->local.ended = ended;
-        local_request_start(&request->local, &shard->front, &api_row_add_partitions_to_txn,
-                            ADD_PARTITIONS_VERSION, &request->message);
-        return;
-    }
-    struct channel *channel = peer_channels_get(&shard->peers, node, PEER_VERIFICATIONS);
-    request->remote = (struct channel_request){
+    request->peer = (struct peer_request){
+        .purpose = PEER_VERIFICATIONS,
         .call = &add_partitions_to_txn_call,
         .message = &request->message,
         .version_min = ADD_PARTITIONS_VERSION_MIN,
         .version_max = ADD_PARTITIONS_VERSION,
-        .done = remote_done,
+        .answered = answered,
+        .ended = ended,
     };
-    if (channel)
-        channel_send(channel, &request->remote);
-    else
-        remote_done(&request->remote, CHANNEL_DISCONNECTED, NULL);
+    peer_request_send(&request->peer, shard,
+                      coordinator_node(shard, request->message.transactions[0].transactional_id));
 }
 
 static void send_fresh(struct deferred *deferred)

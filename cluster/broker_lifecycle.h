@@ -20,8 +20,7 @@
  *  2. `epoch` is that of the newest registration that was answered, -1 before the first one.
  *  3. A heartbeat asks to be unfenced only when every shard shows the registration of `epoch` and
  *     the owner has said that it serves.
- *  4. Each event is called at most once, `registered` once per registration; never inside a call
- *     of this module.
+ *  4. Each event is called at most once, never inside a call of this module.
  */
 #ifndef KLAMM_CLUSTER_BROKER_LIFECYCLE_H
 #define KLAMM_CLUSTER_BROKER_LIFECYCLE_H
@@ -45,8 +44,6 @@ enum broker_lifecycle_state {
 };
 
 struct broker_lifecycle_events {
-    /* A registration was answered. */
-    void (*registered)(void *owner, int64_t epoch);
     /* Caught up: get ready for requests, then call broker_lifecycle_serve. */
     void (*prepare)(void *owner);
     /* Every shard shows that this broker is unfenced. */
@@ -62,7 +59,7 @@ struct broker_lifecycle_options {
     struct controller_channel *channel; /* used for nothing else */
     struct publisher *publisher;
     const struct server_config *config;
-    /* Without features; without incarnation one is drawn. Borrowed for good. */
+    /* Without features; with the incarnation of this process. Borrowed for good. */
     const struct broker_registration_request *registration;
     const struct broker_lifecycle_events *events;
     void *owner;
@@ -98,8 +95,7 @@ struct broker_lifecycle {
     size_t failed_count;
     size_t reported_count; /* of these, in a heartbeat that was answered */
     size_t asked_count;    /* of these, in the heartbeat under way */
-    struct deferred tell;  /* events that a call of the owner caused */
-    bool is_left_untold;
+    struct deferred tell;  /* `left` is due */
 };
 
 /* Registers. `lifecycle` stays where it is until broker_lifecycle_stop. */
@@ -110,8 +106,7 @@ void broker_lifecycle_start(struct broker_lifecycle *lifecycle,
  * started: goes on from there.
  */
 void broker_lifecycle_adopt(struct broker_lifecycle *lifecycle,
-                            const struct broker_lifecycle_options *options, struct uuid incarnation,
-                            int64_t epoch);
+                            const struct broker_lifecycle_options *options, int64_t epoch);
 /* The node takes requests: it may be unfenced. */
 void broker_lifecycle_serve(struct broker_lifecycle *lifecycle);
 /*

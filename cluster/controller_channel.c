@@ -150,15 +150,20 @@ static void send_remote(struct controller_channel *channel, struct controller_ca
 
 static bool is_own(const struct controller_channel *channel, int32_t node_id)
 {
-    return node_id == channel->options.node_id && channel->options.host.local;
+    return node_id == channel->options.node_id;
 }
 
 static void send(struct controller_channel *channel, struct controller_call *call)
 {
+    bool is_own_call = is_own(channel, channel->leader_id);
+    if (is_own_call && call->here) {
+        call->here(call);
+        return;
+    }
     list_push_back(&channel->sent, &call->link);
     channel->sent_count++;
     call->version = call->version_max;
-    call->is_local = is_own(channel, channel->leader_id);
+    call->is_local = is_own_call;
     if (call->is_local)
         channel->options.host.local(channel->options.host.self, call);
     else
@@ -257,15 +262,15 @@ static void pump(struct deferred *deferred)
     bool has_calls = !list_is_empty(&channel->waiting) || !list_is_empty(&channel->sent);
     if (!has_calls)
         return;
-    if (!find_leader(channel)) {
-        if (!list_is_empty(&channel->waiting))
-            loop_set_timer(channel->loop, &channel->retry, channel->options.retry_ns);
-        return;
-    }
-    /* An answer that comes at once may make this wait again. */
-    while (!list_is_empty(&channel->waiting) && !timer_is_set(&channel->retry) &&
-           channel->sent_count < channel->options.in_flight_max)
+    /* What is decided at once may make this wait again, or end this node's leadership. */
+    while (find_leader(channel)) {
+        if (list_is_empty(&channel->waiting) || timer_is_set(&channel->retry) ||
+            channel->sent_count == channel->options.in_flight_max)
+            return;
         send(channel, call_of(list_pop_front(&channel->waiting)));
+    }
+    if (!list_is_empty(&channel->waiting))
+        loop_set_timer(channel->loop, &channel->retry, channel->options.retry_ns);
 }
 
 static void retry_due(struct timer *timer)

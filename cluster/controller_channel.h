@@ -5,11 +5,12 @@
  * has its own, so that a heartbeat never waits behind a large change), the search for the active
  * controller, and repeating: a call that meets a lost connection, or a controller that is not
  * active any more, is sent again until its time is over. Where this node is the active controller
- * the call goes to the host's own dispatch, without encoding. Control loop only.
+ * the call goes back to its caller (`here`), or to the host's own dispatch, without encoding.
+ * Control loop only.
  *
  * Invariants:
- *  1. `done` of a call is called exactly once, never inside controller_channel_send; the call and
- *     its message stay in place until then.
+ *  1. `done` of a call, or `here` instead, is called exactly once, never inside
+ *     controller_channel_send; the call and its message stay in place until then.
  *  2. Calls begin in the order of controller_channel_send, at most in_flight_max of them under way;
  *     one that is repeated goes before those that have not begun.
  *  3. A call that was begun may have been carried out, whatever its status says, and more than
@@ -39,7 +40,7 @@ struct controller_channel_host {
     bool (*leader)(void *self, struct controller_address *address);
     /*
      * This node is the active controller: carries the call out here and ends with
-     * controller_call_answered, at once or later. NULL where that cannot be.
+     * controller_call_answered, at once or later.
      */
     void (*local)(void *self, struct controller_call *call);
     void *self;
@@ -63,6 +64,11 @@ struct controller_call {
      * CLOSED without. The call may be reused or freed inside.
      */
     void (*done)(struct controller_call *call, enum channel_status status, const void *response);
+    /*
+     * This node is the active controller: the call is over without `done`, its caller decides by
+     * itself. NULL: host.local carries it out.
+     */
+    void (*here)(struct controller_call *call);
     void *context; /* the caller's */
     /* Private. */
     struct list link;

@@ -17,19 +17,18 @@ static void alter_client_quotas_split(struct request *request)
                                request->front->broker->config->settings.request_timeout_ms);
 }
 
-static void decide(struct decision *decision, const void *message, void *response)
+/* A part that is committed or refused may be gone the next moment: what is said is said before. */
+static void alter_client_quotas_part(struct part *base, struct loop *at)
 {
-    decide_alter_client_quotas(decision, message, response);
-}
-
-static void alter_client_quotas_part(struct part *part, struct loop *at)
-{
-    controller_part_run(part, at, decide);
-    const struct controller_part *asked = container_of(part, struct controller_part, part);
-    if (asked->decision.records.count > 0)
+    struct controller_part *part = container_of(base, struct controller_part, part);
+    if (!controller_part_begin(part, at))
+        return;
+    decide_alter_client_quotas(&part->decision, part->message, part->response);
+    if (part->decision.records.count > 0)
         log_warn(at->diagnostics,
                  "client quotas were changed: they are stored, but brokers of this build do not "
                  "enforce them yet");
+    controller_part_commit(part);
 }
 
 static void refuse_all(struct request *request, enum kafka_error error)

@@ -2,9 +2,8 @@
  * ApiVersions: which APIs and versions this node serves, and which features the cluster has.
  *
  * Only APIs of this kind of listener that have a row are listed, so a client never asks for what
- * nobody handles. A version that
- * is not ours is answered in version 0 with UNSUPPORTED_VERSION and the one entry that tells the
- * client what to ask with (KIP-511).
+ * nobody handles. A version that is not ours is answered in version 0 with UNSUPPORTED_VERSION and
+ * the one entry that tells the client what to ask with (KIP-511).
  */
 #include "protocol/messages/api_versions.h"
 

@@ -123,7 +123,7 @@ static void describe_client_quotas_split(struct request *request)
     response.error_message = problem ? view_of_string(problem) : VIEW_LITERAL("");
     response.entries = NULL;
     if (!problem) {
-        const struct image *image = *request->front->image;
+        const struct image *image = request_image(request);
         response.entries = request_get(request, image->quotas.count, sizeof(*response.entries));
         struct image_walk walk;
         image_walk_start(&image->quotas, &walk);

@@ -51,14 +51,14 @@ static void add_user(struct request *request, struct map *seen, struct view name
     user_result *out = &response->results[response->results_count++];
     entry->value = out;
     *out = (user_result){.user = name};
-    describe_user(request, *request->front->image, out);
+    describe_user(request, request_image(request), out);
 }
 
 static void describe_user_scram_credentials_split(struct request *request)
 {
     const struct describe_user_scram_credentials_request *message =
         REQUEST_MESSAGE(describe_user_scram_credentials, request);
-    const struct image *image = *request->front->image;
+    const struct image *image = request_image(request);
     struct describe_user_scram_credentials_response response;
     describe_user_scram_credentials_response_init(&response);
     response.error_message = VIEW_LITERAL(""); /* as Kafka says "no error" here */

@@ -15,9 +15,6 @@
 
 API_CODEC(envelope);
 
-/* Bytes that the inner request may decode to; as for any request (dispatch.c). */
-enum { DECODED_SIZE_LIMIT = 16 * 1024 * 1024 };
-
 struct envelope_context {
     struct local_request inner;
     struct request *request;
@@ -58,7 +55,7 @@ static bool decode(struct request *request, struct envelope_context *context, st
     int16_t version = load_i16(data.data + 2);
     int16_t header_version = api_info_request_header_version(context->info, version);
     struct arena *arena = &request->arena;
-    arena->limit = arena->held + DECODED_SIZE_LIMIT;
+    arena->limit = arena->held + REQUEST_DECODED_SIZE_MAX;
     context->message = arena_get_array(arena, 1, context->row->codec.request_size);
     bool ok = context->message &&
               request_header_decode(&context->header, &reader, header_version, arena) &&

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "broker/peer_channels.h"
+#include "broker/peer_request.h"
 #include "broker/shard.h"
 #include "cluster/metadata/draft.h"
 #include "tests/unit/cluster/fake_channel.h"
@@ -21,6 +22,9 @@ static struct {
     struct channel_request requests[2];
     int ended;
     enum channel_status status;
+    struct peer_request peer;
+    const void *response; /* of `peer` */
+    int answered;
 } test;
 
 /* The shard shows the broker OTHER at this port from now on (0: it is not registered). */
@@ -58,6 +62,7 @@ static int init(void **state)
     memset(&test, 0, sizeof(test));
     fake_channels_reset();
     memory_node_init(&test.node);
+    test.config.node_id = 1;
     test.config.inter_broker_listener_name = VIEW_LITERAL("INTERNAL");
     test.config.settings.request_timeout_ms = 30000;
     test.broker.config = &test.config;
@@ -138,6 +143,65 @@ static void after_the_close_there_are_none(void **state)
     assert_null(get(PEER_MARKERS));
 }
 
+static void peer_answered(struct peer_request *request, const void *response)
+{
+    assert_ptr_equal(request, &test.peer);
+    assert_int_equal(test.ended, 0);
+    test.answered++;
+    test.response = response;
+}
+
+static void peer_ended(struct peer_request *request)
+{
+    assert_ptr_equal(request, &test.peer);
+    assert_int_equal(test.answered, 1);
+    test.ended++;
+}
+
+static void ask_other(void)
+{
+    test.peer = (struct peer_request){
+        .purpose = PEER_VERIFICATIONS,
+        .version_min = 4,
+        .version_max = 5,
+        .answered = peer_answered,
+        .ended = peer_ended,
+    };
+    peer_request_send(&test.peer, &test.shard, OTHER);
+}
+
+static void a_request_goes_over_the_channel_of_its_purpose(void **state)
+{
+    (void)state;
+    static const int response;
+    show(19, false);
+    struct channel *channel = get(PEER_VERIFICATIONS);
+    ask_other();
+    assert_int_equal(channel->request_count, 1);
+    assert_int_equal(channel->requests[0]->version_min, 4);
+    assert_int_equal(channel->requests[0]->version_max, 5);
+    assert_int_equal(test.answered, 0);
+    fake_channel_answer(channel, CHANNEL_OK, &response);
+    assert_ptr_equal(test.response, &response);
+    assert_int_equal(test.ended, 1);
+}
+
+static void a_request_that_gets_lost_is_answered_without_a_response(void **state)
+{
+    (void)state;
+    ask_other(); /* there is no such broker */
+    assert_null(test.response);
+    assert_int_equal(test.ended, 1);
+    test.answered = 0;
+    test.ended = 0;
+    show(19, false);
+    ask_other();
+    assert_int_equal(test.answered, 0);
+    show(19, true);
+    assert_null(test.response);
+    assert_int_equal(test.ended, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, init, deinit)
@@ -147,6 +211,8 @@ int main(void)
         TEST(a_broker_that_moves_is_followed),
         TEST(what_is_under_way_to_a_fenced_broker_ends),
         TEST(after_the_close_there_are_none),
+        TEST(a_request_goes_over_the_channel_of_its_purpose),
+        TEST(a_request_that_gets_lost_is_answered_without_a_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

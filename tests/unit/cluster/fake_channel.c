@@ -93,3 +93,15 @@ void channel_close(struct channel *channel)
         fake_channel_answer(channel, CHANNEL_CLOSED, NULL);
     channel->is_open = false;
 }
+
+/* Answers are the test's: there is no frame to keep. */
+void channel_keep_frame(struct channel_request *request, struct channel_frame *frame)
+{
+    (void)request;
+    *frame = (struct channel_frame){0};
+}
+
+void channel_release_frame(struct channel_frame *frame)
+{
+    (void)frame;
+}

@@ -31,19 +31,11 @@ static struct {
     bool holds; /* the shards show nothing new */
     struct image_update *held[UPDATES];
     unsigned held_count;
-    int registered, prepared, unfenced, left;
-    int64_t epoch;
+    int prepared, unfenced, left;
     char failure[128];
 } test;
 
 /* ---- The owner ---- */
-
-static void on_registered(void *owner, int64_t epoch)
-{
-    (void)owner;
-    test.registered++;
-    test.epoch = epoch;
-}
 
 static void on_prepare(void *owner)
 {
@@ -69,8 +61,7 @@ static void on_failed(void *owner, const char *text)
     snprintf(test.failure, sizeof(test.failure), "%s", text);
 }
 
-static const struct broker_lifecycle_events events = {on_registered, on_prepare, on_unfenced,
-                                                      on_left, on_failed};
+static const struct broker_lifecycle_events events = {on_prepare, on_unfenced, on_left, on_failed};
 
 /* ---- The shards ---- */
 
@@ -198,6 +189,7 @@ static int init(void **state)
     controller_channel_init(&test.channel, &options);
     broker_registration_request_init(&test.registration);
     test.registration.broker_id = OWN;
+    test.registration.incarnation_id = uuid_of_halves(5, 6);
     test.registration.cluster_id = VIEW_LITERAL("cluster");
     test.controller_id = OTHER;
     return 0;
@@ -252,11 +244,12 @@ static void a_broker_is_unfenced_once_it_has_caught_up_and_serves(void **state)
 {
     (void)state;
     start();
-    assert_false(uuid_is_zero(asked_registration()->incarnation_id));
+    assert_true(uuid_equal(asked_registration()->incarnation_id, uuid_of_halves(5, 6)));
+    assert_int_equal(test.life.epoch, -1);
     assert_true(asked_registration()->features_count > 0);
     answer_registration(KAFKA_ERROR_NONE, 20);
-    assert_int_equal(test.registered, 1);
-    assert_int_equal(test.epoch, 20);
+    assert_int_equal(test.life.state, BROKER_CATCHING_UP);
+    assert_int_equal(test.life.epoch, 20);
     test.holds = true;
     publish(20, true, false);
     assert_int_equal(test.prepared, 0); /* some logs are still being opened */
@@ -317,7 +310,8 @@ static void a_refused_registration_is_repeated_less_and_less_often(void **state)
     while (!test.asked)
         pass(100);
     answer_registration(KAFKA_ERROR_NONE, 30);
-    assert_int_equal(test.registered, 1);
+    assert_int_equal(test.life.state, BROKER_CATCHING_UP);
+    assert_int_equal(test.life.epoch, 30);
     pass(60000);
     assert_string_equal(test.failure, "");
 }
@@ -342,8 +336,8 @@ static void a_lost_registration_is_made_anew_by_the_same_incarnation(void **stat
     pass(10);
     assert_true(uuid_equal(asked_registration()->incarnation_id, incarnation));
     answer_registration(KAFKA_ERROR_NONE, 77);
-    assert_int_equal(test.registered, 2);
-    assert_int_equal(test.epoch, 77);
+    assert_int_equal(test.life.state, BROKER_CATCHING_UP);
+    assert_int_equal(test.life.epoch, 77);
     publish(77, true, true);
     assert_int_equal(asked_heartbeat()->broker_epoch, 77);
     assert_false(asked_heartbeat()->want_fence);
@@ -429,7 +423,8 @@ static void a_broker_that_never_served_leaves_at_once(void **state)
     memory_node_run(&test.node);
     assert_int_equal(test.left, 1);
     answer_registration(KAFKA_ERROR_NONE, 20); /* comes too late to mean anything */
-    assert_int_equal(test.registered, 0);
+    assert_int_equal(test.life.state, BROKER_LEFT);
+    assert_int_equal(test.life.epoch, -1);
     pass(120000);
     assert_string_equal(test.failure, "");
 }
@@ -462,10 +457,9 @@ static void a_node_that_registered_itself_goes_on_with_heartbeats(void **state)
 {
     (void)state;
     struct broker_lifecycle_options options = life_options();
-    struct uuid incarnation = uuid_of_halves(5, 6);
-    broker_lifecycle_adopt(&test.life, &options, incarnation, 4);
+    broker_lifecycle_adopt(&test.life, &options, 4);
     publish(4, false, false);
-    assert_int_equal(test.registered + test.prepared + test.unfenced, 0);
+    assert_int_equal(test.prepared + test.unfenced, 0);
     assert_null(test.asked);
     pass(2010);
     assert_int_equal(asked_heartbeat()->broker_epoch, 4);

@@ -22,7 +22,9 @@ struct asked {
     int ended;
     int order; /* in which the calls ended, from 1 */
     enum channel_status status;
-    int number; /* of the answer */
+    int number;   /* of the answer */
+    int here;     /* how often it was handed back to be decided here */
+    bool resigns; /* then: the node is the controller no more, and the call is sent anew */
 };
 
 static struct {
@@ -274,6 +276,45 @@ static void an_own_controller_that_resigns_hands_the_call_on(void **state)
     assert_ended(0, CHANNEL_OK, 5);
 }
 
+static void here(struct controller_call *call)
+{
+    struct asked *asked = container_of(call, struct asked, call);
+    asked->here++;
+    if (!asked->resigns)
+        return;
+    lead(2, 6, "two", 9094);
+    controller_channel_send(&test.channel, call);
+}
+
+static void the_own_controller_hands_a_call_back_that_is_decided_here(void **state)
+{
+    (void)state;
+    lead(OWN, 5, "one", 9093);
+    ask(0, 0);
+    ask(1, 0);
+    test.asked[0].call.here = here;
+    test.asked[1].call.here = here;
+    run();
+    assert_int_equal(test.asked[0].here, 1);
+    assert_int_equal(test.asked[1].here, 1);
+    memory_node_advance(&test.node, 200 * MS);
+    assert_int_equal(test.local_count, 0);
+    assert_int_equal(test.ended, 0);
+}
+
+static void one_that_resigns_while_it_decides_hands_the_call_on(void **state)
+{
+    (void)state;
+    lead(OWN, 5, "one", 9093);
+    ask(0, 0);
+    test.asked[0].call.here = here;
+    test.asked[0].resigns = true;
+    run();
+    assert_int_equal(test.asked[0].here, 1);
+    answer(CHANNEL_OK, KAFKA_ERROR_NONE, 3);
+    assert_ended(0, CHANNEL_OK, 3);
+}
+
 static void a_call_can_be_taken_back(void **state)
 {
     (void)state;
@@ -332,6 +373,8 @@ int main(void)
         TEST(a_silent_controller_costs_no_more_than_the_time_of_the_call),
         TEST(the_own_controller_is_asked_without_a_connection),
         TEST(an_own_controller_that_resigns_hands_the_call_on),
+        TEST(the_own_controller_hands_a_call_back_that_is_decided_here),
+        TEST(one_that_resigns_while_it_decides_hands_the_call_on),
         TEST(a_call_can_be_taken_back),
         TEST(a_closed_channel_ends_every_call),
         TEST(what_the_controller_does_not_speak_is_not_repeated),
