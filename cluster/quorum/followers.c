@@ -2,14 +2,9 @@
 #include "cluster/quorum/followers.h"
 
 #include "cluster/quorum/metadata_log_internal.h"
+#include "cluster/quorum/quorum_internal.h"
 
 static const uint64_t SILENCE_NS = UINT64_C(300000000000);
-
-static bool is_same(struct quorum_node a, struct quorum_node b)
-{
-    return a.id == b.id && (uuid_is_zero(a.directory_id) || uuid_is_zero(b.directory_id) ||
-                            uuid_equal(a.directory_id, b.directory_id));
-}
 
 static void drop(struct metadata_log *log, struct quorum_follower *follower)
 {
@@ -18,12 +13,13 @@ static void drop(struct metadata_log *log, struct quorum_follower *follower)
     heap_put(log->loop->heap, MEMORY_STATE, follower, sizeof(*follower));
 }
 
-static void forget_silent(struct metadata_log *log)
+void followers_forget_silent(struct metadata_log *log)
 {
     list_for_each_safe(link, after, &log->followers)
     {
         struct quorum_follower *follower = container_of(link, struct quorum_follower, link);
-        if (log->loop->now_ns - follower->fetch_ns > SILENCE_NS)
+        if (log->loop->now_ns - follower->fetch_ns > SILENCE_NS &&
+            !quorum_voter_of(&log->quorum, follower->node))
             drop(log, follower);
     }
 }
@@ -36,7 +32,8 @@ const struct quorum_follower *followers_find(const struct metadata_log *log,
     list_for_each(link, &log->followers)
     {
         struct quorum_follower *follower = container_of(link, struct quorum_follower, link);
-        if (is_same(follower->node, node) && (!newest || follower->fetch_ns > newest->fetch_ns))
+        if (quorum_same_node(follower->node, node) &&
+            (!newest || follower->fetch_ns > newest->fetch_ns))
             newest = follower;
     }
     return newest;
@@ -47,10 +44,10 @@ static struct quorum_follower *need(struct metadata_log *log, struct quorum_node
     list_for_each(link, &log->followers)
     {
         struct quorum_follower *follower = container_of(link, struct quorum_follower, link);
-        if (is_same(follower->node, node))
+        if (quorum_same_node(follower->node, node))
             return follower;
     }
-    forget_silent(log);
+    followers_forget_silent(log);
     if (log->follower_count == QUORUM_FOLLOWERS_MAX)
         return NULL;
     struct quorum_follower *follower =

@@ -4,7 +4,8 @@
  *
  * Invariants:
  *  1. Entries are of this node's present leadership; they go when it ends.
- *  2. A follower that was silent for five minutes is forgotten, voters excepted.
+ *  2. A follower that was silent for five minutes is forgotten by the next look, which comes every
+ *     minute; voters excepted.
  */
 #ifndef KLAMM_CLUSTER_QUORUM_FOLLOWERS_H
 #define KLAMM_CLUSTER_QUORUM_FOLLOWERS_H
@@ -28,6 +29,7 @@ struct quorum_follower {
 enum { QUORUM_FOLLOWERS_MAX = 1024 };
 
 void followers_fetched(struct metadata_log *log, struct quorum_node node, int64_t offset);
+void followers_forget_silent(struct metadata_log *log);
 void followers_clear(struct metadata_log *log);
 /* The entry of a node; NULL: it has not fetched. */
 const struct quorum_follower *followers_find(const struct metadata_log *log,

@@ -77,6 +77,7 @@ void metadata_log_offer(struct metadata_log *log, const struct image *image)
 static void maintain(struct timer *timer)
 {
     struct metadata_log *log = container_of(timer, struct metadata_log, maintenance);
+    followers_forget_silent(log);
     if (log->log && !log->is_closing && !log->has_failed)
         partition_log_maintain(log->log, true);
     loop_set_timer(log->loop, timer, MAINTENANCE_INTERVAL_S * 1000 * NS_PER_MS);

@@ -250,9 +250,8 @@ static void closing_ends_although_the_last_records_are_refused(void **state)
     static const struct {
         enum storage_operation operation;
         enum storage_status status;
-    } troubles[] = {{STORAGE_WRITE, STORAGE_NO_SPACE},
-                    {STORAGE_WRITE, STORAGE_IO},
-                    {STORAGE_SYNC, STORAGE_IO}};
+    } troubles[] = {
+        {STORAGE_WRITE, STORAGE_NO_SPACE}, {STORAGE_WRITE, STORAGE_IO}, {STORAGE_SYNC, STORAGE_IO}};
     for (size_t i = 0; i < 3; i++) {
         struct fixture fixture;
         fixture_init(&fixture);
@@ -372,6 +371,31 @@ static void an_unformatted_directory_is_refused_where_formatting_is_not_allowed(
     fixture_deinit(&fixture);
 }
 
+static void silent_followers_are_forgotten_and_voters_are_not(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    start_ready(&fixture);
+    struct metadata_log *log = &fixture.controller.log;
+    struct quorum_node voter = {.id = fixture.config.node_id};
+    struct quorum_node silent = {.id = 77};
+    struct quorum_node heard = {.id = 78};
+    followers_fetched(log, voter, 1);
+    followers_fetched(log, silent, 1);
+    for (int minute = 0; minute < 7; minute++) {
+        followers_fetched(log, heard, 1);
+        assert_true(minute > 5 || followers_find(log, silent));
+        memory_node_advance(&fixture.node, UINT64_C(60000000000));
+    }
+    assert_null(followers_find(log, silent));
+    assert_non_null(followers_find(log, heard));
+    assert_non_null(followers_find(log, voter));
+    assert_int_equal(log->follower_count, 2);
+    fixture_stop(&fixture);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged),
         cmocka_unit_test(a_stop_at_any_moment_of_the_start_ends),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
+        cmocka_unit_test(silent_followers_are_forgotten_and_voters_are_not),
         cmocka_unit_test(an_unformatted_directory_is_refused_where_formatting_is_not_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
