@@ -110,6 +110,28 @@ static void ending_waits_for_a_cut_under_way(void **state)
     end();
 }
 
+/* An image may change the role and the settings of a partition together. */
+static void settings_that_change_meanwhile_do_not_bring_it_back(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_CACHE, 1);
+    fixture_follow(&test, 0, 2, 5);
+    model_append(&test, log_of(2, 0), 1, 10);
+    fixture_run(&test);
+    test.node.hold = true;
+    test.node.slow = true;
+    model_append(&test, log_of(2, 0), 3, 10);
+    fixture_run(&test);
+    struct stop stop = {.stop.stopped = stop_told};
+    assert_false(fetchers_unfollow(&test.fetchers, test.replica[0], &stop.stop));
+    fetchers_reconfigure(&test.fetchers, test.replica[0]);
+    assert_null(follower_of(0)->fetcher);
+    complete_all();
+    assert_int_equal(stop.told, 1);
+    assert_null(test.replica[0]->follower);
+    end();
+}
+
 static void closing_waits_for_what_is_under_way(void **state)
 {
     (void)state;
@@ -132,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ending_waits_for_an_append_under_way),
         cmocka_unit_test(ending_waits_for_a_cut_under_way),
+        cmocka_unit_test(settings_that_change_meanwhile_do_not_bring_it_back),
         cmocka_unit_test(closing_waits_for_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
