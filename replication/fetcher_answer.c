@@ -109,6 +109,7 @@ static void take_answer(struct fetcher *fetcher, struct channel_request *request
     if (has_records(response)) {
         frame = heap_must_get(heap, MEMORY_SCRATCH, sizeof(*frame));
         list_push_back(&fetcher->frames, &frame->link);
+        frame->fetcher = fetcher;
         frame->heap = heap;
         frame->request = request;
         frame->references = 1;

@@ -132,6 +132,40 @@ static void settings_that_change_meanwhile_do_not_bring_it_back(void **state)
     end();
 }
 
+/* Both frames that a fetcher may hold belong to partitions that have left it. */
+static void the_frames_of_those_that_left_make_room(void **state)
+{
+    (void)state;
+    begin(TOPIC_DURABILITY_CACHE, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        fixture_follow(&test, i, 2, 5);
+        model_append(&test, log_of(2, i), 1, 10);
+    }
+    fixture_run(&test);
+    test.node.hold = true;
+    test.node.slow = true;
+    model_append(&test, log_of(2, 0), 1, 10);
+    fixture_run(&test);
+    model_append(&test, log_of(2, 1), 1, 10);
+    memory_node_advance(&test.node, FETCHER_SETTLE_MS_MAX * UINT64_C(1000000) + 2000000);
+    fixture_run(&test);
+    assert_ptr_not_equal(follower_of(0)->frame, follower_of(1)->frame);
+    struct stop stops[FETCHER_FRAMES_MAX] = {{.stop.stopped = stop_told},
+                                             {.stop.stopped = stop_told}};
+    for (unsigned i = 0; i < FETCHER_FRAMES_MAX; i++)
+        assert_false(fetchers_unfollow(&test.fetchers, test.replica[i], &stops[i].stop));
+    model_append(&test, log_of(2, 2), 1, 10);
+    fixture_run(&test);
+    assert_int_equal(end_of(2), 1);
+    complete_all();
+    test.node.hold = false;
+    for (unsigned i = 0; i < FETCHER_FRAMES_MAX; i++)
+        assert_int_equal(stops[i].told, 1);
+    fixture_run(&test);
+    fixture_assert_same(&test, 2, log_of(2, 2));
+    end();
+}
+
 static void closing_waits_for_what_is_under_way(void **state)
 {
     (void)state;
@@ -155,6 +189,7 @@ int main(void)
         cmocka_unit_test(ending_waits_for_an_append_under_way),
         cmocka_unit_test(ending_waits_for_a_cut_under_way),
         cmocka_unit_test(settings_that_change_meanwhile_do_not_bring_it_back),
+        cmocka_unit_test(the_frames_of_those_that_left_make_room),
         cmocka_unit_test(closing_waits_for_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
