@@ -208,11 +208,11 @@ int64_t replica_low_watermark(const struct replica *replica);
 void replica_watch_start(struct replica *replica, struct replica_watch *watch);
 
 /*
- * DeleteRecords: moves the log start to `offset`, -1 for the high watermark. OFFSET_OUT_OF_RANGE
- * above the high watermark, POLICY_VIOLATION when the topic does not delete.
+ * DeleteRecords: moves the log start up to `offset`; -1 stands for the high watermark, and becomes
+ * it. OFFSET_OUT_OF_RANGE above the high watermark, POLICY_VIOLATION when the topic does not
+ * delete.
  */
-enum kafka_error replica_delete_records(struct replica *replica, int64_t offset,
-                                        int64_t *log_start_offset);
+enum kafka_error replica_delete_records(struct replica *replica, int64_t *offset);
 
 /* Asserts invariants 1 and 2. */
 void replica_assert(const struct replica *replica);
