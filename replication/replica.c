@@ -82,7 +82,6 @@ struct replica_assignment replica_assignment_of(const struct image_partition *pa
         .leader = partition->leader,
         .leader_epoch = partition->leader_epoch,
         .partition_epoch = partition->partition_epoch,
-        .recovery = (enum image_recovery)partition->recovery,
         .replicas = image_partition_replicas(partition),
         .isr = image_partition_isr(partition),
     };

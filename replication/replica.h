@@ -51,7 +51,6 @@ struct replica_assignment {
     int32_t leader; /* IMAGE_LEADER_NONE: nobody leads */
     int32_t leader_epoch;
     int32_t partition_epoch;
-    enum image_recovery recovery;
     struct node_list replicas; /* all, this broker's too */
     struct node_list isr;
 };
