@@ -1,11 +1,11 @@
 /*
- * How a shard takes over a new metadata image: its partitions change first (deleted, made, newly
- * led, other settings), and when all of that is done, the version shows.
+ * How a shard takes over a new metadata image: its partitions change first (deleted, made, led or
+ * followed, other settings), and when all of that is done, the version shows.
  *
  * Invariants:
  *  1. Versions are applied one after the other, in order.
- *  2. A partition that the shown image has on this shard is in the replica table, leading or
- *     offline.
+ *  2. A partition that the shown image has on this shard is in the replica table, leading,
+ *     following or offline.
  */
 #ifndef KLAMM_BROKER_SHARD_METADATA_H
 #define KLAMM_BROKER_SHARD_METADATA_H
