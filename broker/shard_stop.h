@@ -4,10 +4,10 @@
  *
  *  1. connections: the coordinators resign, which answers whoever waits for them; answer what else
  *     is parked, send what is answered, close them. Afterwards no answer holds a range of a file,
- * on any shard.
- *  2. logs: close every log, with its data on disk.
+ *     on any shard.
+ *  2. logs: end all following, then close every log, with its data on disk.
  *  3. directories: end the committers and remove their journals, after the checkpoints were
- * written.
+ *     written.
  */
 #ifndef KLAMM_BROKER_SHARD_STOP_H
 #define KLAMM_BROKER_SHARD_STOP_H

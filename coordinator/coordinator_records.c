@@ -194,9 +194,7 @@ static void append_done(struct replica_append *append)
     struct coordinator *coordinator = batch->coordinator;
     enum kafka_error error = append->error;
     coordinator_batch_destroy(batch);
-    /* Too few replicas have it, but it is committed. */
-    if (error == KAFKA_ERROR_NONE || error == KAFKA_ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
-        !coordinator)
+    if (error == KAFKA_ERROR_NONE || !coordinator)
         return;
     coordinator->host->counters.failed_appends++;
     if (coordinator->failures < FAILURES_COUNTED)

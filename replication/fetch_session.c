@@ -151,12 +151,6 @@ static void apply_request(struct fetch_session *session, const struct fetch_requ
         forget_topic(session, &request->forgotten_topics_data[i]);
 }
 
-/* Epochs run 1, 2, ... INT32_MAX, 1, ... */
-static int32_t next_epoch(int32_t epoch)
-{
-    return epoch == INT32_MAX ? 1 : epoch + 1;
-}
-
 static enum kafka_error continue_session(struct fetch_session *session,
                                          const struct fetch_request *request, bool uses_ids,
                                          uint64_t now_ns, enum fetch_session_kind *kind)
@@ -168,7 +162,7 @@ static enum kafka_error continue_session(struct fetch_session *session,
     if (session->uses_ids != uses_ids)
         return KAFKA_ERROR_FETCH_SESSION_TOPIC_ID_ERROR;
     apply_request(session, request);
-    session->epoch = next_epoch(session->epoch);
+    session->epoch = fetch_session_next_epoch(session->epoch);
     session->used_ns = now_ns;
     list_remove(&session->link);
     list_push_back(&session->owner->sessions, &session->link);

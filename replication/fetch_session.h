@@ -23,6 +23,12 @@
 
 enum { FETCH_SESSION_EPOCH_INITIAL = 0, FETCH_SESSION_EPOCH_FINAL = -1 };
 
+/* Epochs run 1, 2, ... INT32_MAX, 1, ... on both sides. */
+static inline int32_t fetch_session_next_epoch(int32_t epoch)
+{
+    return epoch == INT32_MAX ? 1 : epoch + 1;
+}
+
 /* A partition of a session, and what the client was last told about it. */
 struct fetch_partition {
     struct list link;     /* fetch_session.partitions, in order of answering */

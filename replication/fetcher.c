@@ -81,7 +81,7 @@ void fetcher_destroy(struct fetcher *fetcher)
     list_remove(&fetcher->link);
     drop_channel(fetcher);
     for (struct list *link; (link = list_pop_front(&fetcher->frames)) != NULL;)
-        continue; /* they go with the appends that hold them */
+        container_of(link, struct fetch_frame, link)->fetcher = NULL; /* goes with its appends */
     fetcher_reset_session(fetcher);
     map_deinit(&fetcher->forgotten);
     arena_deinit(&fetcher->arena);
@@ -216,7 +216,7 @@ static uint32_t frame_count(const struct fetcher *fetcher)
 static bool is_settled(struct fetcher *fetcher)
 {
     if (frame_count(fetcher) >= FETCHER_FRAMES_MAX)
-        return false; /* the end of an append looks again */
+        return false; /* the release of a frame looks again */
     if (fetcher->settling == 0 || fetcher->has_waited)
         return true;
     if (!timer_is_set(&fetcher->timer))
@@ -335,6 +335,8 @@ void fetch_frame_release(struct fetch_frame *frame)
     if (--frame->references > 0)
         return;
     list_remove(&frame->link);
+    if (frame->fetcher)
+        fetcher_wake(frame->fetcher);
     if (!frame->request)
         channel_release_frame(&frame->frame);
     heap_put(frame->heap, MEMORY_SCRATCH, frame, sizeof(*frame));

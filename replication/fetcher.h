@@ -46,7 +46,8 @@ enum {
 
 /* The frame of an answer, shared by the appends that are written from it. */
 struct fetch_frame {
-    struct list link; /* fetcher.frames; in no list when the fetcher is gone */
+    struct list link;        /* fetcher.frames */
+    struct fetcher *fetcher; /* waits for room for another frame; NULL: it is gone */
     struct heap *heap;
     struct channel_request *request; /* whose answer it is; NULL: the frame is kept */
     struct channel_frame frame;

@@ -4,6 +4,7 @@
  * nothing new.
  */
 #include "base/assert.h"
+#include "replication/fetch_session.h"
 #include "replication/fetcher.h"
 #include "replication/replica_table.h"
 
@@ -72,11 +73,6 @@ static void refused(struct fetcher *fetcher, enum kafka_error error)
     }
 }
 
-static int32_t next_epoch(int32_t epoch)
-{
-    return epoch == INT32_MAX ? 1 : epoch + 1;
-}
-
 /* False: the answer is not one to the request. */
 static bool advance_session(struct fetcher *fetcher, const struct fetch_response *response)
 {
@@ -85,7 +81,8 @@ static bool advance_session(struct fetcher *fetcher, const struct fetch_response
     if (fetcher->is_full)
         fetcher->session_id = response->session_id;
     /* Without a session every request is a full one, which asks for one again. */
-    fetcher->session_epoch = fetcher->session_id ? next_epoch(fetcher->session_epoch) : 0;
+    fetcher->session_epoch =
+        fetcher->session_id ? fetch_session_next_epoch(fetcher->session_epoch) : 0;
     return true;
 }
 
@@ -109,6 +106,7 @@ static void take_answer(struct fetcher *fetcher, struct channel_request *request
     if (has_records(response)) {
         frame = heap_must_get(heap, MEMORY_SCRATCH, sizeof(*frame));
         list_push_back(&fetcher->frames, &frame->link);
+        frame->fetcher = fetcher;
         frame->heap = heap;
         frame->request = request;
         frame->references = 1;

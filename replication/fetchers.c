@@ -150,7 +150,7 @@ void fetchers_follow(struct fetchers *fetchers, struct replica *replica, int32_t
 void fetchers_reconfigure(struct fetchers *fetchers, struct replica *replica)
 {
     struct follower *follower = replica->follower;
-    if (!follower)
+    if (!follower || follower->state == FOLLOWER_ENDING)
         return;
     place(fetchers, follower, follower->leader_id);
     follower_reconfigure(follower);

@@ -94,7 +94,7 @@ void fetchers_set_throttle(struct fetchers *fetchers, uint64_t rate);
  * already: the same leader and epoch change nothing, a new epoch forgives failures.
  */
 void fetchers_follow(struct fetchers *fetchers, struct replica *replica, int32_t leader_id);
-/* The settings of a replica have changed; right too for one that does not follow. */
+/* The settings of a replica have changed; right too for one that does not follow, or ends it. */
 void fetchers_reconfigure(struct fetchers *fetchers, struct replica *replica);
 /*
  * Ends following. True: done, the log is the caller's (always so for one that does not follow).

@@ -10,8 +10,9 @@
  *            |       |  ^                 ^
  *            |       |  | timer           | the log ends where it should
  *   failed   |       v  |                 |
- *   FAILED <-+   DELAYED     CUTTING -----+      LOST: asks the leader where its log begins and
- * ends
+ *   FAILED <-+   DELAYED     CUTTING -----+
+ *
+ * LOST, when what it asked for is not in the leader's log: asks where that log ends and begins.
  *
  * Invariants:
  *  1. READY: fetch_offset is the log end, and all below it is on this node as the topic's

@@ -82,7 +82,6 @@ struct replica_assignment replica_assignment_of(const struct image_partition *pa
         .leader = partition->leader,
         .leader_epoch = partition->leader_epoch,
         .partition_epoch = partition->partition_epoch,
-        .recovery = (enum image_recovery)partition->recovery,
         .replicas = image_partition_replicas(partition),
         .isr = image_partition_isr(partition),
     };
@@ -229,18 +228,16 @@ void replica_unwatch(struct replica_watch *watch)
     list_remove(&watch->link);
 }
 
-enum kafka_error replica_delete_records(struct replica *replica, int64_t offset,
-                                        int64_t *log_start_offset)
+enum kafka_error replica_delete_records(struct replica *replica, int64_t *offset)
 {
     if (!replica_config(replica)->cleanup_delete)
         return KAFKA_ERROR_POLICY_VIOLATION;
-    if (offset < -1)
+    if (*offset < -1)
         return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
-    int64_t target = offset == -1 ? replica_high_watermark(replica) : offset;
-    if (!partition_log_advance_start(replica->log, target))
-        return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
-    *log_start_offset = partition_log_start_offset(replica->log);
-    return KAFKA_ERROR_NONE;
+    if (*offset == -1)
+        *offset = replica_high_watermark(replica);
+    return partition_log_advance_start(replica->log, *offset) ? KAFKA_ERROR_NONE
+                                                              : KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
 }
 
 void replica_assert(const struct replica *replica)

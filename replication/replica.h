@@ -51,7 +51,6 @@ struct replica_assignment {
     int32_t leader; /* IMAGE_LEADER_NONE: nobody leads */
     int32_t leader_epoch;
     int32_t partition_epoch;
-    enum image_recovery recovery;
     struct node_list replicas; /* all, this broker's too */
     struct node_list isr;
 };
@@ -208,11 +207,11 @@ int64_t replica_low_watermark(const struct replica *replica);
 void replica_watch_start(struct replica *replica, struct replica_watch *watch);
 
 /*
- * DeleteRecords: moves the log start to `offset`, -1 for the high watermark. OFFSET_OUT_OF_RANGE
- * above the high watermark, POLICY_VIOLATION when the topic does not delete.
+ * DeleteRecords: moves the log start up to `offset`; -1 stands for the high watermark, and becomes
+ * it. OFFSET_OUT_OF_RANGE above the high watermark, POLICY_VIOLATION when the topic does not
+ * delete.
  */
-enum kafka_error replica_delete_records(struct replica *replica, int64_t offset,
-                                        int64_t *log_start_offset);
+enum kafka_error replica_delete_records(struct replica *replica, int64_t *offset);
 
 /* Asserts invariants 1 and 2. */
 void replica_assert(const struct replica *replica);

@@ -65,14 +65,11 @@ static void timed_out(struct timer *timer)
 static void delete_below(struct partition_item *base, struct replica *replica)
 {
     struct delete_item *item = container_of(base, struct delete_item, item);
-    int64_t log_start_offset;
-    base->error = replica_delete_records(replica, item->offset, &log_start_offset);
+    base->error = replica_delete_records(replica, &item->offset);
     if (base->error != KAFKA_ERROR_NONE) {
         partition_item_done(base);
         return;
     }
-    if (item->offset == -1)
-        item->offset = replica_high_watermark(replica);
     item->replica = replica;
     list_link_init(&item->watch.link);
     item->watch.fired = start_moved;

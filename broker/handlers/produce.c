@@ -158,11 +158,14 @@ static void name_leader(struct request *request, const struct produce_item *item
                         struct produce_response_partition_produce_response *out,
                         struct endpoint_list *leaders)
 {
-    const struct image_topic *topic = image_topic_by_id(request_image(request), item->topic_id);
+    bool is_elsewhere = item->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    const struct image_topic *topic =
+        is_elsewhere && request_version(request) >= LEADERS_SINCE_VERSION
+            ? image_topic_by_id(request_image(request), item->topic_id)
+            : NULL;
     const struct image_partition *partition =
         topic ? image_topic_partition(topic, item->partition) : NULL;
-    if (!partition || item->error != KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
-        request_version(request) < LEADERS_SINCE_VERSION)
+    if (!partition)
         return;
     out->current_leader.leader_id = partition->leader;
     out->current_leader.leader_epoch = partition->leader_epoch;

@@ -13,7 +13,6 @@ static inline void replica_lead_alone(struct replica *replica, int32_t leader_ep
         .leader = replica->host->node_id,
         .leader_epoch = leader_epoch,
         .partition_epoch = partition_epoch,
-        .recovery = IMAGE_RECOVERED,
         .replicas = self,
         .isr = self,
     };

@@ -721,89 +721,6 @@ static void a_partition_without_leader_waits(void **state)
     end();
 }
 
-/* ---- Ending ---- */
-
-struct stop {
-    struct follower_stop stop;
-    unsigned told;
-};
-
-static void stop_told(struct follower_stop *stop)
-{
-    container_of(stop, struct stop, stop)->told++;
-}
-
-static void ending_waits_for_an_append_under_way(void **state)
-{
-    (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 1, 10);
-    fixture_run(&test);
-    test.node.hold = true;
-    test.node.slow = true;
-    model_append(&test, log_of(2, 0), 3, 10);
-    fixture_run(&test);
-    assert_int_equal(end_of(0), 4);
-    struct stop stop = {.stop.stopped = stop_told};
-    assert_false(fetchers_unfollow(&test.fetchers, test.replica[0], &stop.stop));
-    memory_node_run(&test.node);
-    assert_int_equal(stop.told, 0);
-    complete_all();
-    assert_int_equal(stop.told, 1);
-    assert_int_equal(partition_log_written_end(test.replica[0]->log), 4);
-    assert_null(test.replica[0]->follower);
-    end();
-}
-
-static void ending_waits_for_a_cut_under_way(void **state)
-{
-    (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 1, 10);
-    fixture_run(&test);
-    model_replicate(log_of(3, 0), log_of(2, 0), 5);
-    model_append(&test, log_of(2, 0), 3, 10);
-    fixture_run(&test);
-    fixture_follow(&test, 0, 3, 6);
-    memory_node_run(&test.node);
-    fixture_step(&test);
-    /* The step ran the cut; another one is caught before the loop turns. */
-    fixture_run(&test);
-    assert_int_equal(end_of(0), 1);
-    struct fetch_response_partition_data answer;
-    fetch_response_partition_data_init(&answer);
-    answer.diverging_epoch.epoch = 4;
-    answer.diverging_epoch.end_offset = 0;
-    follower_take(follower_of(0), &answer, NULL);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_CUTTING);
-    struct stop stop = {.stop.stopped = stop_told};
-    assert_false(fetchers_unfollow(&test.fetchers, test.replica[0], &stop.stop));
-    assert_int_equal(stop.told, 0);
-    memory_node_run(&test.node);
-    assert_int_equal(stop.told, 1);
-    assert_int_equal(end_of(0), 0);
-    end();
-}
-
-static void closing_waits_for_what_is_under_way(void **state)
-{
-    (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 2);
-    for (unsigned i = 0; i < 2; i++) {
-        fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 1, 10);
-    }
-    fixture_run(&test);
-    test.node.slow = true;
-    model_append(&test, log_of(2, 0), 3, 10);
-    test.node.hold = true;
-    fixture_step(&test);
-    assert_true(follower_is_busy(follower_of(0)));
-    end(); /* asserts that it is not closed at once, and then is */
-}
-
 /* ---- Throttling ---- */
 
 static void listed_partitions_that_are_behind_are_throttled(void **state)
@@ -886,9 +803,6 @@ int main(void)
         cmocka_unit_test(a_new_address_is_a_new_connection),
         cmocka_unit_test(newcomers_take_the_express),
         cmocka_unit_test(a_partition_without_leader_waits),
-        cmocka_unit_test(ending_waits_for_an_append_under_way),
-        cmocka_unit_test(ending_waits_for_a_cut_under_way),
-        cmocka_unit_test(closing_waits_for_what_is_under_way),
         cmocka_unit_test(listed_partitions_that_are_behind_are_throttled),
         cmocka_unit_test(every_replica_is_throttled_by_a_star_and_none_in_sync),
     };

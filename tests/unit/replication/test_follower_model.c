@@ -58,7 +58,7 @@ static void append(unsigned partition)
     if (test.leader[partition] < 2)
         return;
     struct model_log *log = log_of(test.leader[partition], partition);
-    if (log->batch_count < FIXTURE_BATCHES - 10)
+    if (log->batch_count < MODEL_BATCHES - 10)
         model_append(&test.fixture, log, (int32_t)below(5) + 1, below(3000));
 }
 

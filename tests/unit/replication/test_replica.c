@@ -347,6 +347,11 @@ static void a_turn_outlives_its_replica(void **state)
     assert_false(first.was_alive);
 }
 
+static enum kafka_error delete_below(int64_t offset)
+{
+    return replica_delete_records(test.replica, &offset);
+}
+
 static void records_are_deleted_up_to_the_high_watermark_only(void **state)
 {
     (void)state;
@@ -355,22 +360,20 @@ static void records_are_deleted_up_to_the_high_watermark_only(void **state)
     for (unsigned i = 0; i < 3; i++)
         append(&waiters[i], -1);
     run();
-    int64_t start = -1;
-    assert_int_equal(replica_delete_records(test.replica, 9, &start),
-                     KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
-    assert_int_equal(replica_delete_records(test.replica, -2, &start),
-                     KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
-    assert_int_equal(replica_delete_records(test.replica, 3, &start), KAFKA_ERROR_NONE);
-    assert_int_equal(start, 3);
-    assert_int_equal(replica_delete_records(test.replica, 1, &start), KAFKA_ERROR_NONE);
-    assert_int_equal(start, 3);
-    assert_int_equal(replica_delete_records(test.replica, -1, &start), KAFKA_ERROR_NONE);
-    assert_int_equal(start, 8);
+    assert_int_equal(delete_below(9), KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(delete_below(-2), KAFKA_ERROR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(delete_below(3), KAFKA_ERROR_NONE);
+    assert_int_equal(partition_log_start_offset(test.log.log), 3);
+    assert_int_equal(delete_below(1), KAFKA_ERROR_NONE);
+    assert_int_equal(partition_log_start_offset(test.log.log), 3);
+    int64_t offset = -1;
+    assert_int_equal(replica_delete_records(test.replica, &offset), KAFKA_ERROR_NONE);
+    assert_int_equal(offset, 8);
+    assert_int_equal(partition_log_start_offset(test.log.log), 8);
     struct topic_config config = test.log.topic;
     config.cleanup_delete = false;
     replica_set_config(test.replica, &config);
-    assert_int_equal(replica_delete_records(test.replica, -1, &start),
-                     KAFKA_ERROR_POLICY_VIOLATION);
+    assert_int_equal(delete_below(-1), KAFKA_ERROR_POLICY_VIOLATION);
     run();
     for (unsigned i = 0; i < 3; i++)
         release(&waiters[i]);
