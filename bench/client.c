@@ -185,6 +185,22 @@ void bench_client_flush(struct bench_client *client)
     watch(client, client->written < client->sent);
 }
 
+void bench_client_ask(struct bench_client *client, const struct request_template *template,
+                      uint64_t intended_ns)
+{
+    if (!bench_client_send(client, template, intended_ns))
+        bench_fail("too many requests on connection %u", client->index);
+    bench_client_flush(client);
+}
+
+bool bench_pool_is_idle(const struct bench_pool *pool)
+{
+    for (unsigned i = 0; i < pool->count; i++)
+        if (bench_client_open_sends(&pool->clients[i]) > 0)
+            return false;
+    return true;
+}
+
 static void hand_out(struct bench_client *client)
 {
     size_t at = 0;
@@ -267,8 +283,7 @@ size_t bench_call(struct bench_pool *pool, const struct request_template *templa
     void *owner = pool->owner;
     pool->answered = call_answered;
     pool->owner = &call;
-    bench_client_send(&pool->clients[0], template, bench_now_ns());
-    bench_client_flush(&pool->clients[0]);
+    bench_client_ask(&pool->clients[0], template, bench_now_ns());
     uint64_t end_ns = bench_now_ns() + 30000000000u;
     while (!call.done && bench_now_ns() < end_ns)
         bench_pool_turn(pool, 10000000);

@@ -87,6 +87,11 @@ static inline uint64_t bench_client_open_sends(const struct bench_client *client
 }
 /* Writes what is queued on one connection, as far as the socket takes it. */
 void bench_client_flush(struct bench_client *client);
+/* Queues a request for which there is room, and writes it at once. */
+void bench_client_ask(struct bench_client *client, const struct request_template *template,
+                      uint64_t intended_ns);
+/* Whether every request of every connection is answered. */
+bool bench_pool_is_idle(const struct bench_pool *pool);
 /* Waits up to timeout_ns for sockets, then writes, reads and hands out answers. */
 void bench_pool_turn(struct bench_pool *pool, uint64_t timeout_ns);
 /*

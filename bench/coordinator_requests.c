@@ -1,10 +1,12 @@
 /* Versions are the last ones without flexible fields, which every broker since Kafka 2.4 serves. */
 #include "bench/coordinator_requests.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "bench/template.h"
 #include "protocol/errors.h"
+#include "protocol/messages/end_txn.h"
 #include "protocol/messages/find_coordinator.h"
 #include "protocol/messages/heartbeat.h"
 #include "protocol/messages/init_producer_id.h"
@@ -205,4 +207,42 @@ struct bench_producer_id bench_init_producer(struct bench_pool *pool, const char
     }
     arena_deinit(&arena);
     return (struct bench_producer_id){response.producer_id, response.producer_epoch};
+}
+
+void bench_init_transactional(struct bench_pool *pool, const struct bench_options *options,
+                              unsigned index, struct bench_transactional *out)
+{
+    snprintf(out->id, sizeof(out->id), "%s-%u", options->group, index);
+    bench_await_coordinator(pool, out->id, BENCH_KEY_TRANSACTION);
+    out->producer = bench_init_producer(pool, out->id);
+}
+
+void bench_end_template(struct arena *arena, const struct bench_transactional *producer,
+                        int16_t version, struct request_template *template)
+{
+    struct end_txn_request request;
+    end_txn_request_init(&request);
+    request.transactional_id = view_of_string(producer->id);
+    request.producer_id = producer->producer.id;
+    request.producer_epoch = producer->producer.epoch;
+    request.committed = true;
+    BENCH_TEMPLATE(end_txn_request, API_KEY_END_TXN, &request, version, arena, template);
+}
+
+enum kafka_error bench_read_end(struct arena *arena, int16_t version, const uint8_t *body,
+                                size_t size, struct bench_transactional *producer)
+{
+    enum { BRINGS_EPOCH = 5 };
+    struct end_txn_response response;
+    BENCH_DECODE(end_txn_response, API_KEY_END_TXN, version, body, size, &response, arena);
+    enum kafka_error error = (enum kafka_error)response.error_code;
+    if (error == KAFKA_ERROR_NONE && version >= BRINGS_EPOCH)
+        producer->producer = (struct bench_producer_id){.id = response.producer_id,
+                                                        .epoch = response.producer_epoch};
+    return error;
+}
+
+bool bench_is_early(enum kafka_error error)
+{
+    return error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS || error == KAFKA_ERROR_NOT_ENOUGH_REPLICAS;
 }

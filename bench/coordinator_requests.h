@@ -58,4 +58,21 @@ struct bench_producer_id {
 };
 struct bench_producer_id bench_init_producer(struct bench_pool *pool, const char *transactional_id);
 
+/* A transactional producer, and what it asks of its coordinator. */
+struct bench_transactional {
+    char id[128];
+    struct bench_producer_id producer;
+};
+/* The one of a connection, when its coordinator is there; the call waits. */
+void bench_init_transactional(struct bench_pool *pool, const struct bench_options *options,
+                              unsigned index, struct bench_transactional *out);
+/* EndTxn that commits. Version 5 and later bring a new epoch (KIP-890). */
+void bench_end_template(struct arena *arena, const struct bench_transactional *producer,
+                        int16_t version, struct request_template *template);
+/* Reads the answer, the new epoch too. */
+enum kafka_error bench_read_end(struct arena *arena, int16_t version, const uint8_t *body,
+                                size_t size, struct bench_transactional *producer);
+/* Whether a transaction is not to go on yet, and the same is to be asked again. */
+bool bench_is_early(enum kafka_error error);
+
 #endif

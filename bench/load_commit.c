@@ -7,89 +7,61 @@
 #include <stdio.h>
 
 #include "bench/coordinator_requests.h"
-#include "bench/report.h"
+#include "bench/load.h"
 
 struct commit_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;
-    struct arena scratch;
+    struct bench_load base;
     struct request_template *templates; /* per connection */
-    struct bench_report report;
-    uint64_t end_ns;
 };
 
 static void commit_answered(struct bench_client *client, const struct bench_send *send,
                             const uint8_t *body, size_t size, uint64_t now_ns)
 {
     struct commit_load *load = client->pool->owner;
-    bench_check_commit(&load->scratch, body, size);
-    load->report.requests++;
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
-    if (now_ns >= load->end_ns)
+    bench_check_commit(&load->base.scratch, body, size);
+    report_request(&load->base.report, send->intended_ns, now_ns);
+    if (now_ns >= load->base.end_ns)
         return;
-    bench_client_send(client, send->template, now_ns);
-    bench_client_flush(client);
-}
-
-static bool is_idle(const struct commit_load *load)
-{
-    for (unsigned i = 0; i < load->options->connections; i++)
-        if (bench_client_open_sends(&load->pool.clients[i]) > 0)
-            return false;
-    return true;
+    bench_client_ask(client, send->template, now_ns);
 }
 
 static void prepare(struct commit_load *load)
 {
-    const struct bench_options *options = load->options;
-    load->templates = arena_get_array(&load->arena, options->connections, sizeof(*load->templates));
+    const struct bench_options *options = load->base.options;
+    load->templates =
+        arena_get_array(&load->base.arena, options->connections, sizeof(*load->templates));
     for (unsigned i = 0; i < options->connections; i++) {
-        char *group = arena_get(&load->arena, 128);
+        char *group = arena_get(&load->base.arena, 128);
         snprintf(group, 128, "%s-%u", options->group, i);
-        bench_await_coordinator(&load->pool, group, BENCH_KEY_GROUP);
-        bench_commit_template(&load->arena, group, options->topic, (int32_t)options->batches, 1000,
-                              &load->templates[i]);
+        bench_await_coordinator(&load->base.pool, group, BENCH_KEY_GROUP);
+        bench_commit_template(&load->base.arena, group, options->topic, (int32_t)options->batches,
+                              1000, &load->templates[i]);
     }
 }
 
 static void run(struct commit_load *load)
 {
-    const struct bench_options *options = load->options;
-    load->end_ns = load->report.start_ns + (uint64_t)(options->seconds * 1e9);
+    const struct bench_options *options = load->base.options;
     uint64_t now_ns = bench_now_ns();
     for (unsigned i = 0; i < options->connections; i++) {
         for (unsigned k = 0; k < options->in_flight; k++)
-            bench_client_send(&load->pool.clients[i], &load->templates[i], now_ns);
-        bench_client_flush(&load->pool.clients[i]);
+            bench_client_ask(&load->base.pool.clients[i], &load->templates[i], now_ns);
     }
-    while (!is_idle(load)) {
-        bench_pool_turn(&load->pool, 10000000);
-        report_progress(&load->report, bench_now_ns());
-        if (bench_now_ns() > load->end_ns + 60000000000u)
-            bench_fail("commits are still unanswered a minute after the end");
-    }
+    bench_load_drain(&load->base, "commits");
 }
 
 void load_commit(const struct bench_options *options)
 {
-    struct commit_load load = {.options = options};
-    bench_open(&load.pool, options);
-    bench_create_topic(&load.pool, options);
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    struct commit_load load = {0};
+    bench_load_open(&load.base, options);
+    bench_create_topic(&load.base.pool, options);
     prepare(&load);
-    load.pool.owner = &load;
-    load.pool.answered = commit_answered;
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, commit_answered, &load);
     run(&load);
-    report_add(&load.report, "partitions_per_s",
-               (double)load.report.requests * options->batches /
-                   ((double)(bench_now_ns() - load.report.start_ns) / 1e9),
+    report_add(&load.base.report, "partitions_per_s",
+               (double)load.base.report.requests * options->batches /
+                   ((double)(bench_now_ns() - load.base.report.start_ns) / 1e9),
                "/s");
-    report_finish(&load.report);
-    report_deinit(&load.report);
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_finish(&load.base);
+    bench_load_close(&load.base);
 }

@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #include "bench/coordinator_requests.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "bench/template.h"
 #include "protocol/messages/consumer_group_heartbeat.h"
 
@@ -33,13 +33,9 @@ struct consumer_member {
 };
 
 struct consumer_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;
-    struct arena scratch;
+    struct bench_load base;
     struct consumer_member *members; /* by connection; the last one comes and goes */
     struct uuid topic_id;
-    struct bench_report report;
     uint64_t owned_total;
     uint64_t gained_ns; /* when a member last heard of a partition that it did not own */
     unsigned last;
@@ -51,15 +47,15 @@ struct consumer_load {
 static void send_heartbeat(struct consumer_load *load, unsigned index, int32_t epoch)
 {
     struct consumer_member *member = &load->members[index];
-    struct bench_client *client = &load->pool.clients[index];
-    struct view topic = view_of_string(load->options->topic);
+    struct bench_client *client = &load->base.pool.clients[index];
+    struct view topic = view_of_string(load->base.options->topic);
     struct consumer_group_heartbeat_request request;
     consumer_group_heartbeat_request_init(&request);
     struct consumer_group_heartbeat_request_topic_partitions owned = {.topic_id = load->topic_id,
                                                                       .partitions = member->owned,
                                                                       .partitions_count =
                                                                           member->owned_count};
-    request.group_id = view_of_string(load->options->group);
+    request.group_id = view_of_string(load->base.options->group);
     request.member_id = view_of_string(member->id);
     request.member_epoch = epoch;
     if (epoch == JOIN_EPOCH) {
@@ -75,8 +71,7 @@ static void send_heartbeat(struct consumer_load *load, unsigned index, int32_t e
     arena_reset(&member->arena);
     BENCH_TEMPLATE(consumer_group_heartbeat_request, API_KEY_CONSUMER_GROUP_HEARTBEAT, &request,
                    HEARTBEAT_VERSION, &member->arena, &member->template);
-    bench_client_send(client, &member->template, bench_now_ns());
-    bench_client_flush(client);
+    bench_client_ask(client, &member->template, bench_now_ns());
 }
 
 static void beat(struct consumer_load *load, unsigned index)
@@ -89,7 +84,7 @@ static void beat(struct consumer_load *load, unsigned index)
 static void set_owned(struct consumer_load *load, struct consumer_member *member,
                       const int32_t *partitions, size_t count)
 {
-    struct heap *heap = &load->pool.heap;
+    struct heap *heap = &load->base.pool.heap;
     if (member->owned)
         heap_put(heap, MEMORY_STATE, member->owned, member->owned_count * sizeof(int32_t));
     load->owned_total = load->owned_total - member->owned_count + count;
@@ -127,16 +122,14 @@ static void heartbeat_answered(struct bench_client *client, const struct bench_s
     struct consumer_member *member = &load->members[client->index];
     struct consumer_group_heartbeat_response response;
     BENCH_DECODE(consumer_group_heartbeat_response, API_KEY_CONSUMER_GROUP_HEARTBEAT,
-                 HEARTBEAT_VERSION, body, size, &response, &load->scratch);
+                 HEARTBEAT_VERSION, body, size, &response, &load->base.scratch);
     enum kafka_error error = (enum kafka_error)response.error_code;
     if (error != KAFKA_ERROR_NONE && !bench_is_passing(error))
         bench_fail("heartbeat: %s", kafka_error_name(error));
-    load->report.requests++;
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+    report_request(&load->base.report, send->intended_ns, now_ns);
     if (error != KAFKA_ERROR_NONE) {
-        bench_client_send(client, send->template, now_ns);
-        bench_client_flush(client);
-        arena_reset(&load->scratch);
+        bench_client_ask(client, send->template, now_ns);
+        arena_reset(&load->base.scratch);
         return;
     }
     member->epoch = response.member_epoch;
@@ -145,25 +138,16 @@ static void heartbeat_answered(struct bench_client *client, const struct bench_s
     bool waits = client->index == load->last && load->insists && member->owned_count == 0;
     if (member->epoch != LEAVE_EPOCH && (member->tells_owned || waits))
         beat(load, client->index);
-    arena_reset(&load->scratch);
+    arena_reset(&load->base.scratch);
 }
 
 /* ---- The run ---- */
 
-static bool is_idle(const struct consumer_load *load)
-{
-    for (unsigned i = 0; i < load->pool.count; i++)
-        if (bench_client_open_sends(&load->pool.clients[i]) > 0)
-            return false;
-    return true;
-}
-
 static void await_idle(struct consumer_load *load)
 {
     uint64_t end_ns = bench_now_ns() + 120000000000u;
-    while (!is_idle(load)) {
-        bench_pool_turn(&load->pool, 10000000);
-        report_progress(&load->report, bench_now_ns());
+    while (!bench_pool_is_idle(&load->base.pool)) {
+        bench_load_turn(&load->base, BENCH_TURN_NS);
         if (bench_now_ns() > end_ns)
             bench_fail("heartbeats are unanswered after two minutes");
     }
@@ -171,7 +155,7 @@ static void await_idle(struct consumer_load *load)
 
 static bool is_settled(const struct consumer_load *load)
 {
-    return load->owned_total == (uint64_t)load->options->partitions;
+    return load->owned_total == (uint64_t)load->base.options->partitions;
 }
 
 /* Waves of heartbeats by members [0, count) until every partition is owned. */
@@ -180,7 +164,7 @@ static void settle(struct consumer_load *load, unsigned count)
     uint64_t end_ns = bench_now_ns() + 120000000000u;
     do {
         for (unsigned i = 0; i < count; i++)
-            if (bench_client_open_sends(&load->pool.clients[i]) == 0)
+            if (bench_client_open_sends(&load->base.pool.clients[i]) == 0)
                 beat(load, i);
         await_idle(load);
         if (bench_now_ns() > end_ns)
@@ -193,9 +177,9 @@ static double change(struct consumer_load *load, int32_t epoch)
 {
     uint64_t start_ns = bench_now_ns();
     send_heartbeat(load, load->last, epoch);
-    uint64_t answered = load->pool.clients[load->last].answered;
-    while (load->pool.clients[load->last].answered == answered)
-        bench_pool_turn(&load->pool, 10000000);
+    uint64_t answered = load->base.pool.clients[load->last].answered;
+    while (load->base.pool.clients[load->last].answered == answered)
+        bench_load_turn(&load->base, BENCH_TURN_NS);
     return (double)(bench_now_ns() - start_ns) / 1e6;
 }
 
@@ -217,10 +201,10 @@ static void run_round(struct consumer_load *load, struct times *join, struct tim
     uint64_t start_ns = bench_now_ns();
     load->insists = true;
     note(join, change(load, JOIN_EPOCH));
-    settle(load, load->options->connections);
+    settle(load, load->base.options->connections);
     load->insists = false;
     note(assigned, (double)(last->owned_ns - start_ns) / 1e6);
-    settle(load, load->options->connections); /* everybody has the last epoch */
+    settle(load, load->base.options->connections); /* everybody has the last epoch */
     start_ns = bench_now_ns();
     change(load, LEAVE_EPOCH);
     set_owned(load, last, NULL, 0);
@@ -231,36 +215,32 @@ static void run_round(struct consumer_load *load, struct times *join, struct tim
 
 static void prepare(struct consumer_load *load)
 {
-    unsigned count = load->options->connections;
+    unsigned count = load->base.options->connections;
     load->last = count - 1;
-    load->members = arena_get_array(&load->arena, count, sizeof(*load->members));
+    load->members = arena_get_array(&load->base.arena, count, sizeof(*load->members));
     for (unsigned i = 0; i < count; i++) {
         snprintf(load->members[i].id, sizeof(load->members[i].id), "member-%06u", i);
-        arena_init(&load->members[i].arena, &load->pool.heap, MEMORY_SCRATCH, 0);
+        arena_init(&load->members[i].arena, &load->base.pool.heap, MEMORY_SCRATCH, 0);
     }
-    bench_await_coordinator(&load->pool, load->options->group, BENCH_KEY_GROUP);
+    bench_await_coordinator(&load->base.pool, load->base.options->group, BENCH_KEY_GROUP);
 }
 
 static void report_times(struct consumer_load *load, const struct times *times, const char *mean,
                          const char *most)
 {
-    report_add(&load->report, mean, times->total / load->options->rounds, "ms");
-    report_add(&load->report, most, times->most, "ms");
+    report_add(&load->base.report, mean, times->total / load->base.options->rounds, "ms");
+    report_add(&load->base.report, most, times->most, "ms");
 }
 
 void load_consumer_group(const struct bench_options *options)
 {
-    struct consumer_load load = {.options = options};
+    struct consumer_load load = {0};
     if (options->connections < 2 || (unsigned)options->partitions < options->connections)
         bench_fail("the consumer protocol takes 2 --connections and a partition for each");
-    bench_open(&load.pool, options);
-    bench_create_topic(&load.pool, options);
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    bench_load_open(&load.base, options);
+    bench_create_topic(&load.base.pool, options);
     prepare(&load);
-    load.pool.owner = &load;
-    load.pool.answered = heartbeat_answered;
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, heartbeat_answered, &load);
     uint64_t start_ns = bench_now_ns();
     for (unsigned i = 0; i < load.last; i++)
         send_heartbeat(&load, i, JOIN_EPOCH);
@@ -271,21 +251,18 @@ void load_consumer_group(const struct bench_options *options)
     struct times join = {0}, assigned = {0}, handed = {0};
     for (unsigned i = 0; i < options->rounds; i++)
         run_round(&load, &join, &assigned, &handed);
-    report_add(&load.report, "members", options->connections, "");
-    report_add(&load.report, "first_join_s", joined_s, "s");
-    report_add(&load.report, "first_assignment_s", first_s, "s");
+    report_add(&load.base.report, "members", options->connections, "");
+    report_add(&load.base.report, "first_join_s", joined_s, "s");
+    report_add(&load.base.report, "first_assignment_s", first_s, "s");
     if (options->rounds > 0) {
         report_times(&load, &join, "join_mean_ms", "join_max_ms");
         report_times(&load, &assigned, "assignment_mean_ms", "assignment_max_ms");
         report_times(&load, &handed, "handover_mean_ms", "handover_max_ms");
     }
-    report_finish(&load.report);
-    report_deinit(&load.report);
+    bench_load_finish(&load.base);
     for (unsigned i = 0; i < options->connections; i++) {
         set_owned(&load, &load.members[i], NULL, 0);
         arena_deinit(&load.members[i].arena);
     }
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_close(&load.base);
 }

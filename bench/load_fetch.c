@@ -5,7 +5,7 @@
 #include "bench/loads.h"
 
 #include "bench/floors.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "bench/requests.h"
 
 enum { FLOOR_BYTES = 1 << 30 };
@@ -18,12 +18,9 @@ struct reader_state {
 };
 
 struct fetch_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena scratch;
+    struct bench_load base;
     struct reader_state *readers;
     int64_t *ends;
-    struct bench_report report;
     unsigned finished;
 };
 
@@ -45,26 +42,25 @@ static void ask(struct fetch_load *load, unsigned index)
         return;
     }
     arena_reset(&reader->arena);
-    bench_fetch_template(&reader->arena, load->options, &reader->assignment, 500,
+    bench_fetch_template(&reader->arena, load->base.options, &reader->assignment, 500,
                          &reader->template);
-    bench_client_send(&load->pool.clients[index], &reader->template, bench_now_ns());
-    bench_client_flush(&load->pool.clients[index]);
+    bench_client_ask(&load->base.pool.clients[index], &reader->template, bench_now_ns());
 }
 
 static void fetch_answered(struct bench_client *client, const struct bench_send *send,
                            const uint8_t *body, size_t size, uint64_t now_ns)
 {
     struct fetch_load *load = client->pool->owner;
-    load->report.requests++;
-    load->report.bytes += bench_read_fetch(&load->scratch, body, size,
-                                           &load->readers[client->index].assignment, NULL, NULL);
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+    load->base.report.bytes += bench_read_fetch(
+        &load->base.scratch, body, size, &load->readers[client->index].assignment, NULL, NULL);
+    report_request(&load->base.report, send->intended_ns, now_ns);
     ask(load, client->index);
 }
 
-static void deal_out(struct fetch_load *load, struct arena *arena)
+static void deal_out(struct fetch_load *load)
 {
-    const struct bench_options *options = load->options;
+    struct arena *arena = &load->base.arena;
+    const struct bench_options *options = load->base.options;
     load->readers = arena_get_array(arena, options->connections, sizeof(struct reader_state));
     size_t most = (size_t)options->partitions / options->connections + 1;
     for (unsigned i = 0; i < options->connections; i++) {
@@ -79,32 +75,26 @@ static void deal_out(struct fetch_load *load, struct arena *arena)
 
 void load_fetch(const struct bench_options *options)
 {
-    struct fetch_load load = {.options = options};
-    bench_open(&load.pool, options);
-    struct arena arena;
-    arena_init(&arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
-    load.ends = arena_get_array(&arena, (size_t)options->partitions, sizeof(int64_t));
-    bench_end_offsets(&load.pool, options, load.ends);
-    deal_out(&load, &arena);
-    load.pool.owner = &load;
-    load.pool.answered = fetch_answered;
+    struct fetch_load load = {0};
+    bench_load_open(&load.base, options);
+    load.ends = arena_get_array(&load.base.arena, (size_t)options->partitions, sizeof(int64_t));
+    bench_end_offsets(&load.base.pool, options, load.ends);
+    deal_out(&load);
     if (options->broker_pid) {
-        load.report.floor_name = "floor_sendfile_s_per_gib";
-        load.report.floor_s_per_gib = floor_sendfile_s_per_gib(options->directory, FLOOR_BYTES);
+        load.base.report.floor_name = "floor_sendfile_s_per_gib";
+        load.base.report.floor_s_per_gib =
+            floor_sendfile_s_per_gib(options->directory, FLOOR_BYTES);
     }
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, fetch_answered, &load);
     for (unsigned i = 0; i < options->connections; i++)
         ask(&load, i);
     while (load.finished < options->connections) {
-        bench_pool_turn(&load.pool, 10000000);
-        report_progress(&load.report, bench_now_ns());
+        bench_pool_turn(&load.base.pool, 10000000);
+        report_progress(&load.base.report, bench_now_ns());
     }
-    report_finish(&load.report);
-    report_deinit(&load.report);
+    bench_load_finish(&load.base);
     for (unsigned i = 0; i < options->connections; i++)
         arena_deinit(&load.readers[i].arena);
-    arena_deinit(&load.scratch);
-    arena_deinit(&arena);
-    bench_pool_close(&load.pool);
+    arena_deinit(&load.base.scratch);
+    bench_pool_close(&load.base.pool);
 }

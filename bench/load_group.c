@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #include "bench/coordinator_requests.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "protocol/api_info.h"
 
 struct group_load;
@@ -25,14 +25,10 @@ struct group_member {
 };
 
 struct group_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;
-    struct arena scratch;
+    struct bench_load base;
     struct group_member *members;  /* by connection */
     struct bench_member *snapshot; /* all members, for the leader's assignment */
-    struct bench_report report;
-    unsigned joined; /* members whose join of this round was answered */
+    unsigned joined;               /* members whose join of this round was answered */
     unsigned synced;
     unsigned stale; /* members that learnt of the round */
     uint64_t last_join_ns;
@@ -41,9 +37,8 @@ struct group_load {
 
 static void send(struct group_load *load, unsigned index)
 {
-    struct bench_client *client = &load->pool.clients[index];
-    bench_client_send(client, &load->members[index].template, bench_now_ns());
-    bench_client_flush(client);
+    struct bench_client *client = &load->base.pool.clients[index];
+    bench_client_ask(client, &load->members[index].template, bench_now_ns());
 }
 
 static void join(struct group_load *load, unsigned index)
@@ -58,7 +53,7 @@ static void join(struct group_load *load, unsigned index)
 static void sync_member(struct group_load *load, unsigned index)
 {
     struct group_member *member = &load->members[index];
-    unsigned count = member->member.is_leader ? load->options->connections : 0;
+    unsigned count = member->member.is_leader ? load->base.options->connections : 0;
     for (unsigned i = 0; i < count; i++)
         load->snapshot[i] = load->members[i].member;
     arena_reset(&member->arena);
@@ -77,7 +72,7 @@ static void beat(struct group_load *load, unsigned index)
 static void joined(struct group_load *load, unsigned index, const uint8_t *body, size_t size)
 {
     enum kafka_error error =
-        bench_read_join(&load->scratch, body, size, &load->members[index].member);
+        bench_read_join(&load->base.scratch, body, size, &load->members[index].member);
     if (error == KAFKA_ERROR_MEMBER_ID_REQUIRED || error == KAFKA_ERROR_REBALANCE_IN_PROGRESS ||
         bench_is_passing(error)) {
         join(load, index);
@@ -92,7 +87,7 @@ static void joined(struct group_load *load, unsigned index, const uint8_t *body,
 static void synced(struct group_load *load, unsigned index, const uint8_t *body, size_t size,
                    uint64_t now_ns)
 {
-    enum kafka_error error = bench_read_sync(&load->scratch, body, size);
+    enum kafka_error error = bench_read_sync(&load->base.scratch, body, size);
     if (error == KAFKA_ERROR_REBALANCE_IN_PROGRESS) { /* not all had come: another generation */
         load->joined--;
         join(load, index);
@@ -107,7 +102,7 @@ static void synced(struct group_load *load, unsigned index, const uint8_t *body,
 /* A heartbeat that overtook the leader's join is asked again. */
 static void beaten(struct group_load *load, unsigned index, const uint8_t *body, size_t size)
 {
-    enum kafka_error error = bench_read_heartbeat(&load->scratch, body, size);
+    enum kafka_error error = bench_read_heartbeat(&load->base.scratch, body, size);
     if (error == KAFKA_ERROR_NONE)
         beat(load, index);
     else if (error == KAFKA_ERROR_REBALANCE_IN_PROGRESS)
@@ -120,8 +115,7 @@ static void group_answered(struct bench_client *client, const struct bench_send 
                            const uint8_t *body, size_t size, uint64_t now_ns)
 {
     struct group_load *load = client->pool->owner;
-    load->report.requests++;
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+    report_request(&load->base.report, send->intended_ns, now_ns);
     switch (send->template->api_key) {
     case API_KEY_JOIN_GROUP:
         joined(load, client->index, body, size);
@@ -140,8 +134,7 @@ static void await(struct group_load *load, const unsigned *counter, unsigned cou
 {
     uint64_t end_ns = bench_now_ns() + 120000000000u;
     while (*counter < count) {
-        bench_pool_turn(&load->pool, 10000000);
-        report_progress(&load->report, bench_now_ns());
+        bench_load_turn(&load->base, BENCH_TURN_NS);
         if (bench_now_ns() > end_ns)
             bench_fail("%u of %u members after two minutes", *counter, count);
     }
@@ -150,15 +143,15 @@ static void await(struct group_load *load, const unsigned *counter, unsigned cou
 static double first_round(struct group_load *load)
 {
     uint64_t start_ns = bench_now_ns();
-    for (unsigned i = 0; i < load->options->connections; i++)
+    for (unsigned i = 0; i < load->base.options->connections; i++)
         join(load, i);
-    await(load, &load->synced, load->options->connections);
+    await(load, &load->synced, load->base.options->connections);
     return (double)(load->last_sync_ns - start_ns) / 1e9;
 }
 
 static unsigned leader_of(const struct group_load *load)
 {
-    for (unsigned i = 0; i < load->options->connections; i++)
+    for (unsigned i = 0; i < load->base.options->connections; i++)
         if (load->members[i].member.is_leader)
             return i;
     bench_fail("the group has no leader");
@@ -166,7 +159,7 @@ static unsigned leader_of(const struct group_load *load)
 
 static double another_round(struct group_load *load)
 {
-    unsigned count = load->options->connections;
+    unsigned count = load->base.options->connections;
     unsigned leader = leader_of(load);
     load->joined = load->synced = load->stale = 0;
     join(load, leader);
@@ -183,26 +176,22 @@ static double another_round(struct group_load *load)
 
 static void prepare(struct group_load *load)
 {
-    unsigned count = load->options->connections;
-    load->members = arena_get_array(&load->arena, count, sizeof(*load->members));
-    load->snapshot = arena_get_array(&load->arena, count, sizeof(*load->snapshot));
+    unsigned count = load->base.options->connections;
+    load->members = arena_get_array(&load->base.arena, count, sizeof(*load->members));
+    load->snapshot = arena_get_array(&load->base.arena, count, sizeof(*load->snapshot));
     for (unsigned i = 0; i < count; i++) {
-        load->members[i].member.group = load->options->group;
-        arena_init(&load->members[i].arena, &load->pool.heap, MEMORY_SCRATCH, 0);
+        load->members[i].member.group = load->base.options->group;
+        arena_init(&load->members[i].arena, &load->base.pool.heap, MEMORY_SCRATCH, 0);
     }
-    bench_await_coordinator(&load->pool, load->options->group, BENCH_KEY_GROUP);
+    bench_await_coordinator(&load->base.pool, load->base.options->group, BENCH_KEY_GROUP);
 }
 
 void load_group(const struct bench_options *options)
 {
-    struct group_load load = {.options = options};
-    bench_open(&load.pool, options);
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    struct group_load load = {0};
+    bench_load_open(&load.base, options);
     prepare(&load);
-    load.pool.owner = &load;
-    load.pool.answered = group_answered;
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, group_answered, &load);
     double first_s = first_round(&load);
     double total_s = 0, most_s = 0;
     for (unsigned i = 0; i < options->rounds; i++) {
@@ -210,17 +199,14 @@ void load_group(const struct bench_options *options)
         total_s += round_s;
         most_s = round_s > most_s ? round_s : most_s;
     }
-    report_add(&load.report, "members", options->connections, "");
-    report_add(&load.report, "first_join_s", first_s, "s");
+    report_add(&load.base.report, "members", options->connections, "");
+    report_add(&load.base.report, "first_join_s", first_s, "s");
     if (options->rounds > 0) {
-        report_add(&load.report, "rebalance_mean_s", total_s / options->rounds, "s");
-        report_add(&load.report, "rebalance_max_s", most_s, "s");
+        report_add(&load.base.report, "rebalance_mean_s", total_s / options->rounds, "s");
+        report_add(&load.base.report, "rebalance_max_s", most_s, "s");
     }
-    report_finish(&load.report);
-    report_deinit(&load.report);
+    bench_load_finish(&load.base);
     for (unsigned i = 0; i < options->connections; i++)
         arena_deinit(&load.members[i].arena);
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_close(&load.base);
 }

@@ -10,7 +10,7 @@
 
 #include "bench/coordinator_requests.h"
 #include "bench/floors.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "bench/requests.h"
 #include "protocol/batch.h"
 
@@ -26,14 +26,9 @@ struct producer {
 };
 
 struct produce_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;   /* templates */
-    struct arena scratch; /* answers */
+    struct bench_load base;
     struct producer *producers;
-    struct bench_report report;
     uint64_t interval_ns;
-    uint64_t end_ns;
     uint64_t queued_bytes;
 };
 
@@ -42,28 +37,28 @@ static void produce_answered(struct bench_client *client, const struct bench_sen
 {
     struct produce_load *load = client->pool->owner;
     if (body)
-        bench_check_produce(&load->scratch, body, size);
-    load->report.requests++;
-    load->report.bytes += send->template->payload;
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+        bench_check_produce(&load->base.scratch, body, size);
+    load->base.report.bytes += send->template->payload;
+    report_request(&load->base.report, send->intended_ns, now_ns);
 }
 
 static void make_producers(struct produce_load *load)
 {
-    const struct bench_options *options = load->options;
-    load->producers = arena_get_array(&load->arena, options->connections, sizeof(struct producer));
+    const struct bench_options *options = load->base.options;
+    load->producers =
+        arena_get_array(&load->base.arena, options->connections, sizeof(struct producer));
     for (unsigned i = 0; i < options->connections; i++) {
         struct random_stream random;
         random_init(&random, 1, i);
         if (options->idempotent) {
-            load->producers[i].id = bench_init_producer(&load->pool, NULL);
+            load->producers[i].id = bench_init_producer(&load->base.pool, NULL);
             load->producers[i].sequences =
-                arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int32_t));
+                arena_get_array(&load->base.arena, (size_t)options->partitions, sizeof(int32_t));
         }
         for (unsigned t = 0; t < TEMPLATES; t++) {
             int32_t first = (int32_t)random_below(&random, (uint64_t)options->partitions);
             load->producers[i].partitions[t] = first;
-            bench_produce_template(&load->arena, options, &random, first, options->batches,
+            bench_produce_template(&load->base.arena, options, &random, first, options->batches,
                                    &load->producers[i].templates[t]);
         }
     }
@@ -84,20 +79,20 @@ static void stamp(struct producer *producer, unsigned place)
 
 static bool enough(const struct produce_load *load, uint64_t now_ns)
 {
-    return now_ns >= load->end_ns ||
-           (load->options->bytes > 0 && load->queued_bytes >= load->options->bytes);
+    return now_ns >= load->base.end_ns ||
+           (load->base.options->bytes > 0 && load->queued_bytes >= load->base.options->bytes);
 }
 
 static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
 {
     struct producer *producer = &load->producers[index];
-    struct bench_client *client = &load->pool.clients[index];
+    struct bench_client *client = &load->base.pool.clients[index];
     bool queued = false;
-    while (bench_client_open_sends(client) < load->options->in_flight && !enough(load, now_ns) &&
-           (load->interval_ns == 0 || producer->due_ns <= now_ns)) {
+    while (bench_client_open_sends(client) < load->base.options->in_flight &&
+           !enough(load, now_ns) && (load->interval_ns == 0 || producer->due_ns <= now_ns)) {
         unsigned place = producer->next++ % TEMPLATES;
         const struct request_template *template = &producer->templates[place];
-        if (load->options->idempotent)
+        if (load->base.options->idempotent)
             stamp(producer, place);
         uint64_t intended_ns = load->interval_ns ? producer->due_ns : now_ns;
         if (!bench_client_send(client, template, intended_ns))
@@ -112,66 +107,47 @@ static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
 
 static uint64_t pause_ns(const struct produce_load *load, uint64_t now_ns)
 {
-    uint64_t next_ns = now_ns + 10000000;
+    uint64_t next_ns = now_ns + BENCH_TURN_NS;
     if (load->interval_ns == 0)
-        return 10000000;
-    for (unsigned i = 0; i < load->options->connections; i++)
+        return BENCH_TURN_NS;
+    for (unsigned i = 0; i < load->base.options->connections; i++)
         if (load->producers[i].due_ns < next_ns &&
-            bench_client_open_sends(&load->pool.clients[i]) < load->options->in_flight)
+            bench_client_open_sends(&load->base.pool.clients[i]) < load->base.options->in_flight)
             next_ns = load->producers[i].due_ns;
     return next_ns > now_ns ? next_ns - now_ns : 0;
 }
 
-static bool all_answered(const struct produce_load *load)
-{
-    for (unsigned i = 0; i < load->options->connections; i++)
-        if (bench_client_open_sends(&load->pool.clients[i]) > 0)
-            return false;
-    return true;
-}
-
 static void run(struct produce_load *load)
 {
-    const struct bench_options *options = load->options;
-    uint64_t start_ns = load->report.start_ns;
-    load->end_ns = start_ns + (uint64_t)(options->seconds * 1e9);
-    if (options->rate > 0)
-        load->interval_ns = (uint64_t)(1e9 * options->connections / options->rate);
+    const struct bench_options *options = load->base.options;
+    uint64_t start_ns = load->base.report.start_ns;
+    load->interval_ns = bench_load_interval_ns(&load->base);
     for (unsigned i = 0; i < options->connections; i++)
         load->producers[i].due_ns = start_ns + load->interval_ns * i / options->connections;
     for (;;) {
         uint64_t now_ns = bench_now_ns();
-        if (enough(load, now_ns) && all_answered(load))
+        if (enough(load, now_ns) && bench_pool_is_idle(&load->base.pool))
             return;
-        if (now_ns > load->end_ns + 60000000000u)
-            bench_fail("requests are still unanswered a minute after the end");
+        bench_load_check_late(&load->base, now_ns, "requests");
         for (unsigned i = 0; i < options->connections; i++)
             send_due(load, i, now_ns);
-        bench_pool_turn(&load->pool, pause_ns(load, bench_now_ns()));
-        report_progress(&load->report, bench_now_ns());
+        bench_load_turn(&load->base, pause_ns(load, bench_now_ns()));
     }
 }
 
 void load_produce(const struct bench_options *options)
 {
-    struct produce_load load = {.options = options};
-    bench_open(&load.pool, options);
-    bench_create_topic(&load.pool, options);
-    load.pool.owner = &load;
-    load.pool.answered = produce_answered;
-    load.pool.expects_answers = options->acks != 0;
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    struct produce_load load = {0};
+    bench_load_open(&load.base, options);
+    bench_create_topic(&load.base.pool, options);
+    load.base.pool.expects_answers = options->acks != 0;
     make_producers(&load);
     if (options->broker_pid) {
-        load.report.floor_name = "floor_receive_s_per_gib";
-        load.report.floor_s_per_gib = floor_receive_s_per_gib(options->directory, FLOOR_BYTES);
+        load.base.report.floor_name = "floor_receive_s_per_gib";
+        load.base.report.floor_s_per_gib = floor_receive_s_per_gib(options->directory, FLOOR_BYTES);
     }
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, produce_answered, &load);
     run(&load);
-    report_finish(&load.report);
-    report_deinit(&load.report);
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_finish(&load.base);
+    bench_load_close(&load.base);
 }

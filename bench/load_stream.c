@@ -13,15 +13,13 @@
  */
 #include "bench/loads.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "bench/coordinator_requests.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "bench/template.h"
 #include "protocol/batch.h"
 #include "protocol/errors.h"
-#include "protocol/messages/end_txn.h"
 #include "protocol/messages/produce.h"
 
 enum { TEMPLATES = 8, PRODUCE_VERSION = 12, END_VERSION = 5 };
@@ -35,8 +33,7 @@ struct stream_request {
 };
 
 struct stream {
-    char id[128];
-    struct bench_producer_id producer;
+    struct bench_transactional identity; /* without transactions: no transactional id */
     enum stream_state state;
     struct stream_request requests[TEMPLATES];
     unsigned next;
@@ -49,17 +46,12 @@ struct stream {
 };
 
 struct stream_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;
-    struct arena scratch;
+    struct bench_load base;
     struct stream *streams;
-    struct bench_report report;
     uint64_t interval_ns;
     uint64_t commit_ns; /* 0: no transactions */
     uint64_t commits;
     uint64_t retries;
-    uint64_t end_ns;
 };
 
 /* ---- Requests ---- */
@@ -67,28 +59,17 @@ struct stream_load {
 static void make_request(struct stream_load *load, struct stream *stream,
                          struct random_stream *random, struct stream_request *out)
 {
-    const struct bench_options *options = load->options;
-    size_t size;
-    uint8_t *batch = bench_batch_make(&load->arena, options, random, &size);
-    struct produce_request request;
-    produce_request_init(&request);
-    request.transactional_id = load->commit_ns ? view_of_string(stream->id) : view_of(NULL, 0);
-    request.acks = -1;
-    request.timeout_ms = 30000;
-    out->partition = (int32_t)random_below(random, (uint64_t)options->partitions);
-    struct produce_request_partition_produce_data partition = {
-        .index = out->partition, .records = {.memory = view_of(batch, size)}};
-    struct produce_request_topic_produce_data topic = {.name = view_of_string(options->topic),
-                                                       .partition_data = &partition,
-                                                       .partition_data_count = 1};
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    BENCH_TEMPLATE(produce_request, API_KEY_PRODUCE, &request, PRODUCE_VERSION, &load->arena,
-                   &out->template);
-    out->template.payload = size;
+    const struct bench_options *options = load->base.options;
+    struct bench_batch batch = {.partition =
+                                    (int32_t)random_below(random, (uint64_t)options->partitions)};
+    batch.bytes = bench_batch_make(&load->base.arena, options, random, &batch.size);
+    bench_encode_produce(&load->base.arena, options->topic,
+                         load->commit_ns ? stream->identity.id : NULL, -1, PRODUCE_VERSION, &batch,
+                         1, &out->template);
+    out->partition = batch.partition;
     /* Behind the batch are the tags of the partition, of the topic and of the request. */
-    out->batch = out->template.bytes + out->template.size - size - 3;
-    if (memcmp(out->batch, batch, size) != 0)
+    out->batch = out->template.bytes + out->template.size - batch.size - 3;
+    if (memcmp(out->batch, batch.bytes, batch.size) != 0)
         bench_fail("the batch is not where it should be");
 }
 
@@ -96,8 +77,8 @@ static void stamp(const struct stream_load *load, struct stream *stream,
                   struct stream_request *request)
 {
     int32_t *sequence = &stream->sequences[request->partition];
-    struct bench_stamp stamp = {.producer_id = stream->producer.id,
-                                .producer_epoch = stream->producer.epoch,
+    struct bench_stamp stamp = {.producer_id = stream->identity.producer.id,
+                                .producer_epoch = stream->identity.producer.epoch,
                                 .base_sequence = *sequence,
                                 .transactional = load->commit_ns != 0};
     bench_batch_stamp(request->batch, request->template.payload, &stamp);
@@ -108,17 +89,9 @@ static void end_transaction(struct stream_load *load, unsigned index, uint64_t n
 {
     struct stream *stream = &load->streams[index];
     arena_reset(&stream->arena);
-    struct end_txn_request request;
-    end_txn_request_init(&request);
-    request.transactional_id = view_of_string(stream->id);
-    request.producer_id = stream->producer.id;
-    request.producer_epoch = stream->producer.epoch;
-    request.committed = true;
-    BENCH_TEMPLATE(end_txn_request, API_KEY_END_TXN, &request, END_VERSION, &stream->arena,
-                   &stream->end);
+    bench_end_template(&stream->arena, &stream->identity, END_VERSION, &stream->end);
     stream->state = STREAM_ENDING;
-    bench_client_send(&load->pool.clients[index], &stream->end, now_ns);
-    bench_client_flush(&load->pool.clients[index]);
+    bench_client_ask(&load->base.pool.clients[index], &stream->end, now_ns);
 }
 
 /* ---- What is due ---- */
@@ -132,16 +105,16 @@ static bool adds_partition(const struct stream_load *load, const struct stream *
 static bool may_send(const struct stream_load *load, unsigned index)
 {
     const struct stream *stream = &load->streams[index];
-    uint64_t open = bench_client_open_sends(&load->pool.clients[index]);
+    uint64_t open = bench_client_open_sends(&load->base.pool.clients[index]);
     return stream->state == STREAM_SENDING &&
-           open < (adds_partition(load, stream) ? 1 : load->options->in_flight);
+           open < (adds_partition(load, stream) ? 1 : load->base.options->in_flight);
 }
 
 static void send_due(struct stream_load *load, unsigned index, uint64_t now_ns)
 {
     struct stream *stream = &load->streams[index];
-    struct bench_client *client = &load->pool.clients[index];
-    bool is_over = now_ns >= load->end_ns;
+    struct bench_client *client = &load->base.pool.clients[index];
+    bool is_over = now_ns >= load->base.end_ns;
     if (stream->is_open && stream->state == STREAM_SENDING &&
         (is_over || now_ns >= stream->commit_due_ns))
         stream->state = STREAM_DRAINING;
@@ -164,8 +137,8 @@ static void send_due(struct stream_load *load, unsigned index, uint64_t now_ns)
 
 static uint64_t pause_ns(const struct stream_load *load, uint64_t now_ns)
 {
-    uint64_t next_ns = now_ns + 10000000;
-    for (unsigned i = 0; i < load->options->connections; i++) {
+    uint64_t next_ns = now_ns + BENCH_TURN_NS;
+    for (unsigned i = 0; i < load->base.options->connections; i++) {
         const struct stream *stream = &load->streams[i];
         if (may_send(load, i) && stream->due_ns < next_ns)
             next_ns = stream->due_ns;
@@ -184,45 +157,38 @@ static void produced(struct stream_load *load, struct bench_client *client,
     struct stream *stream = &load->streams[client->index];
     struct produce_response response;
     BENCH_DECODE(produce_response, API_KEY_PRODUCE, PRODUCE_VERSION, body, size, &response,
-                 &load->scratch);
+                 &load->base.scratch);
     if (response.responses_count != 1 || response.responses[0].partition_responses_count != 1)
         bench_fail("an answer to Produce that does not fit");
     enum kafka_error error =
         (enum kafka_error)response.responses[0].partition_responses[0].error_code;
-    if (stream->state == STREAM_ALONE && (error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS ||
-                                          error == KAFKA_ERROR_NOT_ENOUGH_REPLICAS)) {
+    if (stream->state == STREAM_ALONE && bench_is_early(error)) {
         load->retries++;
-        bench_client_send(client, send->template, send->intended_ns);
-        bench_client_flush(client);
+        bench_client_ask(client, send->template, send->intended_ns);
         return;
     }
     if (error != KAFKA_ERROR_NONE)
         bench_fail("produce: %s", kafka_error_name(error));
     if (stream->state == STREAM_ALONE)
         stream->state = STREAM_SENDING;
-    load->report.requests++;
-    load->report.bytes += send->template->payload;
-    histogram_record(&load->report.latency_us, (now_ns - send->intended_ns) / 1000);
+    load->base.report.bytes += send->template->payload;
+    report_request(&load->base.report, send->intended_ns, now_ns);
 }
 
 static void ended(struct stream_load *load, struct bench_client *client, const uint8_t *body,
                   size_t size, uint64_t now_ns)
 {
     struct stream *stream = &load->streams[client->index];
-    struct end_txn_response response;
-    BENCH_DECODE(end_txn_response, API_KEY_END_TXN, END_VERSION, body, size, &response,
-                 &load->scratch);
-    enum kafka_error error = (enum kafka_error)response.error_code;
-    if (error == KAFKA_ERROR_CONCURRENT_TRANSACTIONS) {
+    enum kafka_error error =
+        bench_read_end(&load->base.scratch, END_VERSION, body, size, &stream->identity);
+    if (bench_is_early(error)) {
         load->retries++;
         end_transaction(load, client->index, now_ns);
         return;
     }
     if (error != KAFKA_ERROR_NONE)
         bench_fail("end of a transaction: %s", kafka_error_name(error));
-    stream->producer =
-        (struct bench_producer_id){.id = response.producer_id, .epoch = response.producer_epoch};
-    memset(stream->sequences, 0, (size_t)load->options->partitions * sizeof(int32_t));
+    memset(stream->sequences, 0, (size_t)load->base.options->partitions * sizeof(int32_t));
     stream->is_open = false;
     stream->state = STREAM_SENDING;
     stream->commit_due_ns += load->commit_ns;
@@ -237,24 +203,25 @@ static void stream_answered(struct bench_client *client, const struct bench_send
         produced(load, client, send, body, size, now_ns);
     else
         ended(load, client, body, size, now_ns);
-    arena_reset(&load->scratch);
+    arena_reset(&load->base.scratch);
 }
 
 /* ---- The run ---- */
 
 static void prepare(struct stream_load *load)
 {
-    const struct bench_options *options = load->options;
-    load->streams = arena_get_array(&load->arena, options->connections, sizeof(*load->streams));
+    const struct bench_options *options = load->base.options;
+    load->streams =
+        arena_get_array(&load->base.arena, options->connections, sizeof(*load->streams));
     for (unsigned i = 0; i < options->connections; i++) {
         struct stream *stream = &load->streams[i];
-        snprintf(stream->id, sizeof(stream->id), "%s-%u", options->group, i);
         if (load->commit_ns)
-            bench_await_coordinator(&load->pool, stream->id, BENCH_KEY_TRANSACTION);
-        stream->producer = bench_init_producer(&load->pool, load->commit_ns ? stream->id : NULL);
+            bench_init_transactional(&load->base.pool, options, i, &stream->identity);
+        else
+            stream->identity.producer = bench_init_producer(&load->base.pool, NULL);
         stream->sequences =
-            arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int32_t));
-        arena_init(&stream->arena, &load->pool.heap, MEMORY_SCRATCH, 0);
+            arena_get_array(&load->base.arena, (size_t)options->partitions, sizeof(int32_t));
+        arena_init(&stream->arena, &load->base.pool.heap, MEMORY_SCRATCH, 0);
         struct random_stream random;
         random_init(&random, 1, i);
         for (unsigned t = 0; t < TEMPLATES; t++)
@@ -264,20 +231,19 @@ static void prepare(struct stream_load *load)
 
 static bool is_over(const struct stream_load *load, uint64_t now_ns)
 {
-    if (now_ns < load->end_ns)
+    if (now_ns < load->base.end_ns)
         return false;
-    for (unsigned i = 0; i < load->options->connections; i++)
-        if (load->streams[i].is_open || bench_client_open_sends(&load->pool.clients[i]) > 0)
+    for (unsigned i = 0; i < load->base.options->connections; i++)
+        if (load->streams[i].is_open)
             return false;
-    return true;
+    return bench_pool_is_idle(&load->base.pool);
 }
 
 static void run(struct stream_load *load)
 {
-    const struct bench_options *options = load->options;
-    uint64_t start_ns = load->report.start_ns;
-    load->end_ns = start_ns + (uint64_t)(options->seconds * 1e9);
-    load->interval_ns = (uint64_t)(1e9 * options->connections / options->rate);
+    const struct bench_options *options = load->base.options;
+    uint64_t start_ns = load->base.report.start_ns;
+    load->interval_ns = bench_load_interval_ns(&load->base);
     /* Neither requests nor commits of the producers fall together. */
     for (unsigned i = 0; i < options->connections; i++) {
         load->streams[i].due_ns = start_ns + load->interval_ns * i / options->connections;
@@ -285,35 +251,25 @@ static void run(struct stream_load *load)
             start_ns + load->commit_ns + load->commit_ns * i / options->connections;
     }
     for (uint64_t now_ns = start_ns; !is_over(load, now_ns); now_ns = bench_now_ns()) {
-        if (now_ns > load->end_ns + 60000000000u)
-            bench_fail("requests are still unanswered a minute after the end");
+        bench_load_check_late(&load->base, now_ns, "requests");
         for (unsigned i = 0; i < options->connections; i++)
             send_due(load, i, now_ns);
-        bench_pool_turn(&load->pool, pause_ns(load, bench_now_ns()));
-        report_progress(&load->report, bench_now_ns());
+        bench_load_turn(&load->base, pause_ns(load, bench_now_ns()));
     }
 }
 
 void load_stream(const struct bench_options *options)
 {
-    struct stream_load load = {.options = options,
-                               .commit_ns = (uint64_t)(options->commit_ms * 1e6)};
-    bench_open(&load.pool, options);
-    bench_create_topic(&load.pool, options);
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    struct stream_load load = {.commit_ns = (uint64_t)(options->commit_ms * 1e6)};
+    bench_load_open(&load.base, options);
+    bench_create_topic(&load.base.pool, options);
     prepare(&load);
-    load.pool.owner = &load;
-    load.pool.answered = stream_answered;
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, stream_answered, &load);
     run(&load);
-    report_add(&load.report, "commits", (double)load.commits, "");
-    report_add(&load.report, "retries", (double)load.retries, "");
-    report_finish(&load.report);
-    report_deinit(&load.report);
+    report_add(&load.base.report, "commits", (double)load.commits, "");
+    report_add(&load.base.report, "retries", (double)load.retries, "");
+    bench_load_finish(&load.base);
     for (unsigned i = 0; i < options->connections; i++)
         arena_deinit(&load.streams[i].arena);
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_close(&load.base);
 }

@@ -6,20 +6,16 @@
 #include "bench/loads.h"
 
 #include "base/crc32c.h"
-#include "bench/report.h"
+#include "bench/load.h"
 #include "bench/requests.h"
 #include "protocol/batch.h"
 
 struct tail_load {
-    const struct bench_options *options;
-    struct bench_pool pool;
-    struct arena arena;
-    struct arena scratch;
+    struct bench_load base;
     struct bench_assignment *assignments; /* per reading connection, index - 1 */
     struct request_template *fetches;
     struct arena *fetch_arenas;
     struct request_template *writes; /* one per queue place: each is patched before it is sent */
-    struct bench_report report;
     uint64_t now_ns;
     uint64_t written;
 };
@@ -37,20 +33,18 @@ static void note_batch(void *argument, const uint8_t *batch, size_t size)
     if (size < BATCH_HEADER_SIZE + 17)
         return;
     uint64_t intended_ns = load_u64(batch + size - 1 - 16);
-    if (intended_ns < load->report.start_ns)
+    if (intended_ns < load->base.report.start_ns)
         return;
-    load->report.requests++;
-    load->report.bytes += size;
-    histogram_record(&load->report.latency_us, (load->now_ns - intended_ns) / 1000);
+    load->base.report.bytes += size;
+    report_request(&load->base.report, intended_ns, load->now_ns);
 }
 
 static void wait_for_more(struct tail_load *load, unsigned index)
 {
     arena_reset(&load->fetch_arenas[index]);
-    bench_fetch_template(&load->fetch_arenas[index], load->options, &load->assignments[index], 500,
-                         &load->fetches[index]);
-    bench_client_send(&load->pool.clients[index], &load->fetches[index], bench_now_ns());
-    bench_client_flush(&load->pool.clients[index]);
+    bench_fetch_template(&load->fetch_arenas[index], load->base.options, &load->assignments[index],
+                         500, &load->fetches[index]);
+    bench_client_ask(&load->base.pool.clients[index], &load->fetches[index], bench_now_ns());
 }
 
 static void tail_answered(struct bench_client *client, const struct bench_send *send,
@@ -60,10 +54,10 @@ static void tail_answered(struct bench_client *client, const struct bench_send *
     struct tail_load *load = client->pool->owner;
     load->now_ns = now_ns;
     if (client->index == 0) {
-        bench_check_produce(&load->scratch, body, size);
+        bench_check_produce(&load->base.scratch, body, size);
         return;
     }
-    bench_read_fetch(&load->scratch, body, size, &load->assignments[client->index], note_batch,
+    bench_read_fetch(&load->base.scratch, body, size, &load->assignments[client->index], note_batch,
                      load);
     wait_for_more(load, client->index);
 }
@@ -79,43 +73,43 @@ static void patch(struct request_template *template, uint64_t intended_ns)
 
 static void prepare(struct tail_load *load)
 {
-    const struct bench_options *options = load->options;
+    const struct bench_options *options = load->base.options;
     unsigned count = options->connections;
-    load->assignments = arena_get_array(&load->arena, count, sizeof(*load->assignments));
-    load->fetches = arena_get_array(&load->arena, count, sizeof(*load->fetches));
-    load->fetch_arenas = arena_get_array(&load->arena, count, sizeof(*load->fetch_arenas));
-    int64_t *ends = arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int64_t));
-    bench_end_offsets(&load->pool, options, ends);
+    load->assignments = arena_get_array(&load->base.arena, count, sizeof(*load->assignments));
+    load->fetches = arena_get_array(&load->base.arena, count, sizeof(*load->fetches));
+    load->fetch_arenas = arena_get_array(&load->base.arena, count, sizeof(*load->fetch_arenas));
+    int64_t *ends =
+        arena_get_array(&load->base.arena, (size_t)options->partitions, sizeof(int64_t));
+    bench_end_offsets(&load->base.pool, options, ends);
     for (unsigned i = 1; i < count; i++) {
         struct bench_assignment *assignment = &load->assignments[i];
-        arena_init(&load->fetch_arenas[i], &load->pool.heap, MEMORY_SCRATCH, 0);
+        arena_init(&load->fetch_arenas[i], &load->base.pool.heap, MEMORY_SCRATCH, 0);
         assignment->partitions =
-            arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int32_t));
+            arena_get_array(&load->base.arena, (size_t)options->partitions, sizeof(int32_t));
         assignment->offsets =
-            arena_get_array(&load->arena, (size_t)options->partitions, sizeof(int64_t));
+            arena_get_array(&load->base.arena, (size_t)options->partitions, sizeof(int64_t));
         for (int32_t p = (int32_t)i - 1; p < options->partitions; p += (int32_t)count - 1) {
             assignment->offsets[assignment->count] = ends[p];
             assignment->partitions[assignment->count++] = p;
         }
     }
-    load->writes = arena_get_array(&load->arena, options->in_flight, sizeof(*load->writes));
+    load->writes = arena_get_array(&load->base.arena, options->in_flight, sizeof(*load->writes));
     struct random_stream random;
     random_init(&random, 1, 1);
     for (unsigned i = 0; i < options->in_flight; i++)
-        bench_produce_template(&load->arena, options, &random, (int32_t)i % options->partitions, 1,
-                               &load->writes[i]);
+        bench_produce_template(&load->base.arena, options, &random,
+                               (int32_t)i % options->partitions, 1, &load->writes[i]);
 }
 
 static void run(struct tail_load *load)
 {
-    const struct bench_options *options = load->options;
-    struct bench_client *writer = &load->pool.clients[0];
+    const struct bench_options *options = load->base.options;
+    struct bench_client *writer = &load->base.pool.clients[0];
     uint64_t interval_ns = (uint64_t)(1e9 / options->rate);
-    uint64_t due_ns = load->report.start_ns + interval_ns;
-    uint64_t end_ns = load->report.start_ns + (uint64_t)(options->seconds * 1e9);
+    uint64_t due_ns = load->base.report.start_ns + interval_ns;
     for (unsigned i = 1; i < options->connections; i++)
         wait_for_more(load, i);
-    for (uint64_t now_ns = bench_now_ns(); now_ns < end_ns; now_ns = bench_now_ns()) {
+    for (uint64_t now_ns = bench_now_ns(); now_ns < load->base.end_ns; now_ns = bench_now_ns()) {
         while (due_ns <= now_ns && bench_client_open_sends(writer) < options->in_flight) {
             struct request_template *template = &load->writes[load->written++ % options->in_flight];
             patch(template, due_ns);
@@ -124,8 +118,7 @@ static void run(struct tail_load *load)
         }
         bench_client_flush(writer);
         now_ns = bench_now_ns();
-        bench_pool_turn(&load->pool, due_ns > now_ns ? due_ns - now_ns : 0);
-        report_progress(&load->report, bench_now_ns());
+        bench_load_turn(&load->base, due_ns > now_ns ? due_ns - now_ns : 0);
     }
 }
 
@@ -134,21 +127,14 @@ void load_tail(const struct bench_options *options)
     if (options->connections < 2 || options->rate <= 0 || options->records_max != 1 ||
         options->acks == 0)
         bench_fail("tail takes at least 2 connections, a rate, batches of one record and acks");
-    struct tail_load load = {.options = options};
-    bench_open(&load.pool, options);
-    bench_create_topic(&load.pool, options);
-    load.pool.owner = &load;
-    load.pool.answered = tail_answered;
-    arena_init(&load.arena, &load.pool.heap, MEMORY_STATE, 0);
-    arena_init(&load.scratch, &load.pool.heap, MEMORY_SCRATCH, 0);
+    struct tail_load load = {0};
+    bench_load_open(&load.base, options);
+    bench_create_topic(&load.base.pool, options);
     prepare(&load);
-    report_start(&load.report, options, &load.pool.heap);
+    bench_load_start(&load.base, tail_answered, &load);
     run(&load);
-    report_finish(&load.report);
-    report_deinit(&load.report);
+    bench_load_finish(&load.base);
     for (unsigned i = 1; i < options->connections; i++)
         arena_deinit(&load.fetch_arenas[i]);
-    arena_deinit(&load.scratch);
-    arena_deinit(&load.arena);
-    bench_pool_close(&load.pool);
+    bench_load_close(&load.base);
 }

@@ -33,7 +33,7 @@ static const struct row rows[] = {
     ROW("--bytes", VALUE_SIZE, bytes, "produce: stop after so many bytes"),
     ROW("--acks", VALUE_INT, acks, "0, 1 or -1 (-1)"),
     ROW("--group", VALUE_TEXT, group,
-        "group, commit, transaction: prefix of the ids (klamm-bench)"),
+        "group: its id; commit, transaction, stream: prefix of the ids (klamm-bench)"),
     ROW("--transaction-version", VALUE_INT, transaction_version, "transaction: 1 or 2 (2)"),
     ROW("--commit-ms", VALUE_DOUBLE, commit_ms,
         "stream: time between two commits, 0: idempotent only (0)"),
@@ -52,7 +52,8 @@ static void usage(void)
           "  many      many producers: small keyed batches over many partitions\n"
           "  fetch     reads a topic from its beginning to its end (catch-up)\n"
           "  tail      one writer, readers at the end; latency from intended send to receipt\n"
-          "  group     one classic group: a connection a member; first join, then rebalances\n"
+          "  group     one group of a --protocol: a connection a member; first join, then "
+          "rebalances\n"
           "  commit    offset commits, a group a connection, --batches partitions each\n"
           "  transaction  a transactional producer a connection, --batches partitions each\n"
           "  stream    producers at a --rate that commit every --commit-ms, or idempotent only\n"
@@ -207,6 +208,10 @@ static bool check(const struct bench_options *options)
         wrong = "--transaction-version takes 1 or 2";
     else if (options->mode == BENCH_STREAM && (options->rate <= 0 || options->in_flight > 5))
         wrong = "stream takes a --rate and --in-flight up to 5";
+    else if (options->mode == BENCH_STREAM && (options->batches != 1 || options->acks != -1))
+        wrong = "stream takes --batches 1 and --acks -1";
+    else if (options->mode == BENCH_TRANSACTION && options->acks != -1)
+        wrong = "transaction takes --acks -1";
     else if (options->commit_ms < 0)
         wrong = "--commit-ms takes at least 0";
     else if (strcmp(options->protocol, "classic") != 0 &&

@@ -37,7 +37,7 @@ struct bench_options {
     uint64_t bytes; /* produce: stop after so many bytes of batches; 0: by time only */
     int acks;
     bool idempotent;         /* produce, many: with producer ids and sequences */
-    const char *group;       /* group, commit: prefix of group ids; transaction: of ids */
+    const char *group;       /* group: its id; commit, transaction, stream: prefix of the ids */
     int transaction_version; /* transaction: 1 or 2 (KIP-890) */
     double commit_ms;        /* stream: between two commits; 0: no transactions */
     const char *protocol;    /* group: classic or consumer (KIP-848) */

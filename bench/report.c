@@ -27,6 +27,12 @@ void report_deinit(struct bench_report *report)
     histogram_deinit(&report->latency_us);
 }
 
+void report_request(struct bench_report *report, uint64_t since_ns, uint64_t now_ns)
+{
+    report->requests++;
+    histogram_record(&report->latency_us, (now_ns - since_ns) / 1000);
+}
+
 void report_progress(struct bench_report *report, uint64_t now_ns)
 {
     if (report->options->quiet || now_ns < report->next_progress_ns)

@@ -40,6 +40,8 @@ struct bench_report {
 /* Reads the broker's cost and the clock. */
 void report_start(struct bench_report *report, const struct bench_options *options,
                   struct heap *heap);
+/* Counts a request that was due at `since_ns` and is answered. */
+void report_request(struct bench_report *report, uint64_t since_ns, uint64_t now_ns);
 /* Prints a line to standard error once a second. */
 void report_progress(struct bench_report *report, uint64_t now_ns);
 /* A figure that report_finish prints beside the common ones. */

@@ -186,31 +186,42 @@ void bench_batch_stamp(uint8_t *batch, size_t size, const struct bench_stamp *st
     store_u32(BATCH_FIELD(batch, crc), sum);
 }
 
-void bench_produce_template(struct arena *arena, const struct bench_options *options,
-                            struct random_stream *random, int32_t first_partition, unsigned count,
-                            struct request_template *template)
+void bench_encode_produce(struct arena *arena, const char *topic_name, const char *transactional_id,
+                          int16_t acks, int16_t version, const struct bench_batch *batches,
+                          unsigned count, struct request_template *template)
 {
     struct produce_request request;
     produce_request_init(&request);
-    request.acks = (int16_t)options->acks;
+    request.transactional_id =
+        transactional_id ? view_of_string(transactional_id) : view_of(NULL, 0);
+    request.acks = acks;
     request.timeout_ms = 30000;
-    struct produce_request_topic_produce_data topic = {.name = view_of_string(options->topic)};
+    struct produce_request_topic_produce_data topic = {.name = view_of_string(topic_name)};
     topic.partition_data = arena_get_array(arena, count, sizeof(*topic.partition_data));
     topic.partition_data_count = count;
     uint64_t payload = 0;
     for (unsigned i = 0; i < count; i++) {
-        size_t size;
-        const uint8_t *bytes = bench_batch_make(arena, options, random, &size);
-        struct view batch = view_of(bytes, size);
-        topic.partition_data[i].index = (first_partition + (int32_t)i) % options->partitions;
-        topic.partition_data[i].records = (struct records_field){.memory = batch};
-        payload += batch.size;
+        topic.partition_data[i].index = batches[i].partition;
+        topic.partition_data[i].records.memory = view_of(batches[i].bytes, batches[i].size);
+        payload += batches[i].size;
     }
     request.topic_data = &topic;
     request.topic_data_count = 1;
-    BENCH_TEMPLATE(produce_request, API_KEY_PRODUCE, &request, BENCH_PRODUCE_VERSION, arena,
-                   template);
+    BENCH_TEMPLATE(produce_request, API_KEY_PRODUCE, &request, version, arena, template);
     template->payload = payload;
+}
+
+void bench_produce_template(struct arena *arena, const struct bench_options *options,
+                            struct random_stream *random, int32_t first_partition, unsigned count,
+                            struct request_template *template)
+{
+    struct bench_batch *batches = arena_get_array(arena, count, sizeof(*batches));
+    for (unsigned i = 0; i < count; i++) {
+        batches[i].partition = (first_partition + (int32_t)i) % options->partitions;
+        batches[i].bytes = bench_batch_make(arena, options, random, &batches[i].size);
+    }
+    bench_encode_produce(arena, options->topic, NULL, (int16_t)options->acks, BENCH_PRODUCE_VERSION,
+                         batches, count, template);
 }
 
 void bench_check_produce(struct arena *arena, const uint8_t *body, size_t size)

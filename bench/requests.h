@@ -34,6 +34,17 @@ struct bench_stamp {
 };
 void bench_batch_stamp(uint8_t *batch, size_t size, const struct bench_stamp *stamp);
 
+/* One batch of one partition of a Produce request. */
+struct bench_batch {
+    int32_t partition;
+    uint8_t *bytes;
+    size_t size;
+};
+/* A Produce request in any version; `transactional_id` may be NULL. */
+void bench_encode_produce(struct arena *arena, const char *topic, const char *transactional_id,
+                          int16_t acks, int16_t version, const struct bench_batch *batches,
+                          unsigned count, struct request_template *template);
+
 /* Stops the program when any partition of a Produce answer has an error. */
 void bench_check_produce(struct arena *arena, const uint8_t *body, size_t size);
 

@@ -51,7 +51,9 @@ def mistakes_end_with_status_2(bench):
     for arguments, want in ((["group", "--protocol", "eager"], "--protocol"),
                             (["stream", "--rate", "0"], "--rate"),
                             (["stream", "--commit-ms", "-1"], "--commit-ms"),
-                            (["stream", "--in-flight", "6"], "--in-flight")):
+                            (["stream", "--in-flight", "6"], "--in-flight"),
+                            (["stream", "--acks", "1"], "--acks"),
+                            (["transaction", "--acks", "0"], "--acks")):
         done = subprocess.run([bench, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=20, check=False)
         assert done.returncode == 2 and want in done.stderr.decode(), done
