@@ -14,6 +14,7 @@ held against the histories:
 usage: test_cluster.py KLAMMD [FAULTS] [SEED] [NODES]
 """
 
+import contextlib
 import hashlib
 import os
 import random
@@ -168,51 +169,68 @@ def compare_directories(nodes, topics):
 
 
 class Faults:
-    """Draws faults, carries them out and takes them back after a while."""
+    """Draws faults, carries them out and takes them back when a drawn sign is there."""
 
-    def __init__(self, cluster, draws, topics):
-        self.cluster, self.random, self.topics = cluster, draws, topics
+    def __init__(self, cluster, draws, loads):
+        self.cluster, self.random, self.loads = cluster, draws, loads
+        self.topics = [load.topic for load in loads]
         self.counts = {}
-        self.pause = threading.Event()
-
-    def sleep(self, low, high):
-        self.pause.wait(self.random.uniform(low, high))  # how long a fault lasts is what is drawn
 
     def some_node(self):
         return self.random.choice(self.cluster.nodes)
 
+    def acknowledged(self):
+        return sum(load.count() for load in self.loads)
+
+    def hold(self, node=None):
+        """Keeps a fault up until the cluster has gone on for some records without the node, or has
+        fenced it; or for three sessions, where it cannot do either."""
+        fenced = None
+        if node is not None and self.random.random() < 0.5:
+            text = f"broker {node.number} is fenced"
+            fenced = [(other, other.output_size(), text) for other in self.cluster.nodes]
+        enough = self.acknowledged() + self.random.choice((0, 100, 3000, 20000))
+
+        def is_there():
+            if fenced is None:
+                return self.acknowledged() >= enough
+            return any(other.has_said(text, size) for other, size, text in fenced)
+
+        with contextlib.suppress(TimeoutError):
+            processes.wait_until(is_there, "the end of a fault", 3 * SESSION_MS / 1000)
+
     def kill(self):
         node = self.some_node()
         node.kill()
-        self.sleep(0, 2 * SESSION_MS / 1000)
+        self.hold(node)
         node.start()
 
     def kill_two(self):
-        for node in self.random.sample(self.cluster.nodes, 2):
-            node.kill()
-            self.sleep(0, 0.3)
-        self.sleep(0, 2)
-        for node in self.cluster.nodes:
-            if not node.is_running():
-                node.start()
+        first, second = self.random.sample(self.cluster.nodes, 2)
+        first.kill()
+        self.hold(first)
+        second.kill()
+        self.hold(second)
+        for node in (first, second):
+            node.start()
 
     def stop_for_a_while(self):
         node = self.some_node()
         node.pause()
-        self.sleep(0.5, 3 * SESSION_MS / 1000)
+        self.hold(node)
         node.resume()
 
     def cut_pair(self):
         first, second = self.random.sample(self.cluster.nodes, 2)
         self.cluster.cut(first.number, second.number)
         self.cluster.cut(second.number, first.number)
-        self.sleep(0.5, 2 * SESSION_MS / 1000)
+        self.hold(second)
         self.cluster.heal()
 
     def cut_one_way(self):
         first, second = self.random.sample(self.cluster.nodes, 2)
         self.cluster.cut(first.number, second.number)
-        self.sleep(0.5, 2 * SESSION_MS / 1000)
+        self.hold(first)
         self.cluster.heal()
 
     def isolate(self):
@@ -224,7 +242,7 @@ class Faults:
                 self.cluster.cut(node.number, other.number)
             if other is not node and ways != "from":
                 self.cluster.cut(other.number, node.number)
-        self.sleep(1, 3 * SESSION_MS / 1000)
+        self.hold(node)
         self.cluster.heal()
 
     def rolling_restart(self):
@@ -303,7 +321,7 @@ def main():
                       {"message.timeout.ms": 300000, "socket.timeout.ms": 5000})
                  for topic, idempotent in topics.items()]
         watchers = [Watcher(cluster.addresses, topic) for topic in topics]
-        faults = Faults(cluster, draws, list(topics))
+        faults = Faults(cluster, draws, loads)
         for _ in range(faults_wanted):
             before = [load.count() for load in loads]
             processes.wait_until(

@@ -76,6 +76,16 @@ class Process:
         with open(self.log_path, errors="replace") as log:
             return log.read()
 
+    def output_size(self):
+        """Bytes written so far; a place for has_said."""
+        return os.path.getsize(self.log_path)
+
+    def has_said(self, text, since):
+        """Whether `text` is in the output behind `since` bytes."""
+        with open(self.log_path, "rb") as log:
+            log.seek(since)
+            return text.encode() in log.read()
+
     def wait_ready(self, deadline_s=DEADLINE_S):
         def ready():
             if self.process.poll() is not None:
