@@ -208,7 +208,6 @@ static void registration_answered(struct controller_call *call, enum channel_sta
     lifecycle->state = BROKER_CATCHING_UP;
     log_info(lifecycle->loop->diagnostics, "registered: broker=%d epoch=%lld",
              lifecycle->registration.broker_id, (long long)lifecycle->epoch);
-    lifecycle->options.events->registered(lifecycle->options.owner, lifecycle->epoch);
     ask_after_interval(lifecycle);
     look(lifecycle);
 }
@@ -245,7 +244,6 @@ static void leave_done(struct broker_lifecycle *lifecycle)
     timer_clear(&lifecycle->next);
     timer_clear(&lifecycle->patience);
     timer_clear(&lifecycle->report);
-    lifecycle->is_left_untold = true;
     loop_defer(lifecycle->loop, &lifecycle->tell);
 }
 
@@ -397,17 +395,7 @@ static void report_late(struct timer *timer)
 static void tell(struct deferred *deferred)
 {
     struct broker_lifecycle *lifecycle = container_of(deferred, struct broker_lifecycle, tell);
-    if (!lifecycle->is_left_untold)
-        return;
-    lifecycle->is_left_untold = false;
     lifecycle->options.events->left(lifecycle->options.owner);
-}
-
-static struct uuid draw_id(struct loop *loop)
-{
-    uint64_t words[2];
-    loop_entropy(loop, words, sizeof(words));
-    return uuid_of_random(words[0], words[1]);
 }
 
 static void begin(struct broker_lifecycle *lifecycle,
@@ -417,8 +405,7 @@ static void begin(struct broker_lifecycle *lifecycle,
     *lifecycle = (struct broker_lifecycle){
         .options = *options, .loop = loop, .epoch = -1, .shown_offset = -1};
     lifecycle->registration = *options->registration;
-    if (uuid_is_zero(lifecycle->registration.incarnation_id))
-        lifecycle->registration.incarnation_id = draw_id(loop);
+    klamm_assert(!uuid_is_zero(lifecycle->registration.incarnation_id));
     timer_init(&lifecycle->next, next_due);
     timer_init(&lifecycle->patience, patience_over);
     timer_init(&lifecycle->report, report_late);
@@ -438,11 +425,9 @@ void broker_lifecycle_start(struct broker_lifecycle *lifecycle,
 }
 
 void broker_lifecycle_adopt(struct broker_lifecycle *lifecycle,
-                            const struct broker_lifecycle_options *options, struct uuid incarnation,
-                            int64_t epoch)
+                            const struct broker_lifecycle_options *options, int64_t epoch)
 {
     begin(lifecycle, options);
-    lifecycle->registration.incarnation_id = incarnation;
     lifecycle->epoch = epoch;
     lifecycle->state = BROKER_RUNNING;
     lifecycle->serves = true;
@@ -508,7 +493,7 @@ void broker_lifecycle_stop(struct broker_lifecycle *lifecycle)
     if (lifecycle->state == BROKER_IDLE)
         return;
     lifecycle->state = BROKER_LEFT;
-    lifecycle->is_left_untold = false;
+    list_remove(&lifecycle->tell.link);
     timer_clear(&lifecycle->next);
     timer_clear(&lifecycle->patience);
     timer_clear(&lifecycle->report);
