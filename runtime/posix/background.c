@@ -4,9 +4,13 @@
  */
 #include "runtime/posix/background.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "runtime/posix/file.h"
 #include "runtime/posix/host.h"
 
 static void give_way(void *self)
@@ -25,6 +29,18 @@ struct job_pace background_pace(struct background *background)
 }
 
 /* ---- Storage --------------------------------------------------------------------------------- */
+
+/*
+ * The sync that comes later would send all of it to the device in one go: 1.4 to 2.9 ms of
+ * computing for 32 MiB, and a queue in front of everybody else's syncs. Errors are the sync's.
+ */
+static void start_writing(struct background *background, const struct storage_request *request,
+                          uint64_t size)
+{
+    if (size >= BACKGROUND_PIECE)
+        file_start_writing(request->file, request->offset, size);
+    give_way(background);
+}
 
 /* A read or write of one buffer in pieces; it ends with the first that is short or fails. */
 static void run_pieces(struct background *background, struct storage_request *request)
@@ -49,6 +65,28 @@ static void run_pieces(struct background *background, struct storage_request *re
         }
     } while (request->status == STORAGE_OK && moved < whole->size);
     request->result_size = moved;
+    if (request->operation == STORAGE_WRITE && request->status == STORAGE_OK)
+        start_writing(background, request, moved);
+}
+
+/*
+ * Unlinking a segment of 256 MB that is in memory takes 18 to 23 ms in one call, nearly all of it
+ * for its pages. Nobody looks for them any more; who still has the file open reads them again.
+ */
+static void drop_from_memory(struct background *background, const char *path)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0)
+        return;
+    struct stat information;
+    if (fstat(descriptor, &information) == 0 && S_ISREG(information.st_mode) &&
+        information.st_nlink == 1) {
+        for (off_t at = 0; at < information.st_size; at += BACKGROUND_DROP) {
+            posix_fadvise(descriptor, at, BACKGROUND_DROP, POSIX_FADV_DONTNEED);
+            give_way(background);
+        }
+    }
+    close(descriptor);
 }
 
 static void run_background(void *self, struct storage_request *request)
@@ -59,6 +97,8 @@ static void run_background(void *self, struct storage_request *request)
         run_pieces(background, request);
         return;
     }
+    if (request->operation == STORAGE_UNLINK)
+        drop_from_memory(background, request->path);
     storage_run(host_storage_blocking(), request);
     give_way(background);
 }

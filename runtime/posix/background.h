@@ -24,7 +24,8 @@
 
 #define BACKGROUND_SLICE_NS UINT64_C(250000)
 
-enum { BACKGROUND_PIECE = 256 * 1024 }; /* bytes of one system call, some 50 to 100 us */
+/* Bytes of one system call: to copy, 50 to 100 us; to let go of in memory, up to 250 us. */
+enum { BACKGROUND_PIECE = 256 * 1024, BACKGROUND_DROP = 2 * 1024 * 1024 };
 
 /* One running job; zeroed, it offers its core at the first call. */
 struct background {
@@ -33,7 +34,10 @@ struct background {
 };
 
 struct job_pace background_pace(struct background *background);
-/* Like host_storage_blocking, in pieces and giving way. */
+/*
+ * Like host_storage_blocking, in pieces and giving way. What is written in large buffers is sent to
+ * the device at once, and what is unlinked leaves the memory before its name goes.
+ */
 struct storage storage_background(struct background *background);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Slices of background jobs on the real host: when the core is offered, and to whom the rule applies.
+ * Slices of background jobs on the real host: when the core is offered, and to whom the rule
+ * applies.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,6 +70,39 @@ static void a_long_call_offers_the_core(void **state)
     unlink(path);
 }
 
+/* What is unlinked leaves the memory first; a reader must not notice. */
+static void an_open_file_outlives_its_name(void **state)
+{
+    (void)state;
+    char path[] = "background-XXXXXX";
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    struct background background = {0};
+    struct storage storage = storage_background(&background);
+    struct storage_file *file;
+    assert_int_equal(
+        storage_run_open(storage, path, STORAGE_FLAG_READ | STORAGE_FLAG_WRITE, &file, NULL),
+        STORAGE_OK);
+    enum { LARGE = 2 * BACKGROUND_DROP + 77 };
+    uint8_t *data = malloc(LARGE), *read = malloc(LARGE);
+    assert_non_null(data);
+    assert_non_null(read);
+    for (uint32_t i = 0; i < LARGE; i++)
+        data[i] = (uint8_t)(i * 3 + (i >> 11));
+    assert_int_equal(storage_run_write(storage, file, 0, data, LARGE), STORAGE_OK);
+    assert_int_equal(storage_run_path(storage, STORAGE_UNLINK, path, NULL), STORAGE_OK);
+    assert_int_equal(access(path, F_OK), -1);
+    size_t size = 0;
+    assert_int_equal(storage_run_read(storage, file, 0, read, LARGE, &size), STORAGE_OK);
+    assert_int_equal(size, LARGE);
+    assert_memory_equal(read, data, LARGE);
+    assert_int_equal(storage_run_close(storage, file), STORAGE_OK);
+    assert_int_equal(storage_run_path(storage, STORAGE_UNLINK, path, NULL), STORAGE_NOT_FOUND);
+    free(read);
+    free(data);
+}
+
 /* ---- Who gets a pace ---- */
 
 static struct pace_job {
@@ -120,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_core_is_offered_first_and_after_each_slice),
         cmocka_unit_test(a_long_call_offers_the_core),
+        cmocka_unit_test(an_open_file_outlives_its_name),
         cmocka_unit_test(only_background_jobs_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
