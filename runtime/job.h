@@ -49,7 +49,7 @@ static inline void job_give_way(struct job_pace pace)
 
 /* What a step may use besides the job itself. */
 struct job_context {
-    struct storage storage; /* storage_run is allowed, storage_submit is not */
+    struct storage storage; /* for this step: storage_run is allowed, storage_submit is not */
     struct heap *heap;      /* the job's own heap: blocks may stay until done and be put there */
     uint64_t now_ns;        /* monotonic, at the start of the step */
     int64_t wall_ms;
