@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "cluster/controller/assign_replicas_to_dirs.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
 #include "cluster/controller/bootstrap_records.h"
@@ -481,6 +482,23 @@ void controller_report_directories(struct controller *controller, const struct u
     if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
         log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
     arena_deinit(&arena);
+}
+
+void controller_assign_directories(struct controller *controller,
+                                   const struct assign_replicas_to_dirs_request *request,
+                                   struct arena *arena,
+                                   struct assign_replicas_to_dirs_response *response)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena)) {
+        assign_replicas_to_dirs_response_init(response);
+        response->error_code = KAFKA_ERROR_NOT_CONTROLLER;
+        return;
+    }
+    decide_assign_replicas_to_dirs(&decision, request, response);
+    enum kafka_error error = controller_append(controller, &decision);
+    if (error != KAFKA_ERROR_NONE)
+        response->error_code = (int16_t)error;
 }
 
 /* The node shows committed metadata: whoever waits for that goes on. */
