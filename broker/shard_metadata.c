@@ -24,7 +24,7 @@ struct shard_update {
     struct image_update *update;
     unsigned pending; /* partitions being opened or changing roles, and one for the walk itself */
     struct directory_notes *notes; /* where replicas lie otherwise than the image says */
-    bool begins_leading; /* the second step is still to come */
+    bool begins_leading;           /* the second step is still to come */
 };
 
 static void begin_next(struct shard *shard);
