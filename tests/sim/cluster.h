@@ -47,6 +47,7 @@ struct cluster {
     unsigned starts;      /* of all nodes */
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
+    bool has_eligible;    /* formatted with eligible leader replicas, as by default */
     bool is_healed;
     uint64_t session_ns; /* of brokers */
     uint64_t lag_ns;
