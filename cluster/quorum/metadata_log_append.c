@@ -74,16 +74,16 @@ int64_t metadata_log_next_offset(const struct metadata_log *log)
 
 /* ---- The first batch of an epoch ------------------------------------------------------------- */
 
-static bool add_voters(struct metadata_log *log, struct batch_builder *builder)
+static bool add_voters(const struct metadata_log *log, struct batch_builder *builder)
 {
     uint8_t version[16];
     int64_t now_ms = log->loop->wall_ms;
-    size_t size = voters_encode_kraft_version(log->kraft_version, version, sizeof(version));
-    log->has_voters_in_log = true;
+    size_t size =
+        voters_encode_kraft_version(metadata_log_kraft_version(log), version, sizeof(version));
     return control_record_append(builder, CONTROL_RECORD_KRAFT_VERSION, now_ms,
                                  view_of(version, size)) &&
            control_record_append(builder, CONTROL_RECORD_KRAFT_VOTERS, now_ms,
-                                 buffer_view(&log->voters));
+                                 voter_history_last(&log->voters)->value);
 }
 
 bool metadata_log_append_change(struct metadata_log *log)
@@ -98,13 +98,17 @@ bool metadata_log_append_change(struct metadata_log *log)
     batch_builder_init(&builder, log->loop->heap, 0, &options);
     bool ok = control_record_append(&builder, CONTROL_RECORD_LEADER_CHANGE, log->loop->wall_ms,
                                     view_of(change, change_size));
-    if (ok && log->kraft_version == KRAFT_VERSION_DYNAMIC && !log->has_voters_in_log)
+    /* Voters that only the first snapshot names are written down for those who fetch the log. */
+    if (ok && metadata_log_kraft_version(log) >= KRAFT_VERSION_DYNAMIC &&
+        voter_history_last(&log->voters)->offset < 0)
         ok = add_voters(log, &builder);
     struct view batch;
     ok = ok && batch_builder_finish(&builder, &batch) == COMPRESSION_OK;
     partition_log_begin_epoch(log->log, log->quorum.epoch);
-    ok = ok && metadata_log_append_bytes(log, batch, true);
+    ok = ok && metadata_log_append_bytes(log, batch, true) && metadata_log_take_control(log, batch);
     batch_builder_deinit(&builder);
+    if (ok)
+        metadata_log_tell_voters(log);
     return ok;
 }
 
