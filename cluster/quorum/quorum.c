@@ -140,6 +140,7 @@ static void set_epoch(struct quorum *quorum, int32_t epoch)
     quorum->voted = nobody;
     quorum->leader_id = QUORUM_NODE_NONE;
     quorum->has_fetched = false;
+    quorum->told_watermark = quorum->high_watermark;
 }
 
 void quorum_become_unattached(struct quorum *quorum, int32_t epoch, struct quorum_effects *effects)
@@ -401,6 +402,17 @@ static void answered(struct quorum *quorum, const struct quorum_answer *answer,
         voter->is_told = true;
 }
 
+/* As far as the leader says that it is committed, and this log has it for good. */
+static void follow_watermark(struct quorum *quorum, struct quorum_effects *effects)
+{
+    int64_t end =
+        quorum->told_watermark < quorum->flushed_end ? quorum->told_watermark : quorum->flushed_end;
+    if (quorum->role != QUORUM_FOLLOWER || end <= quorum->high_watermark)
+        return;
+    quorum->high_watermark = end;
+    effects->committed = true;
+}
+
 static void contact(struct quorum *quorum, const struct quorum_event *event,
                     struct quorum_effects *effects)
 {
@@ -408,11 +420,8 @@ static void contact(struct quorum *quorum, const struct quorum_event *event,
         return;
     quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
     quorum->has_fetched = true;
-    int64_t end = event->offset < quorum->log_end ? event->offset : quorum->log_end;
-    if (end > quorum->high_watermark) {
-        quorum->high_watermark = end;
-        effects->committed = true;
-    }
+    quorum->told_watermark = event->offset < quorum->log_end ? event->offset : quorum->log_end;
+    follow_watermark(quorum, effects);
 }
 
 static void resign(struct quorum *quorum, struct quorum_effects *effects)
@@ -481,6 +490,7 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         if (event->offset > quorum->flushed_end)
             quorum->flushed_end = event->offset;
         quorum_leader_advance(quorum, effects);
+        follow_watermark(quorum, effects);
         break;
     case QUORUM_EVENT_CUT:
         klamm_assert(event->offset >= quorum->high_watermark);
@@ -488,6 +498,8 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         quorum->last_epoch = event->epoch;
         if (quorum->flushed_end > event->offset)
             quorum->flushed_end = event->offset;
+        if (quorum->told_watermark > event->offset)
+            quorum->told_watermark = event->offset;
         break;
     case QUORUM_EVENT_REPLACED:
         klamm_assert(quorum->role != QUORUM_LEADER);

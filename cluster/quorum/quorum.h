@@ -23,7 +23,8 @@
  *  3. In one epoch there is one leader; who hears of a second one keeps to the first and says so.
  *  4. Before the epoch's own LEADER_CHANGE is held by a majority nothing is committed (a leader
  *     commits only through a record of its own epoch).
- *  5. high_watermark <= log end, and it never falls; a leader counts itself at its flushed end.
+ *  5. high_watermark <= log end, and it never falls; a leader counts itself at its flushed end, and
+ * a follower's is at its flushed end at most: what it appended may still fail to be written.
  *  6. A node that led an epoch does not lead it again after a restart: records that it had not
  *     flushed may be gone.
  *  7. The voters are those of the last record that names some, committed or not. A leader writes
@@ -130,6 +131,7 @@ struct quorum {
     int64_t log_end;
     int64_t flushed_end;
     int64_t high_watermark;
+    int64_t told_watermark;     /* follower: the leader's, as far as this log goes */
     int64_t epoch_start_offset; /* leader: offset of this epoch's LEADER_CHANGE */
     bool is_active;             /* the state machine may append: invariant 4 holds */
     uint64_t now_ns;            /* of the last event */

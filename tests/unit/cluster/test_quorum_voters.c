@@ -181,6 +181,28 @@ static void a_pre_vote_leaves_no_trace(void **state)
     assert_false(ask(&node, message).is_granted);
 }
 
+static void what_a_follower_may_still_lose_is_not_committed_there(void **state)
+{
+    (void)state;
+    struct node node;
+    start(&node, THIRD, QUORUM_NODE_NONE);
+    const struct quorum_event told = {.kind = QUORUM_EVENT_CONTACT, .epoch = 5, .offset = 99};
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_APPENDED, .offset = 14, .epoch = 5});
+    give(&node, told);
+    assert_true(node.effects.committed);
+    assert_int_equal(node.quorum.high_watermark, 10);
+    /* The device was full. */
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_CUT, .offset = 10, .epoch = 4});
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_APPENDED, .offset = 12, .epoch = 5});
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 11});
+    assert_int_equal(node.quorum.high_watermark, 10); /* of these the leader has said nothing yet */
+    give(&node, told);
+    assert_int_equal(node.quorum.high_watermark, 11);
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 12});
+    assert_true(node.effects.committed);
+    assert_int_equal(node.quorum.high_watermark, 12);
+}
+
 static void peers_without_pre_votes_are_asked_for_votes(void **state)
 {
     (void)state;
@@ -426,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_vote_that_the_file_knows_is_not_given_again),
         cmocka_unit_test(malformed_and_stale_questions_are_refused),
         cmocka_unit_test(a_pre_vote_leaves_no_trace),
+        cmocka_unit_test(what_a_follower_may_still_lose_is_not_committed_there),
         cmocka_unit_test(peers_without_pre_votes_are_asked_for_votes),
         cmocka_unit_test(a_leader_commits_through_its_own_epoch_only),
         cmocka_unit_test(a_leader_counts_itself_when_it_has_flushed),
