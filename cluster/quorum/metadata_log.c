@@ -160,6 +160,7 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
         .options = *options, .loop = options->loop, .producers = {.expiration_ms = 86400000}};
     voter_history_init(&log->voters, log->loop->heap);
     voter_change_init(log);
+    own_vote_init(log);
     timer_init(&log->farewell, farewell_over);
     metadata_log_load_init(log);
     metadata_log_step_init(log);
@@ -200,6 +201,7 @@ static void closed(struct deferred *deferred)
     quorum_peers_deinit(log);
     followers_clear(log);
     voter_change_deinit(log);
+    own_vote_deinit(log);
     voter_history_deinit(&log->voters);
     log->options.events->closed(log->options.owner, log->is_clean);
 }

@@ -26,6 +26,7 @@
 #include "cluster/metadata/loader.h"
 #include "cluster/quorum/fetch_client.h"
 #include "cluster/quorum/followers.h"
+#include "cluster/quorum/own_vote.h"
 #include "cluster/quorum/peers.h"
 #include "cluster/quorum/quorum.h"
 #include "cluster/quorum/quorum_boot.h"
@@ -78,6 +79,7 @@ struct metadata_log_options {
     bool may_vote;           /* the node has the role controller */
     bool may_format;
     bool forms_quorum; /* formatting makes this node the only voter of a new dynamic quorum */
+    bool joins;        /* controller.quorum.auto.join.enable */
     bool is_reachable; /* it has a listener for other members of the quorum */
     const struct voter_config *voters; /* controller.quorum.voters; borrowed for good */
     size_t voter_count;
@@ -115,6 +117,7 @@ struct metadata_log {
     bool is_state_writing;
     struct voter_history voters; /* as snapshot and log name them */
     struct voter_change change_of_voters;
+    struct own_vote own_vote;
 
     /* Reading the log into images (metadata_log_load.c). */
     struct metadata_loader loader;

@@ -194,6 +194,7 @@ void metadata_log_tell_voters(struct metadata_log *log)
     struct quorum_node nodes[QUORUM_VOTERS_MAX];
     struct quorum_event event = {.kind = QUORUM_EVENT_VOTERS};
     learn_addresses(log, set);
+    own_vote_look(log);
     fill_voters(log, &event, nodes);
     metadata_log_step(log, &event, NULL);
 }
@@ -351,6 +352,7 @@ static void pump(struct deferred *deferred)
     if (!metadata_log_is_busy(log))
         fetch_server_run(log);
     fetch_client_run(log);
+    own_vote_run(log);
 }
 
 void metadata_log_wake(struct metadata_log *log)
@@ -388,6 +390,7 @@ void metadata_log_begin(struct metadata_log *log)
     struct quorum_node nodes[QUORUM_VOTERS_MAX];
     struct quorum_event event = {.kind = QUORUM_EVENT_STARTED};
     learn_addresses(log, voter_history_last(&log->voters));
+    own_vote_look(log);
     fill_voters(log, &event, nodes);
     if (has_nobody_to_ask(log, &event)) {
         metadata_log_fail(log, "the metadata log does not name this node's directory as a voter, "

@@ -9,11 +9,14 @@
 
 #include "connection/channel.h"
 #include "protocol/api_info.h"
+#include "protocol/messages/add_raft_voter.h"
 #include "protocol/messages/api_versions.h"
 #include "protocol/messages/begin_quorum_epoch.h"
 #include "protocol/messages/end_quorum_epoch.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/fetch_snapshot.h"
+#include "protocol/messages/remove_raft_voter.h"
+#include "protocol/messages/update_raft_voter.h"
 #include "protocol/messages/vote.h"
 
 struct channel {
@@ -69,6 +72,9 @@ SERVER(begin_quorum_epoch)
 SERVER(end_quorum_epoch)
 SERVER(fetch)
 SERVER(fetch_snapshot)
+SERVER(add_raft_voter)
+SERVER(remove_raft_voter)
+SERVER(update_raft_voter)
 
 #define ROW(name, api_key, call_kind)                                                              \
     {                                                                                              \
@@ -90,6 +96,9 @@ static const struct server_row {
     ROW(end_quorum_epoch, API_KEY_END_QUORUM_EPOCH, QUORUM_CALL_END_EPOCH),
     ROW(fetch, API_KEY_FETCH, QUORUM_CALL_FETCH),
     ROW(fetch_snapshot, API_KEY_FETCH_SNAPSHOT, QUORUM_CALL_FETCH_SNAPSHOT),
+    ROW(add_raft_voter, API_KEY_ADD_RAFT_VOTER, QUORUM_CALL_ADD_VOTER),
+    ROW(remove_raft_voter, API_KEY_REMOVE_RAFT_VOTER, QUORUM_CALL_REMOVE_VOTER),
+    ROW(update_raft_voter, API_KEY_UPDATE_RAFT_VOTER, QUORUM_CALL_UPDATE_VOTER),
 };
 
 static const struct server_row *row_of_kind(enum quorum_call_kind kind)

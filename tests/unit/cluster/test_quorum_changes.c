@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "protocol/messages/add_raft_voter.h"
@@ -413,6 +414,84 @@ static void a_voter_says_where_it_listens_now(void **state)
     quorum_net_deinit(&net);
 }
 
+static void controllers_join_by_themselves_where_they_may(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init_dynamic(&net, 3, 10);
+    for (int id = 1; id <= 3; id++) {
+        net.nodes[id].fixture.config.settings.controller_quorum_auto_join_enable = true;
+        quorum_net_start(&net, id);
+    }
+    await_voters(&net, 1, 1u << 1 | 1u << 2 | 1u << 3);
+    /* Another directory takes the place of the one that is gone. */
+    quorum_net_crash(&net, 3);
+    struct uuid fresh = uuid_of_halves(99, 99);
+    net.nodes[3].fixture.directory_id = fresh;
+    quorum_net_start(&net, 3);
+    for (int i = 0; i < 30000 && !quorum_is_voter(quorum_of(&net, 3)); i++)
+        quorum_net_run(&net, 1);
+    int leader = quorum_net_leader(&net);
+    await_voters(&net, leader, 1u << 1 | 1u << 2 | 1u << 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct quorum_node node = quorum_of(&net, leader)->voters[i].node;
+        assert_true(node.id != 3 || uuid_equal(node.directory_id, fresh));
+    }
+    write_setting(&net, leader, "after");
+    await_shown(&net, 3, "after");
+    quorum_net_deinit(&net);
+}
+
+static void listen_elsewhere(struct quorum_net *net, int id)
+{
+    struct server_config *config = &net->nodes[id].fixture.config;
+    for (size_t i = 0; i < config->listener_count; i++)
+        config->listeners[i].host = VIEW_LITERAL("127.0.0.1");
+}
+
+static void await_host(struct quorum_net *net, int at, int of, const char *host)
+{
+    const struct metadata_log *log = &net->nodes[at].fixture.controller.log;
+    for (int i = 0; i < 30000; i++) {
+        const struct quorum_peer *peer = quorum_peer_find(log, of);
+        if (peer && strcmp(peer->host, host) == 0)
+            return;
+        quorum_net_run(net, 1);
+    }
+    fail();
+}
+
+/* The address of the leader goes round with its messages too: the record is looked at. */
+static void the_record_says_where_voters_listen(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    grow(&net, 3, 11);
+    for (int id = 1; id <= 3; id++) {
+        quorum_net_crash(&net, id);
+        listen_elsewhere(&net, id);
+        quorum_net_start(&net, id);
+    }
+    int leader = quorum_net_await_leader(&net, 0);
+    for (int id = 1; id <= 3; id++)
+        if (id != leader)
+            await_host(&net, leader, id, "127.0.0.1");
+    quorum_net_run(&net, 3000);
+    for (int id = 1; id <= 3; id++) {
+        const struct voter_set *set =
+            voter_history_last(&net.nodes[id].fixture.controller.log.voters);
+        struct voters_record record;
+        struct arena arena;
+        arena_init(&arena, &net.nodes[id].fixture.heap, MEMORY_SCRATCH, 0);
+        assert_true(voters_decode(set->value, &record, &arena));
+        assert_int_equal(record.voters_count, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_true(view_equal(record.voters[i].endpoints[0].host, VIEW_LITERAL("127.0.0.1")));
+        arena_deinit(&arena);
+    }
+    quorum_net_deinit(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +504,8 @@ int main(void)
         cmocka_unit_test(a_change_that_was_not_committed_is_undone),
         cmocka_unit_test(voters_survive_restarts),
         cmocka_unit_test(a_voter_says_where_it_listens_now),
+        cmocka_unit_test(controllers_join_by_themselves_where_they_may),
+        cmocka_unit_test(the_record_says_where_voters_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
