@@ -207,7 +207,9 @@ static void start_controller(struct control *control)
         .config = config,
         .log_directory = control->boot.metadata_path,
         .cluster_id = cluster_id,
-        .host_name = told_host_name(control->broker),
+        /* For other controllers: a node that is alone may be joined by some. */
+        .host_name = control->broker->host_name ? view_of_string(control->broker->host_name)
+                                                : VIEW_LITERAL("localhost"),
         .may_format = server_config_quorum(config) != CONFIG_QUORUM_VOTER,
         .registration = config->is_broker ? make_registration(control) : NULL,
         .events = &controller_events,

@@ -65,11 +65,11 @@ static const char usage[] =
     "\n"
     "Where controller.quorum.voters is not set, a controller says how its quorum begins:\n"
     "\n"
-    "  --standalone          with this node as its only voter\n"
+    "  --standalone          with this node as its only voter; others are added later\n"
     "  --initial-controllers id@host:port:directory-id,...\n"
-    "                        with these voters (for Kafka; klammd has to be the only one)\n"
+    "                        with these voters, the same list on each of them\n"
     "  --no-initial-controllers\n"
-    "                        it is there already (for Kafka; klammd cannot join yet)\n";
+    "                        it is there already; this node looks on until it is added\n";
 
 /* Takes an option that goes with --format, and its value; false when it is none. */
 static bool take_format_option(int count, char **values, int *at, struct arguments *arguments)

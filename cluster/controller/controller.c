@@ -698,6 +698,10 @@ void controller_start(struct controller *controller, const struct controller_opt
         .cluster_id = options->cluster_id,
         .may_format = options->may_format,
         .may_vote = options->config->is_controller,
+        .forms_quorum = options->config->voter_count == 0 &&
+                        server_config_quorum(options->config) == CONFIG_QUORUM_ALONE,
+        .joins = settings->controller_quorum_auto_join_enable,
+        .is_reachable = server_config_controller_endpoint(options->config) != NULL,
         .voters = options->config->voters,
         .voter_count = options->config->voter_count,
         .bootstrap_servers = options->config->bootstrap_servers,

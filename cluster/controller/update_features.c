@@ -51,7 +51,9 @@ static struct refused_update check(struct decision *decision, const update_key *
     int size = (int)key->feature.size;
     const struct controller_feature *feature = controller_feature_find(key->feature);
     int16_t level = key->max_version_level;
-    int16_t now = image_feature_level(decision->image, key->feature);
+    bool is_kraft = view_equal(key->feature, VIEW_LITERAL("kraft.version"));
+    int16_t now = is_kraft ? decision->image->kraft_version
+                           : image_feature_level(decision->image, key->feature);
     struct view message = VIEW_NULL;
     bool is_version = view_equal(key->feature, VIEW_LITERAL("metadata.version"));
     if (upgrade_type < UPGRADE || upgrade_type > UNSAFE_DOWNGRADE)
@@ -66,6 +68,11 @@ static struct refused_update check(struct decision *decision, const update_key *
                                 feature->minimum, feature->maximum);
     else if (is_version && level == 0)
         message = VIEW_LITERAL("metadata.version cannot be removed");
+    else if (is_kraft && level != now)
+        message = decision_text(decision,
+                                "kraft.version is %d and cannot be changed in a running quorum: "
+                                "it is chosen when the first controllers are formatted",
+                                now);
     else if (!all_support(decision->image, key->feature, level))
         message = decision_text(decision, "a node of the cluster does not support %.*s %d", size,
                                 name, level);

@@ -97,7 +97,7 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
     }
     if (!boot->static_voters) {
         uint8_t version[16];
-        uint8_t voters[VOTERS_VALUE_SIZE_MAX];
+        uint8_t voters[VOTERS_SOLE_SIZE_MAX];
         size_t version_size =
             voters_encode_kraft_version(KRAFT_VERSION_DYNAMIC, version, sizeof(version));
         size_t voters_size = voters_encode_sole(&boot->voter, voters, sizeof(voters));
