@@ -11,19 +11,17 @@ loop says of its turns at its stop. Needs python3-confluent-kafka.
 
 import argparse
 import glob
-import json
 import os
 import random
 import re
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
+from bench_runs import median  # noqa: E402
 
 import confluent_kafka  # noqa: E402
 import confluent_kafka.admin  # noqa: E402
@@ -60,14 +58,8 @@ def fill(node, size, keys):
 
 def load(bench, node, seconds):
     """One run of many small appends at a fixed rate; klamm-bench's figures."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        done = subprocess.run(
-            [bench, "many", node.address, "--quiet", "--json", result.name, "--topic", "load",
-             "--partitions", "32", "--connections", "16", "--rate", "500", "--seconds",
-             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.decode())
-        return json.load(open(result.name))
+    return bench_runs.run(bench, "many", node.address, "--topic", "load", "--partitions", "32",
+                          "--connections", "16", "--rate", "500", "--seconds", str(seconds))
 
 
 def background_cpu(node):
@@ -86,11 +78,6 @@ def background_cpu(node):
 
 def topic_bytes(node):
     return sum(os.path.getsize(path) for path in glob.glob(f"{node.data}/{TOPIC}-0/*.log"))
-
-
-def median(runs, figure):
-    values = [run[figure] for run in runs if figure in run]
-    return statistics.median(values) if values else float("nan")
 
 
 def main():

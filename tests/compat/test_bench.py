@@ -3,25 +3,18 @@
 usage: test_bench.py KLAMMD KLAMM_BENCH
 """
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
 
 
-def run(bench, node, *arguments):
-    """The figures of one run."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        done = subprocess.run(
-            [bench, arguments[0], node.address, "--quiet", "--json", result.name, "--broker-pid",
-             str(node.process.pid), "--directory", node.directory, *arguments[1:]],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.load(open(result.name))
+def run(bench, node, mode, *arguments):
+    return bench_runs.run(bench, mode, node.address, *bench_runs.cost_of(node), *arguments,
+                          timeout_s=120)
 
 
 def streams_differ_in_commits_only(bench, node):
