@@ -28,13 +28,14 @@ import confluent_kafka.admin  # noqa: E402
 
 TOPIC = "compacted"
 VALUE = 1000
+SEGMENT = 256 << 20
 
 
 def fill(node, size, keys):
     """Writes `size` bytes of values; returns the seconds that it took."""
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
     topic = confluent_kafka.admin.NewTopic(TOPIC, 1, 1, config={
-        "cleanup.policy": "compact", "segment.bytes": str(256 << 20)})
+        "cleanup.policy": "compact", "segment.bytes": str(SEGMENT)})
     admin.create_topics([topic])[TOPIC].result(30)
     producer = confluent_kafka.Producer({
         "bootstrap.servers": node.address, "linger.ms": 20, "batch.size": 1 << 20,
@@ -88,6 +89,8 @@ def main():
     parser.add_argument("--keys", type=int, default=1000000)
     parser.add_argument("--seconds", type=int, default=5)
     options = parser.parse_args()
+    if options.gib * (1 << 30) < 2 * SEGMENT:
+        parser.error("--gib takes at least two segments, 0.5: the active one is not compacted")
     rows = []
     settings = {"klamm.durability": "cache", "log.cleaner.enable": "false",
                 "log.cleaner.backoff.ms": "100"}
