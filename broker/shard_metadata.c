@@ -10,6 +10,7 @@
 #include "broker/shard_metadata.h"
 
 #include "base/assert.h"
+#include "broker/directory_notes.h"
 #include "broker/live_settings.h"
 #include "broker/partition_open.h"
 #include "broker/partition_role.h"
@@ -22,7 +23,8 @@ struct shard_update {
     struct shard *shard;
     struct image_update *update;
     unsigned pending; /* partitions being opened or changing roles, and one for the walk itself */
-    bool begins_leading; /* the second step is still to come */
+    struct directory_notes *notes; /* where replicas lie otherwise than the image says */
+    bool begins_leading;           /* the second step is still to come */
 };
 
 static void begin_next(struct shard *shard);
@@ -37,6 +39,7 @@ static void one_less(struct shard *shard, struct shard_update *current)
         return;
     }
     struct image_update *update = current->update;
+    directory_notes_send(&current->notes, shard);
     list_remove(&current->link);
     heap_put(shard->loop->heap, MEMORY_STATE, current, sizeof(*current));
     shard->image = update->image;
@@ -83,9 +86,13 @@ static void lead_all(struct shard *shard, struct shard_update *current)
 
 static void partition_opened(struct partition_open *open)
 {
-    if (open->replica)
-        take_role(open->shard, open->context, open->replica, open->state);
-    one_less(open->shard, open->context);
+    struct shard_update *current = open->context;
+    if (open->replica) {
+        directory_notes_take(&current->notes, open->shard, current->update->image, open->replica,
+                             open->state);
+        take_role(open->shard, current, open->replica, open->state);
+    }
+    one_less(open->shard, current);
 }
 
 static void add_partition(struct shard *shard, struct shard_update *current,
@@ -120,6 +127,9 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         int32_t self = shard->broker->config->node_id;
         bool is_here =
             change.after && node_list_contains(image_partition_replicas(change.after), self);
+        if (replica && is_here)
+            directory_notes_take(&current->notes, shard, current->update->image, replica,
+                                 change.after);
         if (replica)
             take_role(shard, current, replica, is_here ? change.after : NULL);
         else if (is_here)
@@ -214,6 +224,7 @@ void shard_apply_image(struct image_update *update, struct loop *loop)
 {
     struct shard *shard = shard_of(loop);
     struct shard_update *queued = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*queued));
+    queued->notes = NULL;
     queued->shard = shard;
     queued->update = update;
     list_push_back(&shard->updates, &queued->link);

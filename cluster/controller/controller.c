@@ -16,14 +16,15 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "cluster/controller/assign_replicas_to_dirs.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
 #include "cluster/controller/bootstrap_records.h"
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
 #include "protocol/messages/abort_transaction_record.h"
 #include "protocol/messages/begin_transaction_record.h"
-#include "protocol/messages/config_record.h"
 #include "protocol/messages/end_transaction_record.h"
 #include "protocol/messages/feature_level_record.h"
 #include "protocol/messages/register_controller_record.h"
@@ -354,20 +355,10 @@ static bool finalizes_eligible(const struct metadata_records *records)
         struct feature_level_record level;
         if (metadata_frame_read(&in, &frame) && frame.type == METADATA_RECORD_FEATURE_LEVEL &&
             feature_level_record_decode(&level, &in, frame.version, records->arena) &&
-            view_equal(level.name, VIEW_LITERAL("eligible.leader.replicas.version")))
+            view_equal(level.name, VIEW_LITERAL(ELIGIBLE_LEADERS_FEATURE)))
             return level.feature_level > 0;
     }
     return false;
-}
-
-/* That feature needs one min.insync.replicas for the cluster instead of one per broker (KIP-966).
- */
-static void add_cluster_min_isr(struct decision *decision)
-{
-    struct config_record record = {
-        CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""), VIEW_LITERAL("min.insync.replicas"),
-        decision_text(decision, "%d", decision->config->topic_defaults.min_insync_replicas)};
-    decision_add(decision, METADATA_RECORD_CONFIG, &record);
 }
 
 /* The records of bootstrap.checkpoint, in one metadata transaction, as the first of the log. */
@@ -391,7 +382,7 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
         return false;
     }
     if (finalizes_eligible(&decision.records))
-        add_cluster_min_isr(&decision);
+        eligible_leaders_begin(&decision);
     decision_add(&decision, METADATA_RECORD_END_TRANSACTION, &end);
     return write_own(controller, &decision);
 }
@@ -491,6 +482,23 @@ void controller_report_directories(struct controller *controller, const struct u
     if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
         log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
     arena_deinit(&arena);
+}
+
+void controller_assign_directories(struct controller *controller,
+                                   const struct assign_replicas_to_dirs_request *request,
+                                   struct arena *arena,
+                                   struct assign_replicas_to_dirs_response *response)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena)) {
+        assign_replicas_to_dirs_response_init(response);
+        response->error_code = KAFKA_ERROR_NOT_CONTROLLER;
+        return;
+    }
+    decide_assign_replicas_to_dirs(&decision, request, response);
+    enum kafka_error error = controller_append(controller, &decision);
+    if (error != KAFKA_ERROR_NONE)
+        response->error_code = (int16_t)error;
 }
 
 /* The node shows committed metadata: whoever waits for that goes on. */
@@ -649,7 +657,9 @@ static size_t make_bootstrap(struct controller *controller)
     struct metadata_records records;
     arena_init(&controller->bootstrap_arena, controller->loop->heap, MEMORY_STATE, 0);
     metadata_records_init(&records, &controller->bootstrap_arena);
-    add_bootstrap_records(&records);
+    struct controller_initial_levels levels;
+    controller_initial_levels_init(&levels);
+    add_bootstrap_records(&records, &levels);
     klamm_assert(records.count <= sizeof(controller->bootstrap) / sizeof(struct view));
     for (size_t i = 0; i < records.count; i++)
         controller->bootstrap[i] = records.values[i];

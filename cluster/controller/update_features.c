@@ -4,6 +4,7 @@
  */
 #include "cluster/controller/update_features.h"
 
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/features.h"
 #include "protocol/messages/feature_level_record.h"
 
@@ -103,6 +104,32 @@ static bool is_double(const struct update_features_request *request, size_t inde
     return false;
 }
 
+/* The level that a feature has when the request is through. */
+static int16_t level_after(const struct decision *decision,
+                           const struct update_features_request *request, struct view name)
+{
+    for (size_t i = 0; i < request->feature_updates_count; i++) {
+        if (view_equal(request->feature_updates[i].feature, name))
+            return request->feature_updates[i].max_version_level;
+    }
+    return image_feature_level(decision->image, name);
+}
+
+static struct refused_update check_needs(struct decision *decision,
+                                         const struct update_features_request *request)
+{
+    int16_t version = level_after(decision, request, VIEW_LITERAL("metadata.version"));
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = controller_feature_at(i);
+        if (level_after(decision, request, feature->name) > 0 && version < feature->needs)
+            return (struct refused_update){
+                KAFKA_ERROR_INVALID_UPDATE_VERSION,
+                decision_text(decision, "%.*s needs metadata.version %d", (int)feature->name.size,
+                              (const char *)feature->name.data, feature->needs)};
+    }
+    return (struct refused_update){KAFKA_ERROR_NONE, VIEW_NULL};
+}
+
 static struct refused_update
 check_all(struct decision *decision, const struct update_features_request *request, int16_t version)
 {
@@ -115,7 +142,18 @@ check_all(struct decision *decision, const struct update_features_request *reque
         if (refused.error != KAFKA_ERROR_NONE)
             return refused;
     }
-    return (struct refused_update){KAFKA_ERROR_NONE, VIEW_NULL};
+    return check_needs(decision, request);
+}
+
+/* What has to change with the level of a feature, before it changes. */
+static void prepare(struct decision *decision, const update_key *key)
+{
+    if (!view_equal(key->feature, VIEW_LITERAL(ELIGIBLE_LEADERS_FEATURE)))
+        return;
+    if (key->max_version_level > 0)
+        eligible_leaders_begin(decision);
+    else
+        eligible_leaders_end(decision);
 }
 
 /* kraft.version is a control record of the quorum, which has it already. */
@@ -126,6 +164,7 @@ static void add_records(struct decision *decision, const struct update_features_
         if (view_equal(key->feature, VIEW_LITERAL("kraft.version")) ||
             image_feature_level(decision->image, key->feature) == key->max_version_level)
             continue;
+        prepare(decision, key);
         struct feature_level_record record = {key->feature, key->max_version_level};
         decision_add(decision, METADATA_RECORD_FEATURE_LEVEL, &record);
     }

@@ -188,6 +188,9 @@ static void format_one(struct cluster_node *node)
                                      .wall_ms = INT64_C(1700000000000),
                                      .entropy = format_entropy,
                                      .say = format_say};
+    if (!cluster->has_eligible)
+        request.features[request.feature_count++] =
+            VIEW_LITERAL("eligible.leader.replicas.version=0");
     char message[512] = "";
     if (format_node(&request, message, sizeof(message)) != FORMAT_DONE)
         sim_fail(cluster->sim, "node %u cannot be formatted: %s", node->broker.node, message);
@@ -228,6 +231,7 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenari
         sim_broker_init(&node->broker, sim, options, &cluster->random, all, count);
         sim_require(sim, node->broker.node == i, "the nodes of the cluster come first");
     }
+    cluster->has_eligible = random_chance(&cluster->random, 3, 4);
 }
 
 void cluster_deinit(struct cluster *cluster)

@@ -48,6 +48,7 @@ struct cluster {
     unsigned starts;      /* of all nodes */
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
+    bool has_eligible;    /* formatted with eligible leader replicas, as by default */
     bool is_healed;
     bool is_dynamic;                              /* the voters are in the log (kraft.version 1) */
     struct uuid directory_ids[CLUSTER_NODES_MAX]; /* of formatted nodes */
