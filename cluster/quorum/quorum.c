@@ -461,7 +461,10 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         quorum_leader_advance(quorum, effects);
         break;
     case QUORUM_EVENT_CUT:
-        klamm_assert(event->offset >= quorum->high_watermark);
+        /* A follower knows of what is committed before its disk has taken it, or has not. */
+        klamm_assert(event->offset >= quorum->high_watermark || quorum->role != QUORUM_LEADER);
+        if (quorum->high_watermark > event->offset)
+            quorum->high_watermark = event->offset;
         quorum->log_end = event->offset;
         quorum->last_epoch = event->epoch;
         if (quorum->flushed_end > event->offset)

@@ -23,7 +23,8 @@
  *  3. In one epoch there is one leader; who hears of a second one keeps to the first and says so.
  *  4. Before the epoch's own LEADER_CHANGE is held by a majority nothing is committed (a leader
  *     commits only through a record of its own epoch).
- *  5. high_watermark <= log end, and it never falls; a leader counts itself at its flushed end.
+ *  5. high_watermark <= log end, and it never falls, but where the disk of a follower refuses what
+ *     is committed already; a leader counts itself at its flushed end.
  *  6. A node that led an epoch does not lead it again after a restart: records that it had not
  *     flushed may be gone.
  */
