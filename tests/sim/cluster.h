@@ -47,6 +47,7 @@ struct cluster {
     unsigned starts;      /* of all nodes */
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
+    bool is_failover;
     bool is_healed;
     uint64_t session_ns; /* of brokers */
     uint64_t lag_ns;
@@ -55,6 +56,8 @@ struct cluster {
 struct cluster_shape {
     unsigned node_count_max;
     bool controllers_only;
+    bool is_failover; /* three or four brokers with short limits, whose leaders change all the time
+                       */
 };
 
 void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenario_options *options,

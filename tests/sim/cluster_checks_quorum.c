@@ -27,13 +27,22 @@ static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, 
                 quorum->epoch);
 }
 
-/* Everything below a leader's watermark is on the disks of a majority. */
+/*
+ * Everything below a leader's watermark is on the disks of a majority, and so is a record of its
+ * own epoch: what is only from earlier epochs can still be overwritten (Raft's figure 8).
+ */
 static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
                        const struct quorum *quorum)
 {
     if (quorum->role != QUORUM_LEADER || quorum->high_watermark <= seen->watermark)
         return;
     seen->watermark = quorum->high_watermark;
+    sim_require(checks->sim,
+                quorum->high_watermark <= seen->led_from ||
+                    quorum->high_watermark > quorum->epoch_start_offset,
+                "node %u calls [.., %lld) committed in epoch %d, which began at %lld", node,
+                (long long)quorum->high_watermark, quorum->epoch,
+                (long long)quorum->epoch_start_offset);
     uint32_t holders = 0;
     for (uint32_t i = 0; i < quorum->voter_count; i++)
         holders += checks->quorums[quorum->voters[i].node.id].durable_end >= quorum->high_watermark;
@@ -52,6 +61,7 @@ static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen
     sim_require(checks->sim, first == node, "nodes %u and %u lead the quorum in epoch %d", first,
                 node, quorum->epoch);
     seen->led_epoch = quorum->epoch;
+    seen->led_from = quorum->high_watermark;
     checks->elections++;
     committed_log_require_whole(&checks->metadata, node, partition_log_written_end(log->log),
                                 partition_log_end_offset(log->log), "leads the quorum");
@@ -84,7 +94,12 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
-    committed_log_expose(&checks->metadata, node, &seen->copy, quorum->high_watermark);
+    committed_log_agree(&checks->metadata, node, &seen->copy, seen->durable_end);
+    /* A follower knows of what is committed before its disk has it, or refuses it. */
+    int64_t written_end = partition_log_written_end(log->log);
+    bool is_behind = quorum->role != QUORUM_LEADER && written_end < quorum->high_watermark;
+    committed_log_expose(&checks->metadata, node, &seen->copy,
+                         is_behind ? written_end : quorum->high_watermark);
 }
 
 /* ---- Coming to rest ---- */
