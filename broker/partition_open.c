@@ -10,7 +10,6 @@
 #include "base/assert.h"
 #include "broker/partition_remove.h"
 #include "broker/shard_metadata.h"
-#include "runtime/test_point.h"
 
 /* A deletion renames within milliseconds; after this long the name is taken from it. */
 enum { CLEAR_PAUSE_MS = 20, CLEAR_ATTEMPTS_MAX = 500 };
@@ -163,7 +162,7 @@ static void clear_done(struct job *job)
 {
     struct partition_open *open = container_of(job, struct partition_open, clear);
     struct loop *loop = open->shard->loop;
-    if (open->clear_status == STORAGE_OK || test_point(loop, BUG_BROKER_OPEN_BEFORE_REMOVED)) {
+    if (open->clear_status == STORAGE_OK) {
         partition_log_open(&open->job);
         return;
     }

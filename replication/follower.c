@@ -293,6 +293,7 @@ static void take_records(struct follower *follower, struct view field, struct fe
     enum follower_records_result result = follower_records_check(field, &bounds, &found);
     if (result != FOLLOWER_RECORDS_OK) {
         describe(follower, LOG_LEVEL_WARN, follower_records_text(result), found.offset);
+        follower->fetchers->counters.refused++;
         back_off(follower);
         return;
     }

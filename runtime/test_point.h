@@ -71,13 +71,13 @@ enum test_point {
     BUG_ISR_WATERMARK_COMMITTED,    /* the watermark goes by the committed in-sync set */
     BUG_ISR_IGNORE_MINIMUM,         /* the watermark moves with too few in sync */
     BUG_ISR_JOIN_EARLY,             /* in sync from the watermark on, not from the epoch's start */
-    BUG_CONTROLLER_ALTER_UNFENCED,  /* AlterPartition of any leader and partition epoch counts */
+    BUG_REPLICA_ACK_ALONE,          /* acks=all is answered when the leader has it */
     BUG_CONTROLLER_STALE_BROKER,    /* broker epochs of proposed members are not looked at */
     BUG_CONTROLLER_KEEP_IN_SYNC,    /* a new incarnation stays in the sets of the old one */
     BUG_REPLICA_END_TOLD_EARLY,     /* ends are told before what was shown is committed again */
     BUG_CONTROLLER_ELECT_ANYBODY,   /* who is not in sync is elected where nobody else can be */
     BUG_METADATA_KEEP_LEADER_EPOCH, /* a leader changes and its epoch does not */
-    BUG_BROKER_OPEN_BEFORE_REMOVED, /* a new topic begins in the directory of a deleted one */
+    BUG_FETCH_WATERMARK_NO_NEWS,    /* fetch sessions leave out watermarks that moved */
     BUG_COUNT
 };
 

@@ -72,12 +72,11 @@ static enum kafka_error check(const struct decision *decision, int32_t broker_id
     if (asked->leader_epoch > partition->leader_epoch ||
         asked->partition_epoch > partition->partition_epoch)
         return KAFKA_ERROR_NOT_CONTROLLER;
-    bool is_fenced = !test_point_in(decision->test_points, BUG_CONTROLLER_ALTER_UNFENCED);
-    if (is_fenced && asked->leader_epoch < partition->leader_epoch)
+    if (asked->leader_epoch < partition->leader_epoch)
         return KAFKA_ERROR_FENCED_LEADER_EPOCH;
     if (broker_id != partition->leader)
         return KAFKA_ERROR_INVALID_REQUEST;
-    if (is_fenced && asked->partition_epoch < partition->partition_epoch)
+    if (asked->partition_epoch < partition->partition_epoch)
         return KAFKA_ERROR_INVALID_UPDATE_VERSION;
     if (!is_isr_legal(partition, isr) || !is_recovery_legal(partition, asked, isr))
         return KAFKA_ERROR_INVALID_REQUEST;

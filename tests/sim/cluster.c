@@ -69,7 +69,8 @@ static void draw_common(struct cluster *cluster)
     set(cluster, common, "metadata.log.max.record.bytes.between.snapshots=%llu",
         between(cluster, 1, 3) == 1 ? between(cluster, 500, 5000) : 20000000ULL);
     set(cluster, common, "auto.create.topics.enable=false");
-    set(cluster, common, "leader.imbalance.check.interval.seconds=%llu", between(cluster, 1, 30));
+    set(cluster, common, "leader.imbalance.check.interval.seconds=%llu",
+        between(cluster, 1, fast ? 2 : 30));
     /* Without brokers these records are all that there is to replicate. */
     bool has_brokers = cluster->brokers != 0;
     set(cluster, common, "metadata.max.idle.interval.ms=%llu",

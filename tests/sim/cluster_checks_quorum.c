@@ -38,7 +38,7 @@ static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, 
         return;
     seen->watermark = quorum->high_watermark;
     sim_require(checks->sim,
-                quorum->high_watermark <= seen->led_from ||
+                seen->led_epoch != quorum->epoch || quorum->high_watermark <= seen->led_from ||
                     quorum->high_watermark > quorum->epoch_start_offset,
                 "node %u calls [.., %lld) committed in epoch %d, which began at %lld", node,
                 (long long)quorum->high_watermark, quorum->epoch,

@@ -120,6 +120,8 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
         const struct shard *shard = &process->shards[i];
         if (!shard->loop || !shard->image)
             continue;
+        sim_require(checks->sim, shard->fetchers.counters.refused == 0,
+                    "node %u fetched records that do not fit behind its own", node);
         list_for_each(place, &shard->replicas.replicas)
         {
             const struct replica *replica = container_of(place, struct replica, link);

@@ -25,7 +25,7 @@ enum trouble {
     TROUBLE_DISK,       /* disks are slow, full or fail, from the next start on */
     TROUBLE_SWAP,       /* two machines get each other's disk; they must refuse it */
     TROUBLE_SUCCESSION, /* leaders of a partition end one behind the other */
-    TROUBLE_BOUNCE,     /* a leader does not reach the controllers, and a follower ends twice */
+    TROUBLE_HANDOVER,   /* a preferred leader that is far away takes over and ends */
     TROUBLES
 };
 
@@ -212,24 +212,23 @@ static void trouble_network(struct storm *storm, enum trouble kind, unsigned nod
 }
 
 /*
- * What the node decided about another one reaches the controllers when that one is somebody else by
- * then.
+ * Of two that are far from each other the preferred one leads soon, and has not got what the other
+ * one wrote last; nor has that one got what it writes, when it ends (KIP-279).
  */
-static void bounce_behind(struct storm *storm, unsigned node)
+static void hand_over(struct storm *storm, unsigned node)
 {
     struct cluster *cluster = storm->cluster;
     unsigned other = any_node(storm);
-    if (other == node)
+    if (other == node || !runs(storm, node))
         return;
-    bounce(storm, other);
-    wait_up_to(storm, cluster->session_ns);
-    for (unsigned i = 0; i < cluster->count; i++)
-        if (cluster->controllers >> i & 1)
-            cut(storm, node, i);
-    wait_up_to(storm, cluster->session_ns / 4);
-    bounce(storm, other);
-    wait_up_to(storm, cluster->session_ns / 2);
+    uint64_t delay = cluster->session_ns / 8 + random_below(random_of(storm), cluster->session_ns);
+    sim_slow_down(cluster->sim, node, other, delay);
+    sim_slow_down(cluster->sim, other, node, delay);
+    wait_up_to(storm, 3 * cluster->session_ns);
+    end_node(storm, node, random_chance(random_of(storm), 1, 2));
+    cluster->nodes[node].start_ns = sim_now_ns(cluster->sim) + 2 * cluster->session_ns;
     sim_heal_network(cluster->sim);
+    wait_up_to(storm, 3 * cluster->session_ns);
 }
 
 /* ---- Time ---- */
@@ -271,8 +270,8 @@ static void strike(struct storm *storm, enum trouble kind)
     case TROUBLE_SUCCESSION:
         succeed(storm);
         break;
-    case TROUBLE_BOUNCE:
-        bounce_behind(storm, node);
+    case TROUBLE_HANDOVER:
+        hand_over(storm, node);
         break;
     case TROUBLE_ISOLATE:
     case TROUBLE_DEAF:
@@ -310,7 +309,7 @@ void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned fir
                           .pace_ns = (100 * ms) << random_below(random, 7)};
     uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
     if (cluster->is_failover) {
-        storm.kinds |= 1U << TROUBLE_SUCCESSION | 1U << TROUBLE_BOUNCE;
+        storm.kinds |= 1U << TROUBLE_SUCCESSION | 1U << TROUBLE_HANDOVER;
         storm.kinds &= ~(1U << TROUBLE_SWAP | 1U << TROUBLE_CLOCK | 1U << TROUBLE_BLACKOUT);
         storm.pace_ns = (50 * ms) << random_below(random, 4);
     }
