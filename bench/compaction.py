@@ -1,12 +1,22 @@
-"""How long a large compacted topic takes to compact, and what others notice of it.
+"""What a large compacted topic takes to compact, and what others notice of it.
 
-usage: compaction.py KLAMMD KLAMM_BENCH [--gib N] [--keys N] [--seconds S]
+usage: compaction.py KLAMMD KLAMM_BENCH [--gib N] [--keys N] [--pairs N] [--seconds S]
+                     [--other KLAMMD]
 
-Fills a topic of one partition with values of a kilobyte under random keys while the cleaner is off,
-and measures a load on another topic for comparison. Then the node starts again with the cleaner on,
-and the same load runs, again and again, until the topic is compacted. Prints time, bytes, the CPU
-seconds of the background threads, the load's latency without and with compaction, and what each
-loop says of its turns at its stop. Needs python3-confluent-kafka.
+Fills a topic of one partition with values of a kilobyte under random keys while the cleaner is off.
+Then come pairs: a node on a copy of the directory without the cleaner, and one on another copy with
+it, each with a load of small appends on another topic until the one is compacted. Of every life of
+a node it tells the load's latency, its turns above 2 ms, and what the scheduler did to its shards
+(seconds that they waited for a core while they could have run, and how often they were put off it;
+and in a virtual machine, what its host stole from all CPUs).
+With --other a second build compacts in every pair too, in the same minute; so a busy machine can
+compare the two. The last lines are the verdicts: no turn above 2 ms while it compacts, and the
+median of the pairs' ratios of p99 at most 1.25.
+
+Copies share the sealed segments, which nothing changes in place; for the last life the source goes
+away first, so that its old segments really leave the disk while it is measured. With the defaults
+it takes some three minutes, and a half more disk than the bytes written. Needs
+python3-confluent-kafka.
 """
 
 import argparse
@@ -15,6 +25,7 @@ import json
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,13 +41,19 @@ import confluent_kafka.admin  # noqa: E402
 
 TOPIC = "compacted"
 VALUE = 1000
+RATIO_MAX = 1.25
+SETTINGS = {"klamm.durability": "cache", "log.cleaner.enable": "false",
+            "log.cleaner.backoff.ms": "100"}
 
+
+# ---- Filling, and copies ----------------------------------------------------------------------
 
 def fill(node, size, keys):
     """Writes `size` bytes of values; returns the seconds that it took."""
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
     topic = confluent_kafka.admin.NewTopic(TOPIC, 1, 1, config={
-        "cleanup.policy": "compact", "segment.bytes": str(256 << 20)})
+        "cleanup.policy": "compact", "segment.bytes": str(256 << 20),
+        "file.delete.delay.ms": "1000"})  # so that deleting is part of what is measured
     admin.create_topics([topic])[TOPIC].result(30)
     producer = confluent_kafka.Producer({
         "bootstrap.servers": node.address, "linger.ms": 20, "batch.size": 1 << 20,
@@ -58,6 +75,22 @@ def fill(node, size, keys):
     return time.monotonic() - start
 
 
+def copy_data(source, target):
+    """A directory of its own; only the segments that are sealed are shared."""
+    segments = sorted(glob.glob(f"{source}/{TOPIC}-0/*.log"))
+    sealed = set(segments[:-1])
+
+    def copy(path, to):
+        if path in sealed:
+            os.link(path, to)
+        else:
+            shutil.copy2(path, to)
+
+    shutil.copytree(source, target, copy_function=copy)
+
+
+# ---- One life of a node -----------------------------------------------------------------------
+
 def load(bench, node, seconds):
     """One run of many small appends at a fixed rate; klamm-bench's figures."""
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
@@ -70,27 +103,113 @@ def load(bench, node, seconds):
         return json.load(open(result.name))
 
 
-def background_cpu(node):
-    """CPU seconds of the threads that run compactions, as long as they live."""
-    ticks = 0
-    for path in glob.glob(f"/proc/{node.process.pid}/task/*/stat"):
+def threads(node, name):
+    """The folders of a node's threads whose names begin so."""
+    for folder in glob.glob(f"/proc/{node.process.pid}/task/*"):
         try:
-            fields = open(path).read().rsplit(")", 1)
+            if open(f"{folder}/comm").read().startswith(name):
+                yield folder
         except OSError:
             continue
-        if "klamm-idle-work" in fields[0]:
-            words = fields[1].split()
-            ticks += int(words[11]) + int(words[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def topic_bytes(node):
-    return sum(os.path.getsize(path) for path in glob.glob(f"{node.data}/{TOPIC}-0/*.log"))
+def background_cpu(node):
+    """CPU seconds of the threads that run compactions, as long as they live."""
+    total = 0.0
+    for folder in threads(node, "klamm-idle-work"):
+        try:
+            total += int(open(f"{folder}/schedstat").read().split()[0]) / 1e9
+        except OSError:
+            continue
+    return total
 
 
-def median(runs, figure):
-    values = [run[figure] for run in runs if figure in run]
-    return statistics.median(values) if values else float("nan")
+def shard_switches(node):
+    """Of the shards: seconds on a core, seconds of waiting for one, times they were put off it."""
+    on_core, waited, put_off = 0.0, 0.0, 0
+    for folder in threads(node, "klamm-shard"):
+        words = open(f"{folder}/schedstat").read().split()
+        on_core += int(words[0]) / 1e9
+        waited += int(words[1]) / 1e9
+        put_off += int(re.search(r"nonvoluntary_ctxt_switches:\s+(\d+)",
+                                 open(f"{folder}/status").read()).group(1))
+    return on_core, waited, put_off
+
+
+def stolen():
+    """Seconds that the machine's host has kept its CPUs for others; no turn can help that."""
+    return int(open("/proc/stat").readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def turns_of(output):
+    """(turns, above 2 ms, longest in ms) of the shards, from what the node says at its stop."""
+    turns, above, longest = 0, 0, 0
+    for match in re.finditer(r"turns: loop=(\d+) turns=(\d+) p99_us=\d+ longest_us=(\d+) "
+                             r"above_2_ms=(\d+)", output):
+        if int(match.group(1)) > 0:
+            turns += int(match.group(2))
+            above += int(match.group(4))
+            longest = max(longest, int(match.group(3)) / 1000)
+    return turns, above, longest
+
+
+def live(klammd, options, data, compacts, is_last=False):
+    """One life on a copy of the filled directory; what was measured, as a dictionary."""
+    said = f"compacted {TOPIC}-0 from"
+    settings = dict(SETTINGS, **{"log.cleaner.enable": "true" if compacts else "false"})
+    with processes.Klamm(klammd, settings) as node:
+        copy_data(data, node.data)
+        if is_last:
+            shutil.rmtree(data)
+        node.start()
+        start, runs, cpu = time.monotonic(), [], 0.0
+        before, stolen_before = shard_switches(node), stolen()
+        while True:
+            runs.append(load(options.bench, node, options.seconds))
+            cpu = max(cpu, background_cpu(node))
+            if said in node.output() if compacts else len(runs) == options.quiet_runs:
+                break
+        took = time.monotonic() - start
+        after = shard_switches(node)
+        peak = int(re.search(r"VmHWM:\s+(\d+)", open(
+            f"/proc/{node.process.pid}/status").read()).group(1)) / 1024
+        assert node.stop(120) == 0
+        output = node.output()
+    if compacts and len(runs) > 1:
+        runs.pop()  # it went on after the end
+    turns, above, longest = turns_of(output)
+    return {"p50": statistics.median(run["latency_p50_ms"] for run in runs),
+            "p99": statistics.median(run["latency_p99_ms"] for run in runs),
+            "turns": turns, "above": above, "longest": longest, "took": took, "cpu": cpu,
+            "peak": peak, "waited": after[1] - before[1],
+            "put_off": after[2] - before[2], "stolen": stolen() - stolen_before,
+            "said": "".join(re.findall(rf"{said} .*", output)[:1])}
+
+
+# ---- Report -----------------------------------------------------------------------------------
+
+def print_life(name, result):
+    print(f"{name:<18} p50 {result['p50']:.2f} p99 {result['p99']:.2f} ms; "
+          f"turns above 2 ms: {result['above']} of {result['turns']}, "
+          f"longest {result['longest']:.1f} ms; shards waited {result['waited']:.2f} s for a core, "
+          f"put off {result['put_off']} times, {result['stolen']:.2f} s stolen; "
+          f"{result['took']:.0f} s"
+          + (f", background {result['cpu']:.1f} CPU s, {result['peak']:.0f} MiB at most"
+             if result["said"] else ""), flush=True)
+
+
+def verdict(name, quiet, busy):
+    above = sum(result["above"] for result in busy)
+    ratios = [with_it["p99"] / without["p99"] for without, with_it in zip(quiet, busy)]
+    ratio = statistics.median(ratios)
+    print(f"verdict, {name}: turns above 2 ms: {sum(r['above'] for r in quiet)} of "
+          f"{sum(r['turns'] for r in quiet)} without, {above} of {sum(r['turns'] for r in busy)} "
+          f"with compaction (longest {max(r['longest'] for r in quiet):.1f} and "
+          f"{max(r['longest'] for r in busy):.1f} ms): {'missed' if above else 'met'}")
+    pairs = ", ".join(f"{without['p99']:.2f} and {with_it['p99']:.2f} ms ({one:.2f}x)"
+                      for without, with_it, one in zip(quiet, busy, ratios))
+    print(f"verdict, {name}: p99 in pairs {pairs}; median {ratio:.2f}x of {RATIO_MAX}x allowed: "
+          f"{'missed' if ratio > RATIO_MAX else 'met'}")
 
 
 def main():
@@ -99,44 +218,32 @@ def main():
     parser.add_argument("bench")
     parser.add_argument("--gib", type=float, default=5)
     parser.add_argument("--keys", type=int, default=1000000)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of one run of the load")
+    parser.add_argument("--quiet-runs", type=int, default=5, help="of the load without the cleaner")
+    parser.add_argument("--other", help="a klammd to compare with")
     options = parser.parse_args()
-    rows = []
-    settings = {"klamm.durability": "cache", "log.cleaner.enable": "false",
-                "log.cleaner.backoff.ms": "100"}
-    with processes.Klamm(options.klammd, settings) as node:
-        node.start()
-        seconds = fill(node, int(options.gib * (1 << 30)), options.keys)
-        before = topic_bytes(node)
-        rows.append(("bytes written", f"{before / 1e9:.2f} GB in {seconds:.0f} s"))
-        quiet = [load(options.bench, node, options.seconds) for _ in range(3)]
-        assert node.stop(120) == 0
-        quiet_turns = re.findall(r"turns: .*", node.output())
-        node.settings["log.cleaner.enable"] = "true"
-        node.start()
-        start, busy, cpu = time.monotonic(), [], 0
-        while f"compacted {TOPIC}-0 from" not in node.output():
-            busy.append(load(options.bench, node, options.seconds))
-            cpu = max(cpu, background_cpu(node))
-        took = time.monotonic() - start
-        text = re.findall(rf"compacted {TOPIC}-0 from .*", node.output())[0]
-        resident = open(f"/proc/{node.process.pid}/status").read()
-        peak = int(re.search(r"VmHWM:\s+(\d+)", resident).group(1))
-        assert node.stop(120) == 0
-        turns = re.findall(r"turns: .*", node.output())[len(quiet_turns):]
-        rows.append(("what the cleaner said", text))
-        rows.append(("until it was compacted", f"at most {took:.0f} s"))
-        rows.append(("CPU of the background threads", f"{cpu:.1f} s"))
-        rows.append(("largest resident memory", f"{peak / 1024:.0f} MiB"))
-        rows.append(("load, p50 / p99 without", f"{median(quiet, 'latency_p50_ms'):.2f} / "
-                     f"{median(quiet, 'latency_p99_ms'):.1f} ms"))
-        rows.append(("load, p50 / p99 with compaction", f"{median(busy, 'latency_p50_ms'):.2f} / "
-                     f"{median(busy, 'latency_p99_ms'):.1f} ms"))
-        rows += [("turns without", line) for line in quiet_turns]
-        rows += [("turns with compaction", line) for line in turns]
-    print(f"\n### compaction of {options.gib} GiB, {options.keys} keys\n\n| what | Klamm |\n|---|---|")
-    for name, value in rows:
-        print(f"| {name} | {value} |")
+    quiet, busy, other = [], [], []
+    with processes.Klamm(options.klammd, SETTINGS) as source:
+        source.start()
+        seconds = fill(source, int(options.gib * (1 << 30)), options.keys)
+        assert source.stop(120) == 0
+        size = sum(map(os.path.getsize, glob.glob(f"{source.data}/{TOPIC}-0/*.log")))
+        print(f"### compaction of {size / 1e9:.2f} GB, {options.keys} keys "
+              f"(written in {seconds:.0f} s)", flush=True)
+        for pair in range(options.pairs):
+            quiet.append(live(options.klammd, options, source.data, False))
+            print_life("without", quiet[-1])
+            if options.other:
+                other.append(live(options.other, options, source.data, True))
+                print_life("with, other build", other[-1])
+            busy.append(live(options.klammd, options, source.data, True,
+                             is_last=pair == options.pairs - 1))
+            print_life("with compaction", busy[-1])
+    print(busy[0]["said"])
+    verdict("this build", quiet, busy)
+    if other:
+        verdict("other build", quiet, other)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "broker/cleaning.h"
 #include "broker/shard_metadata.h"
+#include "cluster/controller/eligible_leaders.h"
 
 static const char *keep_string(struct control *control, struct view text)
 {
@@ -40,9 +41,27 @@ static struct uuid random_id(struct loop *loop)
 
 /* ---- The controller ---- */
 
+/* With eligible leader replicas the file counts only when the cluster begins (KIP-966). */
+static void say_min_isr(const struct control *control)
+{
+    struct view name = VIEW_LITERAL("min.insync.replicas");
+    const struct image *image = control->publisher.current;
+    struct view own = config_set_get(&control->broker->config->file, name);
+    struct view stored =
+        image_config_value(image_config(image, CONFIG_RESOURCE_BROKER, VIEW_LITERAL("")), name);
+    if (eligible_leaders_are_kept(image) && !view_is_null(own) && !view_is_null(stored) &&
+        !view_equal(own, stored))
+        log_warn(control->loop->diagnostics,
+                 "min.insync.replicas=%.*s of the file has no effect: the cluster has %.*s, which "
+                 "kafka-configs changes",
+                 (int)own.size, (const char *)own.data, (int)stored.size,
+                 (const char *)stored.data);
+}
+
 static void controller_ready(void *owner)
 {
     struct control *control = owner;
+    say_min_isr(control);
     if (membership_ready(&control->membership))
         control_serve(control);
 }
@@ -188,7 +207,9 @@ static void start_controller(struct control *control)
         .config = config,
         .log_directory = control->boot.metadata_path,
         .cluster_id = cluster_id,
-        .host_name = told_host_name(control->broker),
+        /* For other controllers: a node that is alone may be joined by some. */
+        .host_name = control->broker->host_name ? view_of_string(control->broker->host_name)
+                                                : VIEW_LITERAL("localhost"),
         .may_format = server_config_quorum(config) != CONFIG_QUORUM_VOTER,
         .registration = config->is_broker ? make_registration(control) : NULL,
         .events = &controller_events,

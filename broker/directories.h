@@ -7,6 +7,7 @@
 #define KLAMM_BROKER_DIRECTORIES_H
 
 #include "log/directory_owner.h"
+#include "log/directory_shard.h"
 #include "log/log_directory.h"
 
 struct directories {
@@ -16,6 +17,8 @@ struct directories {
 
 /* The place of the directory with this id, or -1. */
 int directories_find(const struct directories *directories, struct uuid id);
+/* The place of the directory that a partition directory's path lies in, or -1. */
+int directories_find_path(const struct directories *directories, const char *path);
 /*
  * The partition directory of a partition, in any log directory that works; *place gets which. NULL
  * when there is none: then it is to be made.
@@ -24,10 +27,12 @@ const struct log_directory_entry *directories_find_entry(const struct directorie
                                                          struct view topic, struct uuid topic_id,
                                                          int32_t partition, size_t *place);
 /*
- * Where a new partition goes: the directory that the metadata names, else one that works, spread by
- * topic id and partition. -1 when none works.
+ * Where the log of a partition is made: in the directory that the metadata names, else, spread by
+ * topic id and partition, in one that works on this shard (`shards` has one for each). -1 when none
+ * does, and when the metadata names a directory that is not here while some directory has failed:
+ * the log may lie in that one, and must not be begun again elsewhere (KIP-858).
  */
-int directories_choose(const struct directories *directories, struct uuid named,
-                       struct uuid topic_id, int32_t partition);
+int directories_choose(const struct directories *directories, const struct directory_shard *shards,
+                       struct uuid named, struct uuid topic_id, int32_t partition);
 
 #endif

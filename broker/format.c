@@ -28,6 +28,7 @@ struct format_run {
     size_t count;
     struct sole_voter *voters; /* NULL: none are written */
     size_t voter_count;
+    struct controller_initial_levels levels;
     struct uuid own_directory_id; /* as the list of voters names it; zero: free */
     char cluster_id[META_CLUSTER_ID_MAX + 1];
     char *message;
@@ -333,7 +334,7 @@ static enum format_status write_all(struct format_run *run)
     struct metadata_records bootstrap;
     enum format_status status = FORMAT_DONE;
     metadata_records_init(&bootstrap, &run->arena);
-    add_bootstrap_records(&bootstrap);
+    add_bootstrap_records(&bootstrap, &run->levels);
     for (int last = 0; last <= 1; last++) {
         for (size_t i = 0; i < run->count && status == FORMAT_DONE; i++) {
             struct format_directory *directory = &run->directories[i];
@@ -346,10 +347,34 @@ static enum format_status write_all(struct format_run *run)
     return status;
 }
 
+static enum format_status choose_levels(struct format_run *run)
+{
+    controller_initial_levels_init(&run->levels);
+    for (size_t i = 0; i < run->request->feature_count; i++) {
+        struct view text = run->request->features[i];
+        const uint8_t *equals = text.size ? memchr(text.data, '=', text.size) : NULL;
+        size_t size = equals ? (size_t)(equals - text.data) : text.size;
+        int64_t level;
+        if (!equals ||
+            !text_parse_i64(view_of(equals + 1, text.size - size - 1), 0, INT16_MAX, &level) ||
+            !controller_initial_levels_set(&run->levels, view_of(text.data, size), level))
+            return refuse(run, FORMAT_BAD_USAGE,
+                          "--feature %.*s: a new cluster cannot have that (name=level)",
+                          (int)text.size, (const char *)text.data);
+    }
+    const struct controller_feature *fault = controller_initial_levels_fault(&run->levels);
+    if (fault)
+        return refuse(run, FORMAT_BAD_USAGE, "--feature: %.*s needs metadata.version=%d",
+                      (int)fault->name.size, (const char *)fault->name.data, fault->needs);
+    return FORMAT_DONE;
+}
+
 static enum format_status run_all(struct format_run *run)
 {
     const struct server_config *config = run->request->config;
     enum format_status status = choose_voters(run);
+    if (status == FORMAT_DONE)
+        status = choose_levels(run);
     for (size_t i = 0; i < config->log_dirs.count && status == FORMAT_DONE; i++)
         status = add_path(run, config->log_dirs.items[i]);
     if (status == FORMAT_DONE)

@@ -21,13 +21,17 @@ enum format_voters {
     FORMAT_VOTERS_NONE       /* --no-initial-controllers: joins a quorum that there is */
 };
 
+enum { FORMAT_FEATURES_MAX = 8 };
+
 struct format_request {
     const struct server_config *config;
     const char *host_name;  /* of the machine: for a listener on every interface */
     struct view cluster_id; /* null: a fresh one */
     enum format_voters voters;
-    struct view voter_list; /* id@host:port:directory-id, ... */
-    bool ignore_formatted;  /* formats the directories that are not formatted yet */
+    struct view voter_list;                    /* id@host:port:directory-id, ... */
+    struct view features[FORMAT_FEATURES_MAX]; /* name=level: other than a new cluster gets */
+    size_t feature_count;
+    bool ignore_formatted; /* formats the directories that are not formatted yet */
     /* How it reaches the machine: everything blocks. */
     struct storage storage;
     struct heap *heap;

@@ -28,6 +28,8 @@ struct arguments {
     bool version;
     bool format;
     bool ignore_formatted;
+    struct view features[FORMAT_FEATURES_MAX];
+    size_t feature_count;
     const char *format_option; /* the last one given that only --format knows; NULL: none */
     const char *cluster_id;
     enum format_voters voters;
@@ -58,14 +60,16 @@ static const char usage[] =
     "\n"
     "  --cluster-id ID       the cluster that the directories belong to; left out: a new one\n"
     "  --ignore-formatted    leaves directories that are formatted already as they are\n"
+    "  --feature NAME=LEVEL  what a new cluster begins with otherwise than by default; may be\n"
+    "                        repeated, the same for every controller\n"
     "\n"
     "Where controller.quorum.voters is not set, a controller says how its quorum begins:\n"
     "\n"
-    "  --standalone          with this node as its only voter\n"
+    "  --standalone          with this node as its only voter; others are added later\n"
     "  --initial-controllers id@host:port:directory-id,...\n"
-    "                        with these voters (for Kafka; klammd has to be the only one)\n"
+    "                        with these voters, the same list on each of them\n"
     "  --no-initial-controllers\n"
-    "                        it is there already (for Kafka; klammd cannot join yet)\n";
+    "                        it is there already; this node looks on until it is added\n";
 
 /* Takes an option that goes with --format, and its value; false when it is none. */
 static bool take_format_option(int count, char **values, int *at, struct arguments *arguments)
@@ -81,6 +85,10 @@ static bool take_format_option(int count, char **values, int *at, struct argumen
     } else if (strcmp(option, "--initial-controllers") == 0 && value) {
         arguments->voters = FORMAT_VOTERS_LIST;
         arguments->voter_list = value;
+        (*at)++;
+    } else if (strcmp(option, "--feature") == 0 && value &&
+               arguments->feature_count < FORMAT_FEATURES_MAX) {
+        arguments->features[arguments->feature_count++] = view_of_string(value);
         (*at)++;
     } else if (strcmp(option, "--cluster-id") == 0 && value) {
         arguments->cluster_id = value;
@@ -269,12 +277,14 @@ static int format(const struct arguments *arguments, const struct server_config 
         .voters = arguments->voters,
         .voter_list = view_of_string(arguments->voter_list),
         .ignore_formatted = arguments->ignore_formatted,
+        .feature_count = arguments->feature_count,
         .storage = host_storage_blocking(),
         .heap = heap,
         .wall_ms = host_wall_ms(),
         .entropy = host_entropy,
         .say = say_line,
     };
+    memcpy(request.features, arguments->features, sizeof(request.features));
     enum format_status status = format_node(&request, message, sizeof(message));
     if (status == FORMAT_DONE)
         return 0;

@@ -3,6 +3,7 @@
 
 #include "broker/control.h"
 #include "broker/own_call.h"
+#include "protocol/api_keys.h"
 
 /* ---- The active controller ---- */
 
@@ -25,12 +26,25 @@ static bool leader(void *self, struct controller_address *address)
     return address->node_id >= 0 && address->node_id != own && address->host.size > 0;
 }
 
-/* A node without controller listeners is alone, and has nothing to ask itself. */
+/* Nobody waits for it: a node whose metadata log takes nothing ends. */
+static void assign_directories(struct control *control, struct controller_call *call)
+{
+    struct arena arena;
+    arena_init(&arena, control->loop->heap, MEMORY_SCRATCH, 0);
+    struct assign_replicas_to_dirs_response response;
+    controller_assign_directories(&control->controller, call->message, &arena, &response);
+    controller_call_answered(call, &response);
+    arena_deinit(&arena);
+}
+
+/* A node without controller listeners is alone, and asks itself where its replicas lie only. */
 static void call_own(void *self, struct controller_call *call)
 {
     struct control *control = self;
     if (control->has_front)
         own_call_start(&control->front, call);
+    else if (call->api->api_key == API_KEY_ASSIGN_REPLICAS_TO_DIRS)
+        assign_directories(control, call);
     else
         controller_call_answered(call, NULL);
 }
@@ -106,6 +120,7 @@ void membership_open(struct membership *membership, struct control *control,
     open_channel(membership, &membership->forwarding);
     open_channel(membership, &membership->life);
     open_channel(membership, &membership->changes);
+    open_channel(membership, &membership->places);
     struct isr_sender_options isr_options = {
         .loop = control->loop,
         .channel = &membership->changes,
@@ -114,6 +129,15 @@ void membership_open(struct membership *membership, struct control *control,
         .self = control,
     };
     isr_sender_init(&membership->isr, &isr_options);
+    struct directory_sender_options directory_options = {
+        .loop = control->loop,
+        .channel = &membership->places,
+        .publisher = &control->publisher,
+        .broker_id = control->broker->config->node_id,
+        .broker_epoch = broker_epoch,
+        .self = control,
+    };
+    directory_sender_init(&membership->directories, &directory_options);
     if (!registration || server_config_quorum(control->broker->config) == CONFIG_QUORUM_ALONE)
         return;
     struct broker_lifecycle_options options = lifecycle_options(membership);
@@ -153,6 +177,7 @@ void membership_leader_changed(struct membership *membership)
     controller_channel_leader_changed(&membership->forwarding);
     controller_channel_leader_changed(&membership->life);
     controller_channel_leader_changed(&membership->changes);
+    controller_channel_leader_changed(&membership->places);
 }
 
 int64_t membership_broker_epoch(const struct membership *membership)
@@ -161,6 +186,13 @@ int64_t membership_broker_epoch(const struct membership *membership)
         return membership->lifecycle.epoch;
     /* A stop may come before the start got so far. */
     return membership->control ? membership->control->controller.broker_epoch : -1;
+}
+
+void membership_tell_directory(struct membership *membership, struct uuid topic_id,
+                               int32_t partition, struct uuid directory)
+{
+    if (membership->is_open)
+        directory_sender_add(&membership->directories, topic_id, partition, directory);
 }
 
 void membership_fail_directory(struct membership *membership, struct uuid directory)
@@ -189,5 +221,7 @@ void membership_close(struct membership *membership)
     controller_channel_close(&membership->forwarding);
     controller_channel_close(&membership->life);
     controller_channel_close(&membership->changes);
+    controller_channel_close(&membership->places);
     isr_sender_close(&membership->isr);
+    directory_sender_close(&membership->directories);
 }

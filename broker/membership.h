@@ -1,7 +1,7 @@
 /*
  * What ties this node to its cluster: who the active controller is, the channels to it, one per
- * purpose, this node's life as a broker, and the in-sync sets that its leaders propose. On the
- * control loop.
+ * purpose, this node's life as a broker, the in-sync sets that its leaders propose, and where its
+ * replicas lie. On the control loop.
  *
  * A node that is alone and has no controller listener has no life as a broker here: its controller
  * registers it, and nobody else could hear of it.
@@ -14,6 +14,7 @@
 
 #include "cluster/broker_lifecycle.h"
 #include "cluster/controller_channel.h"
+#include "cluster/directory_sender.h"
 #include "cluster/isr_sender.h"
 
 struct control;
@@ -23,8 +24,10 @@ struct membership {
     struct controller_channel forwarding; /* of clients' requests */
     struct controller_channel life;       /* registration and heartbeats */
     struct controller_channel changes;    /* of in-sync sets */
+    struct controller_channel places;     /* of replicas in log directories */
     struct broker_lifecycle lifecycle;
     struct isr_sender isr;
+    struct directory_sender directories;
     const struct broker_registration_request *registration; /* NULL: the node is no broker */
     bool has_lifecycle;
     bool is_open;
@@ -44,6 +47,9 @@ bool membership_serves(struct membership *membership);
 void membership_leader_changed(struct membership *membership);
 /* The epoch of this node's registration as a broker; -1 before. */
 int64_t membership_broker_epoch(const struct membership *membership);
+/* A replica of this node lies in another directory than the metadata says. */
+void membership_tell_directory(struct membership *membership, struct uuid topic_id,
+                               int32_t partition, struct uuid directory);
 /* A log directory failed, others work. */
 void membership_fail_directory(struct membership *membership, struct uuid directory);
 /*

@@ -94,8 +94,8 @@ static bool find_place(struct partition_open *open, struct uuid directory_id,
         *entry = directories_find_entry(directories, replica->topic, replica->topic_id,
                                         replica->partition, &open->place);
     if (!*entry) {
-        int chosen =
-            directories_choose(directories, directory_id, replica->topic_id, replica->partition);
+        int chosen = directories_choose(directories, open->shard->directories, directory_id,
+                                        replica->topic_id, replica->partition);
         if (chosen < 0)
             return false;
         open->place = (size_t)chosen;

@@ -55,6 +55,8 @@ bool partition_role_take(struct shard *shard, struct replica *replica,
         follow(shard, replica, state);
         return true;
     }
+    if (state && !shard->was_registered)
+        return true; /* led by whom it was meant for: an earlier process; see shard_metadata.c */
     struct role_change *change = NULL;
     if (replica->follower) {
         change = heap_must_get(shard->loop->heap, MEMORY_STATE, sizeof(*change));

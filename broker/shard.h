@@ -54,6 +54,7 @@ struct shard {
     struct verifications verifications; /* of partitions that ask them */
     struct peer_channels peers;         /* to other brokers, for these two */
     const struct image *image;          /* NULL before the first version */
+    bool was_registered;                /* an image showed the registration of this process */
     struct list updates;                /* images to be applied, the first one being worked on */
     unsigned opening;                   /* logs being opened */
     struct timer maintenance;

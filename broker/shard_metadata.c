@@ -2,10 +2,15 @@
  * Applying an image. Deletions come first, then creations and changes of leadership, then settings.
  * Opening a partition is a job; the update stays open until all its jobs have ended. Updates that
  * arrive meanwhile wait in shard->updates.
+ *
+ * Until an image shows the registration of this process, what earlier images say of its leadership
+ * was said to a process that is gone, perhaps with the end of its logs: nothing is led by them. The
+ * first image with the registration makes up for it, as a second step.
  */
 #include "broker/shard_metadata.h"
 
 #include "base/assert.h"
+#include "broker/directory_notes.h"
 #include "broker/live_settings.h"
 #include "broker/partition_open.h"
 #include "broker/partition_role.h"
@@ -18,15 +23,23 @@ struct shard_update {
     struct shard *shard;
     struct image_update *update;
     unsigned pending; /* partitions being opened or changing roles, and one for the walk itself */
+    struct directory_notes *notes; /* where replicas lie otherwise than the image says */
+    bool begins_leading;           /* the second step is still to come */
 };
 
 static void begin_next(struct shard *shard);
+static void lead_all(struct shard *shard, struct shard_update *current);
 
 static void one_less(struct shard *shard, struct shard_update *current)
 {
     if (--current->pending > 0)
         return;
+    if (current->begins_leading) {
+        lead_all(shard, current);
+        return;
+    }
     struct image_update *update = current->update;
+    directory_notes_send(&current->notes, shard);
     list_remove(&current->link);
     heap_put(shard->loop->heap, MEMORY_STATE, current, sizeof(*current));
     shard->image = update->image;
@@ -52,11 +65,34 @@ static void take_role(struct shard *shard, struct shard_update *current, struct 
         one_less(shard, current);
 }
 
+/* What earlier images gave this broker to lead, and this one still does. */
+static void lead_all(struct shard *shard, struct shard_update *current)
+{
+    current->begins_leading = false;
+    current->pending = 1;
+    list_for_each_safe(link, after, &shard->replicas.replicas)
+    {
+        struct replica *replica = container_of(link, struct replica, link);
+        const struct image_topic *topic =
+            image_topic_by_id(current->update->image, replica->topic_id);
+        const struct image_partition *state =
+            topic ? image_topic_partition(topic, replica->partition) : NULL;
+        bool is_ours = state && state->leader == shard->broker->config->node_id;
+        if (is_ours && replica->state == REPLICA_FOLLOWING)
+            take_role(shard, current, replica, state);
+    }
+    one_less(shard, current);
+}
+
 static void partition_opened(struct partition_open *open)
 {
-    if (open->replica)
-        take_role(open->shard, open->context, open->replica, open->state);
-    one_less(open->shard, open->context);
+    struct shard_update *current = open->context;
+    if (open->replica) {
+        directory_notes_take(&current->notes, open->shard, current->update->image, open->replica,
+                             open->state);
+        take_role(open->shard, current, open->replica, open->state);
+    }
+    one_less(open->shard, current);
 }
 
 static void add_partition(struct shard *shard, struct shard_update *current,
@@ -91,6 +127,9 @@ static void apply_topic(struct shard *shard, struct shard_update *current,
         int32_t self = shard->broker->config->node_id;
         bool is_here =
             change.after && node_list_contains(image_partition_replicas(change.after), self);
+        if (replica && is_here)
+            directory_notes_take(&current->notes, shard, current->update->image, replica,
+                                 change.after);
         if (replica)
             take_role(shard, current, replica, is_here ? change.after : NULL);
         else if (is_here)
@@ -142,6 +181,15 @@ static void apply_configs(struct shard *shard, const struct image_update *update
     }
 }
 
+/* Whether this image is the first one that shows the registration of this process. */
+static bool notice_registration(struct shard *shard, const struct image *image)
+{
+    const struct image_node *self = image_broker(image, shard->broker->config->node_id);
+    bool was_registered = shard->was_registered;
+    shard->was_registered |= self && uuid_equal(self->incarnation, shard->broker->incarnation);
+    return shard->was_registered && !was_registered;
+}
+
 static void begin_next(struct shard *shard)
 {
     if (list_is_empty(&shard->updates))
@@ -153,6 +201,7 @@ static void begin_next(struct shard *shard)
     /* A shard that has closed its logs shows what comes and opens none of it. */
     bool is_open = !shard->stop || shard->stop->step == SHARD_STOP_CONNECTIONS;
     const struct image_delta *delta = is_open ? current->update->delta : NULL;
+    current->begins_leading = notice_registration(shard, current->update->image) && is_open;
     if (is_open)
         fetchers_show(&shard->fetchers, current->update->image, shard->broker->incarnation);
     for (uint32_t i = 0; delta && i < delta->topic_count; i++)
@@ -175,6 +224,7 @@ void shard_apply_image(struct image_update *update, struct loop *loop)
 {
     struct shard *shard = shard_of(loop);
     struct shard_update *queued = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*queued));
+    queued->notes = NULL;
     queued->shard = shard;
     queued->update = update;
     list_push_back(&shard->updates, &queued->link);

@@ -50,6 +50,7 @@ void shard_replicas_init(struct shard *shard)
         .heap = shard->loop->heap,
         .node_id = config->node_id,
         .lag_max_ms = config->settings.replica_lag_time_max_ms,
+        .fetch_wait_max_ms = config->settings.replica_fetch_wait_max_ms,
         .events = &shard_replica_events,
         .owner = shard,
     };

@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "runtime/test_point.h"
 
-enum { RECORDS_SIZE_MAX = 256 * 1024 * 1024 };
+enum { RECORDS_SIZE_MAX = 256 * 1024 * 1024, RECORDS_AT_A_TIME = 64 };
 
 void compaction_filter_init(struct compaction_filter *filter, struct heap *heap,
                             const struct compaction_rules *rules, const struct compaction_map *map,
@@ -124,7 +124,8 @@ static bool survey_records(struct compaction_filter *filter, const uint8_t *batc
     enum record_status status;
     *survey = (struct survey){0};
     while ((status = batch_reader_next(&filter->reader, &record)) == RECORD_OK) {
-        filter->counts.read_records++;
+        if (++filter->counts.read_records % RECORDS_AT_A_TIME == 0)
+            job_give_way(filter->pace);
         if (!keeps_record(filter, batch, &record)) {
             filter->counts.keyless_records += view_is_null(record.record.key);
             continue;
@@ -164,7 +165,9 @@ static enum compaction_verdict rebuild(struct compaction_filter *filter, const u
     struct batch_options options = options_of(filter, batch, sets_horizon);
     struct batch_reader_record record;
     batch_builder_reset(&filter->builder, &options);
-    while (batch_reader_next(&filter->reader, &record) == RECORD_OK) {
+    for (unsigned i = 1; batch_reader_next(&filter->reader, &record) == RECORD_OK; i++) {
+        if (i % RECORDS_AT_A_TIME == 0)
+            job_give_way(filter->pace);
         if (!keeps_record(filter, batch, &record))
             continue;
         if (record.record.offset_delta <= filter->builder.last_offset_delta ||

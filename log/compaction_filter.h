@@ -52,6 +52,7 @@ struct compaction_filter {
     struct compaction_transactions *transactions;
     const struct producer_state *producers; /* as they are at `upper_offset` */
     const struct loop *loop;                /* for test points only; may be NULL */
+    struct job_pace pace;                   /* of the step at work, set by the owner */
     struct batch_reader reader;
     struct batch_builder builder;
     uint8_t empty[BATCH_HEADER_SIZE];

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 
-enum { CAPACITY_FIRST = 1024 };
+enum { CAPACITY_FIRST = 1024, MOVED_AT_A_TIME = 1024 };
 
 _Static_assert(sizeof(struct compaction_map_entry) == COMPACTION_MAP_ENTRY_SIZE, "counted in it");
 
@@ -75,6 +75,8 @@ static bool grow(struct compaction_map *map)
         map->count_max = 1;
     klamm_assert(map->count_max < capacity);
     for (uint64_t i = 0; i < old.capacity; i++) {
+        if (i % MOVED_AT_A_TIME == 0)
+            job_give_way(map->pace);
         if (old.entries[i].offset_plus_one != 0)
             *place_of(map, old.entries[i].hash) = old.entries[i];
     }

@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/siphash.h"
+#include "runtime/job.h"
 
 enum { COMPACTION_MAP_ENTRY_SIZE = 24 };
 
@@ -38,6 +39,7 @@ struct compaction_map {
     uint64_t count;
     uint64_t count_max; /* of the capacity at hand */
     double load_factor;
+    struct job_pace pace; /* of the step at work, set by the owner; for when the table grows */
 };
 
 /* Takes no memory yet. `load_factor` is kept between 0.1 and 0.95. */

@@ -13,6 +13,8 @@
 #include "protocol/batch.h"
 #include "runtime/test_point.h"
 
+enum { RECORDS_AT_A_TIME = 64 }; /* between two looks whether others want the core */
+
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
 /* Goes to the end with this status. */
@@ -158,6 +160,7 @@ static void step_producers(struct compaction_pass *pass, const struct job_contex
     struct view batch;
     enum log_scan_result result;
     while ((result = next_batch(pass, context, &budget, &batch)) == LOG_SCAN_BATCH) {
+        job_give_way(context->pace);
         if (!batch_has_producer_id(batch.data))
             continue;
         struct producer_batch producer;
@@ -188,7 +191,9 @@ static bool map_records(struct compaction_pass *pass, struct view batch, uint64_
     }
     struct batch_reader_record record;
     enum record_status status;
-    while ((status = batch_reader_next(reader, &record)) == RECORD_OK) {
+    for (unsigned i = 1; (status = batch_reader_next(reader, &record)) == RECORD_OK; i++) {
+        if (i % RECORDS_AT_A_TIME == 0)
+            job_give_way(pass->map.pace);
         if (view_is_null(record.record.key) || record.offset < pass->plan.first_dirty)
             continue;
         if (!compaction_map_put(&pass->map, record.record.key, record.offset)) {
@@ -265,6 +270,7 @@ static void step_mapping(struct compaction_pass *pass, const struct job_context 
     struct view batch;
     enum log_scan_result result;
     while ((result = next_batch(pass, context, &budget, &batch)) == LOG_SCAN_BATCH) {
+        job_give_way(context->pace);
         if (map_batch(pass, batch, pass->scan.position - batch.size))
             continue;
         if (pass->phase == COMPACTION_MAPPING)
@@ -420,6 +426,7 @@ static void step_copying(struct compaction_pass *pass, const struct job_context 
     struct view batch;
     enum log_scan_result result;
     while ((result = next_batch(pass, context, &budget, &batch)) == LOG_SCAN_BATCH) {
+        job_give_way(context->pace);
         if (!copy_batch(pass, context, batch))
             return;
     }
@@ -500,6 +507,8 @@ static enum job_progress pass_step(struct job *job, const struct job_context *co
 {
     struct compaction_pass *pass = container_of(job, struct compaction_pass, job);
     begin_pass(pass, context);
+    pass->map.pace = context->pace;
+    pass->filter.pace = context->pace;
     pass->stop = COMPACTION_STOP_SLICE;
     bool is_naming = pass->phase == COMPACTION_OLD_NAMES || pass->phase == COMPACTION_NEW_NAMES;
     if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) && !is_naming &&

@@ -129,7 +129,12 @@ static void warm_done(struct job *base)
     bool is_current = job->generation == log->generation && job->file->segment;
     segment_file_release(job->file);
     if (job->status == LOG_READ_OK && is_current) {
-        remember(job, job->offset, job->position);
+        /*
+         * Behind a gap the offset lies before the segment, where no memory is needed: it would
+         * displace what the read must know of the segments on the way, whose files may be closed.
+         */
+        if (job->offset > job->search.base_offset)
+            remember(job, job->offset, job->position);
         /* A bound behind this segment is in a later one: its position here means nothing. */
         if (job->bound_position < job->search.size)
             remember(job, job->bound, job->bound_position);

@@ -144,6 +144,16 @@ uint32_t in_sync_maximal_count(const struct in_sync *in_sync)
     return count;
 }
 
+bool in_sync_is_followed(const struct in_sync *in_sync, int64_t since_ns)
+{
+    for (uint32_t i = 0; i < in_sync->count; i++) {
+        const struct remote_replica *remote = &in_sync->remotes[i];
+        if (remote->is_in_sync && remote->last_fetch_ns >= since_ns)
+            return true;
+    }
+    return in_sync->committed_count == 1;
+}
+
 uint32_t in_sync_minimum(const struct in_sync *in_sync, int32_t min_insync_replicas)
 {
     uint32_t replicas = in_sync->count + 1;

@@ -113,6 +113,11 @@ bool in_sync_fetched(struct remote_replica *remote, const struct replica_fetch *
 bool in_sync_is_eligible(const struct remote_replica *remote,
                          const struct in_sync_brokers *brokers);
 uint32_t in_sync_maximal_count(const struct in_sync *in_sync);
+/*
+ * Whether somebody in the committed set has fetched since `since_ns`, or the leader is alone in it.
+ * Otherwise another broker may lead by now, and this one has not heard of it.
+ */
+bool in_sync_is_followed(const struct in_sync *in_sync, int64_t since_ns);
 /* min.insync.replicas, as far as there are replicas. */
 uint32_t in_sync_minimum(const struct in_sync *in_sync, int32_t min_insync_replicas);
 

@@ -171,10 +171,16 @@ const struct in_sync *replica_in_sync(const struct replica *replica);
 bool replica_is_in_sync(const struct replica *replica, int32_t broker_id);
 /* Whether the in-sync set is large enough for acks=all (min.insync.replicas). */
 bool replica_has_enough(const struct replica *replica);
+/*
+ * Whether somebody of the in-sync set still follows this leader, or nobody else is in it. Where
+ * not, the leader may have been replaced without having heard of it.
+ */
+bool replica_is_followed(const struct replica *replica);
 
 /*
- * Appends. With acks=all NOT_ENOUGH_REPLICAS comes first. True: finished, see append->error. False:
- * `done` is called later, and only then the bytes may go.
+ * Appends. With acks=all NOT_ENOUGH_REPLICAS comes first. OUT_OF_ORDER_SEQUENCE_NUMBER is said only
+ * by a leader that is followed, NOT_LEADER_OR_FOLLOWER by one that is not. True: finished, see
+ * append->error. False: `done` is called later, and only then the bytes may go.
  */
 bool replica_append(struct replica *replica, struct replica_append *append);
 

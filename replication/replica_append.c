@@ -128,6 +128,18 @@ static void insert_wait(struct list *waits, struct replica_append *append)
     list_insert_before(place, &append->link);
 }
 
+/*
+ * A broker that was replaced and has not heard of it yet is behind the producers. What it takes for
+ * a gap need not be one, and to be told of one is the end of an idempotent producer: so it says
+ * only that it may not be the leader, and the producer asks again who is.
+ */
+static enum kafka_error refusal_of(const struct replica *replica, enum kafka_error error)
+{
+    if (error == KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER && !replica_is_followed(replica))
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    return error;
+}
+
 bool replica_append(struct replica *replica, struct replica_append *append)
 {
     append->replica = replica;
@@ -142,7 +154,7 @@ bool replica_append(struct replica *replica, struct replica_append *append)
     }
     enum log_append_result result = partition_log_append(replica->log, &append->append);
     if (result == LOG_APPEND_REFUSED) {
-        append->error = append->append.error;
+        append->error = refusal_of(replica, append->append.error);
         return true;
     }
     append->is_written = result == LOG_APPEND_DUPLICATE;

@@ -20,6 +20,7 @@ void replica_host_init(struct replica_host *host, const struct replica_host_opti
         .heap = options->heap,
         .node_id = options->node_id,
         .lag_max_ns = options->lag_max_ms * NS_PER_MS,
+        .silence_max_ns = 2 * options->fetch_wait_max_ms * NS_PER_MS,
         .events = options->events,
         .owner = options->owner,
     };

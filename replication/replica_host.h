@@ -39,6 +39,7 @@ struct replica_host_options {
     struct heap *heap;
     int32_t node_id;                     /* this broker's */
     int64_t lag_max_ms;                  /* replica.lag.time.max.ms */
+    int64_t fetch_wait_max_ms;           /* replica.fetch.wait.max.ms: how long a follower waits */
     const struct replica_events *events; /* NULL: every partition has one replica */
     void *owner;
 };
@@ -48,6 +49,7 @@ struct replica_host {
     struct heap *heap;
     int32_t node_id;
     int64_t lag_max_ns;
+    int64_t silence_max_ns; /* a follower that was silent for longer may follow somebody else */
     const struct replica_events *events;
     void *owner;
     struct shared_configs configs;

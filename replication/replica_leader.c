@@ -49,6 +49,14 @@ bool replica_has_enough(const struct replica *replica)
                               in_sync_minimum(&leadership->in_sync, min_insync_replicas(replica));
 }
 
+bool replica_is_followed(const struct replica *replica)
+{
+    const struct replica_leadership *leadership = replica->leadership;
+    const struct replica_host *host = replica->host;
+    return !leadership || in_sync_is_followed(&leadership->in_sync,
+                                              (int64_t)host->loop->now_ns - host->silence_max_ns);
+}
+
 const struct in_sync *replica_in_sync(const struct replica *replica)
 {
     return replica->leadership ? &replica->leadership->in_sync : NULL;

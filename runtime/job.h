@@ -7,6 +7,11 @@
  *  2. A step touches only the job, what the job owns, and what cannot change under it.
  *  3. `done` runs on the loop that started the job, in a later turn, exactly once; never after a
  *     crash of the node.
+ *  4. A JOB_BACKGROUND job lets go of its core by itself: at least every 100 us of computing it
+ *     calls job_give_way or ends its step. Being nicer is not enough: the kernel takes a core away
+ * at its next tick, up to 4 ms later, and a turn of a loop that lost its core there waits for it.
+ *     Blocking storage calls of such a job are cut into pieces and give way by themselves, and so
+ *     does the runner between two steps.
  */
 #ifndef KLAMM_RUNTIME_JOB_H
 #define KLAMM_RUNTIME_JOB_H
@@ -29,13 +34,27 @@ enum job_class {
     JOB_CLASSES
 };
 
+/* The runner's answer to "has anybody else use for this core?"; plain value, good for one step. */
+struct job_pace {
+    void (*give_way)(void *self); /* NULL: nobody can have */
+    void *self;
+};
+
+/* Costs a look at the clock most of the time. Runs nothing of the node on this thread. */
+static inline void job_give_way(struct job_pace pace)
+{
+    if (pace.give_way)
+        pace.give_way(pace.self);
+}
+
 /* What a step may use besides the job itself. */
 struct job_context {
-    struct storage storage; /* storage_run is allowed, storage_submit is not */
+    struct storage storage; /* for this step: storage_run is allowed, storage_submit is not */
     struct heap *heap;      /* the job's own heap: blocks may stay until done and be put there */
     uint64_t now_ns;        /* monotonic, at the start of the step */
     int64_t wall_ms;
     const struct diagnostics *diagnostics;
+    struct job_pace pace;
 };
 
 struct loop;

@@ -58,29 +58,20 @@ struct dirs_context {
 
 /* ---- On the shards ---- */
 
-static bool lies_in(const char *path, const char *directory)
-{
-    size_t size = strlen(directory);
-    return strncmp(path, directory, size) == 0 && path[size] == '/';
-}
-
 static void add_log(struct dirs_part *part, const struct directories *directories,
                     const struct replica *replica)
 {
     if (!replica || !replica->log)
         return;
-    const char *path = partition_log_directory(replica->log);
-    for (size_t i = 0; i < directories->count; i++) {
-        if (!lies_in(path, directories->found[i].path.text))
-            continue;
-        part->found[part->found_count++] = (struct found_log){
-            .topic_id = replica->topic_id,
-            .partition = replica->partition,
-            .directory = (uint32_t)i,
-            .size = partition_log_size(replica->log),
-        };
+    int place = directories_find_path(directories, partition_log_directory(replica->log));
+    if (place < 0)
         return;
-    }
+    part->found[part->found_count++] = (struct found_log){
+        .topic_id = replica->topic_id,
+        .partition = replica->partition,
+        .directory = (uint32_t)place,
+        .size = partition_log_size(replica->log),
+    };
 }
 
 static void list_logs(struct dirs_part *part, struct loop *at)

@@ -7,9 +7,9 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "cluster/controller/config_resource.h"
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/refusal.h"
 #include "config/alter.h"
-#include "protocol/messages/clear_elr_record.h"
 #include "protocol/messages/config_record.h"
 
 /* One resource of either request. */
@@ -51,16 +51,25 @@ static void add_records(struct decision *decision, const struct alteration *alte
         is_min_isr_changed |=
             view_equal(altered->entries[i].name, VIEW_LITERAL("min.insync.replicas"));
     }
-    bool has_eligible =
-        image_feature_level(decision->image, VIEW_LITERAL("eligible.leader.replicas.version")) > 0;
-    if (!is_min_isr_changed || !has_eligible)
-        return;
-    if (alteration->type == CONFIG_RESOURCE_TOPIC ||
-        (alteration->type == CONFIG_RESOURCE_BROKER && alteration->name.size == 0)) {
-        bool is_topic = alteration->type == CONFIG_RESOURCE_TOPIC;
-        struct clear_elr_record record = {is_topic ? alteration->name : VIEW_LITERAL("")};
-        decision_add(decision, METADATA_RECORD_CLEAR_ELR, &record);
+    if (is_min_isr_changed && eligible_leaders_are_kept(decision->image))
+        eligible_leaders_forget(decision, alteration->name);
+}
+
+static struct refusal check_eligible(const struct decision *decision,
+                                     const struct alteration *alteration,
+                                     const struct config_altered *altered)
+{
+    struct refusal refusal = {KAFKA_ERROR_NONE, VIEW_NULL};
+    for (size_t i = 0; refusal.error == KAFKA_ERROR_NONE && i < altered->entry_count; i++)
+        refusal = eligible_leaders_check_setting(decision, alteration->type, alteration->name,
+                                                 &altered->entries[i]);
+    /* Also where a broker has none that could be taken away. */
+    for (size_t i = 0; refusal.error == KAFKA_ERROR_NONE && i < alteration->change_count; i++) {
+        struct config_entry asked = {alteration->changes[i].name, VIEW_LITERAL("")};
+        refusal =
+            eligible_leaders_check_setting(decision, alteration->type, alteration->name, &asked);
     }
+    return refusal;
 }
 
 /*
@@ -106,8 +115,10 @@ static struct refusal alter(struct decision *decision, const struct alteration *
         config_alter_replace(&request, &altered, decision->arena);
     if (altered.refusal != CONFIG_ACCEPTED)
         return (struct refusal){(enum kafka_error)altered.refusal, altered.message};
-    add_records(decision, alteration, &altered);
-    return (struct refusal){KAFKA_ERROR_NONE, VIEW_NULL};
+    struct refusal refusal = check_eligible(decision, alteration, &altered);
+    if (refusal.error == KAFKA_ERROR_NONE)
+        add_records(decision, alteration, &altered);
+    return refusal;
 }
 
 /* How often each resource is named; the key is its type and name. */

@@ -1,6 +1,10 @@
-/* One change per replica: the directory, and what follows when it does not work. */
+/*
+ * One change per replica: the directory, and what follows when it does not work, or when the one
+ * that it lay in is gone: what is in the new one has been started anew.
+ */
 #include "cluster/controller/assign_replicas_to_dirs.h"
 
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/id_list.h"
 #include "cluster/controller/partition_change.h"
 #include "cluster/controller/partition_marks.h"
@@ -35,6 +39,13 @@ static void change(struct assigning *assigning, const struct image_topic *topic,
             directories[i] = image_partition_directory(plan.partition, i);
         directories[place] = assigning->directory;
         plan.directories = directories;
+        if (!partition_directory_is_online(assigning->broker, before)) {
+            /* Without eligible leaders the last in sync has to do, whatever it has. */
+            if (isr.count > 1 || eligible_leaders_are_kept(decision->image))
+                id_list_drop(&isr, assigning->broker->id);
+            plan.target_isr = id_list_view(&isr);
+            plan.broker_unclean = assigning->broker->id;
+        }
     }
     if (!assigning->is_online) {
         id_list_drop(&isr, assigning->broker->id);

@@ -58,10 +58,15 @@ static bool has_kept_all(struct decision *decision, const struct image_topic *to
     return about->is_synced;
 }
 
-static bool loses_eligibility(const struct broker_departure *departure)
+/* Whether what the broker had of a partition may be gone: also when it came back without it. */
+static bool loses_eligibility(const struct broker_departure *departure,
+                              const struct image_partition *partition)
 {
     return departure->removal == BROKER_REMOVAL_UNCLEAN ||
-           departure->removal == BROKER_REMOVAL_UNREGISTERED;
+           departure->removal == BROKER_REMOVAL_UNREGISTERED ||
+           (departure->removal == BROKER_REMOVAL_CLEAN &&
+            !partition_directory_is_among(partition, departure->broker_id, departure->directories,
+                                          departure->directory_count));
 }
 
 /* Whether a departure concerns a partition at all. */
@@ -72,7 +77,8 @@ static bool is_concerned(struct decision *decision, const struct image_topic *to
     struct partition_state old = image_partition_state(partition);
     int32_t id = departure->broker_id;
     bool is_in_sync = node_list_contains(old.isr, id);
-    bool is_eligible = loses_eligibility(departure) && node_list_contains(old.eligible, id);
+    bool is_eligible =
+        node_list_contains(old.eligible, id) && loses_eligibility(departure, partition);
     if (!is_in_sync && !is_eligible && old.leader != id)
         return false;
     bool has_directory = partition_directory_is_among(partition, id, departure->directories,
@@ -96,7 +102,7 @@ static void visit_removed(struct decision *decision, const struct image_topic *t
     id_list_drop(&isr, departure->broker_id);
     plan.target_isr = id_list_view(&isr);
     plan.broker_inactive = departure->broker_id;
-    if (loses_eligibility(departure))
+    if (loses_eligibility(departure, partition))
         plan.broker_unclean = departure->broker_id;
     struct partition_outcome outcome;
     partition_plan_apply(decision, &plan, &outcome);

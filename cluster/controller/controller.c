@@ -16,14 +16,15 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "cluster/controller/assign_replicas_to_dirs.h"
 #include "cluster/controller/broker_heartbeat.h"
 #include "cluster/controller/broker_registration.h"
 #include "cluster/controller/bootstrap_records.h"
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/features.h"
 #include "cluster/metadata/loader.h"
 #include "protocol/messages/abort_transaction_record.h"
 #include "protocol/messages/begin_transaction_record.h"
-#include "protocol/messages/config_record.h"
 #include "protocol/messages/end_transaction_record.h"
 #include "protocol/messages/feature_level_record.h"
 #include "protocol/messages/register_controller_record.h"
@@ -358,20 +359,10 @@ static bool finalizes_eligible(const struct metadata_records *records)
         struct feature_level_record level;
         if (metadata_frame_read(&in, &frame) && frame.type == METADATA_RECORD_FEATURE_LEVEL &&
             feature_level_record_decode(&level, &in, frame.version, records->arena) &&
-            view_equal(level.name, VIEW_LITERAL("eligible.leader.replicas.version")))
+            view_equal(level.name, VIEW_LITERAL(ELIGIBLE_LEADERS_FEATURE)))
             return level.feature_level > 0;
     }
     return false;
-}
-
-/* That feature needs one min.insync.replicas for the cluster instead of one per broker (KIP-966).
- */
-static void add_cluster_min_isr(struct decision *decision)
-{
-    struct config_record record = {
-        CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""), VIEW_LITERAL("min.insync.replicas"),
-        decision_text(decision, "%d", decision->config->topic_defaults.min_insync_replicas)};
-    decision_add(decision, METADATA_RECORD_CONFIG, &record);
 }
 
 /* The records of bootstrap.checkpoint, in one metadata transaction, as the first of the log. */
@@ -395,7 +386,7 @@ static bool write_bootstrap(struct controller *controller, struct arena *arena)
         return false;
     }
     if (finalizes_eligible(&decision.records))
-        add_cluster_min_isr(&decision);
+        eligible_leaders_begin(&decision);
     decision_add(&decision, METADATA_RECORD_END_TRANSACTION, &end);
     return write_own(controller, &decision);
 }
@@ -495,6 +486,23 @@ void controller_report_directories(struct controller *controller, const struct u
     if (controller_append(controller, &decision) != KAFKA_ERROR_NONE)
         log_warn(controller->loop->diagnostics, "the failed directories could not be recorded");
     arena_deinit(&arena);
+}
+
+void controller_assign_directories(struct controller *controller,
+                                   const struct assign_replicas_to_dirs_request *request,
+                                   struct arena *arena,
+                                   struct assign_replicas_to_dirs_response *response)
+{
+    struct decision decision;
+    if (!controller_decide(controller, &decision, arena)) {
+        assign_replicas_to_dirs_response_init(response);
+        response->error_code = KAFKA_ERROR_NOT_CONTROLLER;
+        return;
+    }
+    decide_assign_replicas_to_dirs(&decision, request, response);
+    enum kafka_error error = controller_append(controller, &decision);
+    if (error != KAFKA_ERROR_NONE)
+        response->error_code = (int16_t)error;
 }
 
 /* The node shows committed metadata: whoever waits for that goes on. */
@@ -653,7 +661,9 @@ static size_t make_bootstrap(struct controller *controller)
     struct metadata_records records;
     arena_init(&controller->bootstrap_arena, controller->loop->heap, MEMORY_STATE, 0);
     metadata_records_init(&records, &controller->bootstrap_arena);
-    add_bootstrap_records(&records);
+    struct controller_initial_levels levels;
+    controller_initial_levels_init(&levels);
+    add_bootstrap_records(&records, &levels);
     klamm_assert(records.count <= sizeof(controller->bootstrap) / sizeof(struct view));
     for (size_t i = 0; i < records.count; i++)
         controller->bootstrap[i] = records.values[i];
@@ -692,6 +702,10 @@ void controller_start(struct controller *controller, const struct controller_opt
         .cluster_id = options->cluster_id,
         .may_format = options->may_format,
         .may_vote = options->config->is_controller,
+        .forms_quorum = options->config->voter_count == 0 &&
+                        server_config_quorum(options->config) == CONFIG_QUORUM_ALONE,
+        .joins = settings->controller_quorum_auto_join_enable,
+        .is_reachable = server_config_controller_endpoint(options->config) != NULL,
         .voters = options->config->voters,
         .voter_count = options->config->voter_count,
         .bootstrap_servers = options->config->bootstrap_servers,

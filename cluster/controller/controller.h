@@ -20,6 +20,7 @@
 #include "cluster/controller/decision.h"
 #include "cluster/metadata/publisher.h"
 #include "cluster/quorum/metadata_log.h"
+#include "protocol/messages/assign_replicas_to_dirs.h"
 #include "protocol/messages/broker_registration.h"
 
 /* What the owner is told; never inside a call of this module. */
@@ -118,6 +119,14 @@ enum kafka_error controller_append(struct controller *controller, const struct d
  */
 void controller_report_directories(struct controller *controller, const struct uuid *failed,
                                    size_t count);
+/*
+ * Where replicas of this node lie: what AssignReplicasToDirs does, for a node that has nobody else
+ * to ask. The response may be there before it is committed.
+ */
+void controller_assign_directories(struct controller *controller,
+                                   const struct assign_replicas_to_dirs_request *request,
+                                   struct arena *arena,
+                                   struct assign_replicas_to_dirs_response *response);
 /* The offset up to which metadata is committed (exclusive); for DescribeQuorum. */
 static inline int64_t controller_high_watermark(const struct controller *controller)
 {

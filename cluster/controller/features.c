@@ -9,15 +9,17 @@
         (const uint8_t *)(text), sizeof(text) - 1                                                  \
     }
 
+enum { ELIGIBLE_LEADERS_SINCE = 23 }; /* metadata.version */
+
 static const struct controller_feature features[CONTROLLER_FEATURE_COUNT] = {
-    {NAME("eligible.leader.replicas.version"), 0, 0, 1, 0},
-    {NAME("group.version"), 0, 1, 1, 1},
-    {NAME("kraft.version"), 0, 1, 1, 0},
+    {NAME("eligible.leader.replicas.version"), 0, 1, 1, 1, ELIGIBLE_LEADERS_SINCE},
+    {NAME("group.version"), 0, 1, 1, 1, 0},
+    {NAME("kraft.version"), 0, 1, 1, 0, 0},
     {NAME("metadata.version"), METADATA_VERSION_MINIMUM, METADATA_VERSION_MAXIMUM,
-     METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM},
-    {NAME("share.version"), 0, 0, 1, 0},
-    {NAME("streams.version"), 0, 0, 1, 0},
-    {NAME("transaction.version"), 0, 2, 2, 2},
+     METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM, 0},
+    {NAME("share.version"), 0, 0, 1, 0, 0},
+    {NAME("streams.version"), 0, 0, 1, 0, 0},
+    {NAME("transaction.version"), 0, 2, 2, 2, 0},
 };
 
 const struct controller_feature *controller_feature_at(size_t index)
@@ -30,6 +32,37 @@ const struct controller_feature *controller_feature_find(struct view name)
 {
     for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
         if (view_equal(features[i].name, name))
+            return &features[i];
+    }
+    return NULL;
+}
+
+void controller_initial_levels_init(struct controller_initial_levels *levels)
+{
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++)
+        levels->levels[i] = features[i].initial;
+}
+
+bool controller_initial_levels_set(struct controller_initial_levels *levels, struct view name,
+                                   int64_t level)
+{
+    const struct controller_feature *feature = controller_feature_find(name);
+    if (!feature || feature->maximum == 0 || view_equal(name, VIEW_LITERAL("kraft.version")))
+        return false;
+    bool is_version = view_equal(name, VIEW_LITERAL("metadata.version"));
+    if (level < (is_version ? feature->minimum : 0) || level > feature->maximum)
+        return false;
+    levels->levels[feature - features] = (int16_t)level;
+    return true;
+}
+
+const struct controller_feature *
+controller_initial_levels_fault(const struct controller_initial_levels *levels)
+{
+    const struct controller_feature *version =
+        controller_feature_find(VIEW_LITERAL("metadata.version"));
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        if (levels->levels[i] > 0 && levels->levels[version - features] < features[i].needs)
             return &features[i];
     }
     return NULL;

@@ -18,12 +18,26 @@ struct controller_feature {
     int16_t maximum;
     int16_t understood;
     int16_t initial; /* level that a new cluster begins with; 0: not finalized */
+    int16_t needs;   /* metadata.version without which there is no level but 0 */
 };
 
 /* Sorted by name; index < CONTROLLER_FEATURE_COUNT. */
 const struct controller_feature *controller_feature_at(size_t index);
 /* NULL when the name is unknown. */
 const struct controller_feature *controller_feature_find(struct view name);
+/* The levels that a new cluster begins with, in the order of the features. */
+struct controller_initial_levels {
+    int16_t levels[CONTROLLER_FEATURE_COUNT];
+};
+
+void controller_initial_levels_init(struct controller_initial_levels *levels);
+/* Chooses another level; false: there is no such feature or level for a new cluster. */
+bool controller_initial_levels_set(struct controller_initial_levels *levels, struct view name,
+                                   int64_t level);
+/* A feature whose level needs a higher metadata.version than the one chosen, or NULL. */
+const struct controller_feature *
+controller_initial_levels_fault(const struct controller_initial_levels *levels);
+
 /*
  * The ranges that this node declares when it registers; their number, up to
  * CONTROLLER_FEATURE_COUNT. What the image has finalized is inside its range also where this build

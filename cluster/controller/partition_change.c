@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "cluster/controller/assignment.h"
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/id_list.h"
 #include "protocol/messages/partition_change_record.h"
 #include "runtime/test_point.h"
@@ -104,6 +105,7 @@ static void update_eligible(struct change *change)
 {
     if (!change->has_eligible)
         return;
+    id_list_keep(&change->last_known, id_list_view(&change->replicas));
     uint32_t minimum = (uint32_t)change->plan->min_isr;
     if (minimum > change->replicas.count)
         minimum = change->replicas.count;
@@ -154,7 +156,7 @@ static int32_t elect(struct change *change)
     if (change->old.leader != IMAGE_LEADER_NONE && is_valid(change, change->old.leader))
         return change->old.leader;
     int32_t leader = first_replica(change, is_valid);
-    if (leader != IMAGE_LEADER_NONE || mode == ELECTION_PREFERRED)
+    if (leader != IMAGE_LEADER_NONE)
         return leader;
     if (change->has_eligible && change->isr.count == 0 && change->eligible.count == 0 &&
         change->last_known.count == 1 && accepts(change, change->last_known.ids[0]))
@@ -166,8 +168,22 @@ static int32_t elect(struct change *change)
     return leader;
 }
 
+/* Who led last, when nobody is in sync any more. */
+static void remember_leader(struct change *change)
+{
+    const struct partition_state *old = &change->old;
+    if (!change->has_eligible || change->isr.count > 0 || change->last_known.count > 0)
+        return;
+    /* From before the feature was on: who was kept in sync alone, because it led last. */
+    int32_t last =
+        old->leader == IMAGE_LEADER_NONE && old->isr.count == 1 ? old->isr.ids[0] : old->leader;
+    if (last != IMAGE_LEADER_NONE)
+        change->last_known.ids[change->last_known.count++] = last;
+}
+
 static void run_election(struct change *change)
 {
+    remember_leader(change);
     change->leader = elect(change);
     if (change->leader == IMAGE_LEADER_NONE || id_list_contains(&change->isr, change->leader))
         return;
@@ -175,6 +191,9 @@ static void run_election(struct change *change)
     change->isr.ids[0] = change->leader;
     change->isr.count = 1;
     id_list_drop(&change->eligible, change->leader);
+    /* What an unclean leader lacks, the eligible ones have: they are no part of its history. */
+    if (change->is_unclean)
+        change->eligible.count = 0;
 }
 
 static void set_list(int32_t **field, size_t *field_count, const struct id_list *list)
@@ -183,22 +202,19 @@ static void set_list(int32_t **field, size_t *field_count, const struct id_list 
     *field_count = list->count;
 }
 
-/* Eligible and last known leaders. */
+/* Eligible and last known leaders. Without the feature they are only lost, never made. */
 static bool fill_eligible(struct change *change, struct partition_change_record *record)
 {
     const struct partition_state *old = &change->old;
     bool differs = false;
-    if (change->isr.count == 0 && old->leader != IMAGE_LEADER_NONE &&
-        change->last_known.count == 0) {
-        change->last_known.ids[0] = old->leader;
-        change->last_known.count = 1;
-    }
+    if (!change->has_eligible && change->isr.count > 0)
+        change->eligible.count = 0;
     if (!node_list_equal(id_list_view(&change->eligible), old->eligible)) {
         set_list(&record->eligible_leader_replicas, &record->eligible_leader_replicas_count,
                  &change->eligible);
         differs = true;
     }
-    if (change->leader != IMAGE_LEADER_NONE)
+    if (change->leader != IMAGE_LEADER_NONE || (!change->has_eligible && change->isr.count > 0))
         change->last_known.count = 0;
     if (!node_list_equal(id_list_view(&change->last_known), old->last_known)) {
         set_list(&record->last_known_elr, &record->last_known_elr_count, &change->last_known);
@@ -269,7 +285,7 @@ static bool fill_record(struct change *change, struct partition_change_record *r
     const struct partition_state *old = &change->old;
     bool is_isr_written = (change->isr.count > 0 || change->has_eligible) &&
                           !node_list_equal(id_list_view(&change->isr), old->isr);
-    bool differs = change->has_eligible && fill_eligible(change, record);
+    bool differs = fill_eligible(change, record);
     if (is_isr_written) {
         set_list(&record->isr, &record->isr_count, &change->isr);
         outcome->isr = id_list_view(&change->isr);
@@ -323,8 +339,7 @@ static void begin(struct change *change, struct decision *decision,
         .decision = decision, .plan = plan, .old = image_partition_state(plan->partition)};
     const struct partition_state *old = &change->old;
     change->version = image_feature_level(decision->image, VIEW_LITERAL("metadata.version"));
-    change->has_eligible =
-        image_feature_level(decision->image, VIEW_LITERAL("eligible.leader.replicas.version")) > 0;
+    change->has_eligible = eligible_leaders_are_kept(decision->image);
     change->replicas = id_list_of(decision, plan->target_replicas, 0);
     change->adding = id_list_of(decision, plan->target_adding, 0);
     change->removing = id_list_of(decision, plan->target_removing, 0);

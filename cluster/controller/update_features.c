@@ -4,6 +4,7 @@
  */
 #include "cluster/controller/update_features.h"
 
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/features.h"
 #include "protocol/messages/feature_level_record.h"
 
@@ -50,7 +51,9 @@ static struct refused_update check(struct decision *decision, const update_key *
     int size = (int)key->feature.size;
     const struct controller_feature *feature = controller_feature_find(key->feature);
     int16_t level = key->max_version_level;
-    int16_t now = image_feature_level(decision->image, key->feature);
+    bool is_kraft = view_equal(key->feature, VIEW_LITERAL("kraft.version"));
+    int16_t now = is_kraft ? decision->image->kraft_version
+                           : image_feature_level(decision->image, key->feature);
     struct view message = VIEW_NULL;
     bool is_version = view_equal(key->feature, VIEW_LITERAL("metadata.version"));
     if (upgrade_type < UPGRADE || upgrade_type > UNSAFE_DOWNGRADE)
@@ -65,6 +68,11 @@ static struct refused_update check(struct decision *decision, const update_key *
                                 feature->minimum, feature->maximum);
     else if (is_version && level == 0)
         message = VIEW_LITERAL("metadata.version cannot be removed");
+    else if (is_kraft && level != now)
+        message = decision_text(decision,
+                                "kraft.version is %d and cannot be changed in a running quorum: "
+                                "it is chosen when the first controllers are formatted",
+                                now);
     else if (!all_support(decision->image, key->feature, level))
         message = decision_text(decision, "a node of the cluster does not support %.*s %d", size,
                                 name, level);
@@ -96,6 +104,32 @@ static bool is_double(const struct update_features_request *request, size_t inde
     return false;
 }
 
+/* The level that a feature has when the request is through. */
+static int16_t level_after(const struct decision *decision,
+                           const struct update_features_request *request, struct view name)
+{
+    for (size_t i = 0; i < request->feature_updates_count; i++) {
+        if (view_equal(request->feature_updates[i].feature, name))
+            return request->feature_updates[i].max_version_level;
+    }
+    return image_feature_level(decision->image, name);
+}
+
+static struct refused_update check_needs(struct decision *decision,
+                                         const struct update_features_request *request)
+{
+    int16_t version = level_after(decision, request, VIEW_LITERAL("metadata.version"));
+    for (size_t i = 0; i < CONTROLLER_FEATURE_COUNT; i++) {
+        const struct controller_feature *feature = controller_feature_at(i);
+        if (level_after(decision, request, feature->name) > 0 && version < feature->needs)
+            return (struct refused_update){
+                KAFKA_ERROR_INVALID_UPDATE_VERSION,
+                decision_text(decision, "%.*s needs metadata.version %d", (int)feature->name.size,
+                              (const char *)feature->name.data, feature->needs)};
+    }
+    return (struct refused_update){KAFKA_ERROR_NONE, VIEW_NULL};
+}
+
 static struct refused_update
 check_all(struct decision *decision, const struct update_features_request *request, int16_t version)
 {
@@ -108,7 +142,18 @@ check_all(struct decision *decision, const struct update_features_request *reque
         if (refused.error != KAFKA_ERROR_NONE)
             return refused;
     }
-    return (struct refused_update){KAFKA_ERROR_NONE, VIEW_NULL};
+    return check_needs(decision, request);
+}
+
+/* What has to change with the level of a feature, before it changes. */
+static void prepare(struct decision *decision, const update_key *key)
+{
+    if (!view_equal(key->feature, VIEW_LITERAL(ELIGIBLE_LEADERS_FEATURE)))
+        return;
+    if (key->max_version_level > 0)
+        eligible_leaders_begin(decision);
+    else
+        eligible_leaders_end(decision);
 }
 
 /* kraft.version is a control record of the quorum, which has it already. */
@@ -119,6 +164,7 @@ static void add_records(struct decision *decision, const struct update_features_
         if (view_equal(key->feature, VIEW_LITERAL("kraft.version")) ||
             image_feature_level(decision->image, key->feature) == key->max_version_level)
             continue;
+        prepare(decision, key);
         struct feature_level_record record = {key->feature, key->max_version_level};
         decision_add(decision, METADATA_RECORD_FEATURE_LEVEL, &record);
     }

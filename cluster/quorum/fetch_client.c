@@ -259,6 +259,8 @@ static void append(struct metadata_log *log, struct view records)
         fetch_client_back_off(log);
     else if (!take_control(log, whole))
         metadata_log_fail(log, "a control record of the metadata log is malformed");
+    else
+        metadata_log_tell_voters(log);
 }
 
 /* ---- Answers --------------------------------------------------------------------------------- */

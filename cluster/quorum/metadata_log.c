@@ -158,7 +158,9 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
 {
     *log = (struct metadata_log){
         .options = *options, .loop = options->loop, .producers = {.expiration_ms = 86400000}};
-    buffer_init(&log->voters, log->loop->heap, MEMORY_STATE, VOTERS_VALUE_SIZE_MAX);
+    voter_history_init(&log->voters, log->loop->heap);
+    voter_change_init(log);
+    own_vote_init(log);
     timer_init(&log->farewell, farewell_over);
     metadata_log_load_init(log);
     metadata_log_step_init(log);
@@ -171,8 +173,8 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
     log->boot.voter = options->voter;
     log->boot.may_format = options->may_format;
     log->boot.is_observer = !options->may_vote;
-    log->boot.has_others = options->voter_count > 1;
-    log->boot.static_voters = options->voter_count > 0 || options->bootstrap_servers.count > 0;
+    log->boot.has_others = options->voter_count != 1 && options->is_reachable;
+    log->boot.static_voters = !options->forms_quorum;
     log->boot.bootstrap = options->bootstrap;
     log->boot.bootstrap_count = options->bootstrap_count;
     log_path_set(&log->boot.log_directory, options->log_directory);
@@ -198,7 +200,9 @@ static void closed(struct deferred *deferred)
     metadata_log_load_deinit(log);
     quorum_peers_deinit(log);
     followers_clear(log);
-    buffer_deinit(&log->voters);
+    voter_change_deinit(log);
+    own_vote_deinit(log);
+    voter_history_deinit(&log->voters);
     log->options.events->closed(log->options.owner, log->is_clean);
 }
 

@@ -3,9 +3,9 @@
  * loop by the quorum's step function, with the other members behind channels.
  *
  * Start: look at the directory (format it when it is empty and that is allowed), load the newest
- * snapshot, open the log. A sole voter loads the log too and elects itself at once. A voter among
- * others, or an observer, knows only what the snapshot holds to be committed: it applies the log as
- * it hears of the high watermark.
+ * snapshot, open the log, read it for the voters. A sole voter loads it too and elects itself at
+ * once. A voter among others, or an observer, knows only what the snapshot holds to be committed:
+ * it applies the log as it hears of the high watermark.
  *
  * Relies on log/partition_log.h for the file, with durability `sync`, and on a committer of its own
  * on this loop.
@@ -26,11 +26,14 @@
 #include "cluster/metadata/loader.h"
 #include "cluster/quorum/fetch_client.h"
 #include "cluster/quorum/followers.h"
+#include "cluster/quorum/own_vote.h"
 #include "cluster/quorum/peers.h"
 #include "cluster/quorum/quorum.h"
 #include "cluster/quorum/quorum_boot.h"
 #include "cluster/quorum/quorum_call.h"
 #include "cluster/quorum/snapshot_client.h"
+#include "cluster/quorum/voter_change.h"
+#include "cluster/quorum/voter_history.h"
 #include "config/server_config.h"
 #include "log/committer.h"
 #include "log/directory_name.h"
@@ -75,6 +78,9 @@ struct metadata_log_options {
     struct view cluster_id;  /* borrowed for good */
     bool may_vote;           /* the node has the role controller */
     bool may_format;
+    bool forms_quorum; /* formatting makes this node the only voter of a new dynamic quorum */
+    bool joins;        /* controller.quorum.auto.join.enable */
+    bool is_reachable; /* it has a listener for other members of the quorum */
     const struct voter_config *voters; /* controller.quorum.voters; borrowed for good */
     size_t voter_count;
     struct config_list bootstrap_servers; /* where a dynamic quorum is found; borrowed for good */
@@ -109,14 +115,14 @@ struct metadata_log {
     struct job state_job; /* writes quorum-state */
     enum storage_status state_status;
     bool is_state_writing;
-    int16_t kraft_version;
-    bool has_voters_in_log; /* KRAFT_VOTERS stands behind the snapshot with end 0 */
-    struct buffer voters;   /* newest value of KRAFT_VOTERS; empty: none */
+    struct voter_history voters; /* as snapshot and log name them */
+    struct voter_change change_of_voters;
+    struct own_vote own_vote;
 
     /* Reading the log into images (metadata_log_load.c). */
     struct metadata_loader loader;
     bool has_loader;
-    bool is_scanning;          /* at start: everything is read for the voters in it */
+    bool is_scanning;          /* at start: the log is read for the voters in it */
     bool loads_along;          /* and applied at once: this node alone decides what is committed */
     int64_t scan_offset;       /* of the next batch to look at, while scanning */
     bool has_records;          /* a metadata record stands in the log or was appended */
@@ -174,6 +180,10 @@ int64_t metadata_log_next_offset(const struct metadata_log *log);
 static inline int32_t metadata_log_epoch(const struct metadata_log *log)
 {
     return log->quorum.epoch;
+}
+static inline int16_t metadata_log_kraft_version(const struct metadata_log *log)
+{
+    return voter_history_last(&log->voters)->kraft_version;
 }
 /* Whether this node is the only voter. */
 bool metadata_log_is_alone(const struct metadata_log *log);

@@ -74,16 +74,32 @@ int64_t metadata_log_next_offset(const struct metadata_log *log)
 
 /* ---- The first batch of an epoch ------------------------------------------------------------- */
 
-static bool add_voters(struct metadata_log *log, struct batch_builder *builder)
+/*
+ * The voters, when there is a reason to write them down: only the first snapshot names them, and
+ * who fetches the log does not see it; or this node listens elsewhere now. Null: there is none.
+ */
+static struct view voters_to_write(const struct metadata_log *log, struct arena *arena)
+{
+    const struct voter_set *set = voter_history_last(&log->voters);
+    struct voters_record record;
+    if (set->kraft_version < KRAFT_VERSION_DYNAMIC || set->count == 0)
+        return VIEW_NULL;
+    bool is_corrected = log->options.is_reachable && voters_decode(set->value, &record, arena) &&
+                        own_vote_correct(log, &record, arena);
+    struct view value = is_corrected ? voters_encode(&record, arena) : VIEW_NULL;
+    return view_is_null(value) && set->offset < 0 ? set->value : value;
+}
+
+static bool add_voters(const struct metadata_log *log, struct batch_builder *builder,
+                       struct view voters)
 {
     uint8_t version[16];
     int64_t now_ms = log->loop->wall_ms;
-    size_t size = voters_encode_kraft_version(log->kraft_version, version, sizeof(version));
-    log->has_voters_in_log = true;
+    size_t size =
+        voters_encode_kraft_version(metadata_log_kraft_version(log), version, sizeof(version));
     return control_record_append(builder, CONTROL_RECORD_KRAFT_VERSION, now_ms,
                                  view_of(version, size)) &&
-           control_record_append(builder, CONTROL_RECORD_KRAFT_VOTERS, now_ms,
-                                 buffer_view(&log->voters));
+           control_record_append(builder, CONTROL_RECORD_KRAFT_VOTERS, now_ms, voters);
 }
 
 bool metadata_log_append_change(struct metadata_log *log)
@@ -98,13 +114,19 @@ bool metadata_log_append_change(struct metadata_log *log)
     batch_builder_init(&builder, log->loop->heap, 0, &options);
     bool ok = control_record_append(&builder, CONTROL_RECORD_LEADER_CHANGE, log->loop->wall_ms,
                                     view_of(change, change_size));
-    if (ok && log->kraft_version == KRAFT_VERSION_DYNAMIC && !log->has_voters_in_log)
-        ok = add_voters(log, &builder);
+    struct arena arena;
+    arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);
+    struct view voters = voters_to_write(log, &arena);
+    if (ok && !view_is_null(voters))
+        ok = add_voters(log, &builder, voters);
     struct view batch;
     ok = ok && batch_builder_finish(&builder, &batch) == COMPRESSION_OK;
     partition_log_begin_epoch(log->log, log->quorum.epoch);
-    ok = ok && metadata_log_append_bytes(log, batch, true);
+    ok = ok && metadata_log_append_bytes(log, batch, true) && metadata_log_take_control(log, batch);
     batch_builder_deinit(&builder);
+    arena_deinit(&arena);
+    if (ok)
+        metadata_log_tell_voters(log);
     return ok;
 }
 

@@ -34,6 +34,8 @@ void metadata_log_refuse_calls(struct metadata_log *log);
 void metadata_log_step_init(struct metadata_log *log);
 /* The quorum begins with what was loaded. */
 void metadata_log_begin(struct metadata_log *log);
+/* The log names other voters than the quorum knows: says so, and learns where they are. */
+void metadata_log_tell_voters(struct metadata_log *log);
 /* The leader as this node may name it to others. */
 struct quorum_endpoint metadata_log_leader_endpoint(const struct metadata_log *log);
 
@@ -46,7 +48,7 @@ void metadata_log_load(struct metadata_log *log);
 void metadata_log_apply(struct metadata_log *log);
 /* Leads, and applied everything before its epoch: then it may append. */
 void metadata_log_try_activate(struct metadata_log *log);
-/* The control records of a batch; false: malformed. */
+/* The control records of a batch; false: malformed. metadata_log_tell_voters may be due then. */
 bool metadata_log_take_control(struct metadata_log *log, struct view batch);
 void metadata_log_load_deinit(struct metadata_log *log);
 

@@ -1,10 +1,9 @@
 /*
  * From the log to images.
  *
- * At the start the newest snapshot goes into the loader. Then, where voters stand in the log or
- * this node is the only voter, the log is scanned to its end: control records tell the voters (the
- * newest ones hold, committed or not), and a sole voter applies what it reads on the way, because
- * nobody but itself decides what is committed.
+ * At the start the newest snapshot goes into the loader. Then the log is scanned to its end:
+ * control records tell the voters (the newest ones hold, committed or not), and a sole voter
+ * applies what it reads on the way, because nobody but itself decides what is committed.
  *
  * Everybody else applies up to the high watermark, and again whenever it moves. While this node
  * leads there is no loader: its owner makes the images. metadata_log_resume brings one back.
@@ -12,6 +11,7 @@
 #include "cluster/quorum/metadata_log_internal.h"
 
 #include "base/assert.h"
+#include "cluster/quorum/quorum_internal.h"
 #include "protocol/control_record.h"
 #include "runtime/test_point.h"
 
@@ -19,13 +19,6 @@ enum { LOAD_PIECE_SIZE = 1024 * 1024 };
 
 /* ---- Control records ------------------------------------------------------------------------- */
 
-static bool keep_voters(struct metadata_log *log, struct view value)
-{
-    buffer_clear(&log->voters);
-    return buffer_append(&log->voters, value.data, value.size);
-}
-
-/* Voters written behind the bootstrap snapshot replace those in it. */
 bool metadata_log_take_control(struct metadata_log *log, struct view batch)
 {
     struct batch_header header;
@@ -35,16 +28,15 @@ bool metadata_log_take_control(struct metadata_log *log, struct view batch)
     struct record record;
     while (record_cursor_next(&cursor, &record) == RECORD_OK) {
         enum control_record_type type;
+        int64_t offset = header.base_offset + record.offset_delta;
         if (!control_record_read_key(record.key, &type))
             return false;
         if (type == CONTROL_RECORD_KRAFT_VERSION &&
-            !voters_decode_kraft_version(record.value, &log->kraft_version))
+            !voter_history_add_version(&log->voters, offset, record.value))
             return false;
-        if (type == CONTROL_RECORD_KRAFT_VOTERS) {
-            if (!keep_voters(log, record.value))
-                return false;
-            log->has_voters_in_log = true;
-        }
+        if (type == CONTROL_RECORD_KRAFT_VOTERS &&
+            !voter_history_add_voters(&log->voters, offset, record.value))
+            return false;
     }
     return true;
 }
@@ -83,7 +75,7 @@ bool metadata_log_load_snapshot(struct metadata_log *log)
     empty->version = log->shown_version;
     new_loader(log, empty);
     if (!boot->has_snapshot)
-        return true;
+        return voter_history_restart(&log->voters, -1, VIEW_NULL, VIEW_NULL);
     struct view content = file_content_view(&boot->snapshot_content);
     struct snapshot_voters voters;
     int64_t timestamp_ms = -1;
@@ -93,14 +85,10 @@ bool metadata_log_load_snapshot(struct metadata_log *log)
         metadata_log_fail(log, problem);
         return false;
     }
-    if (!view_is_null(voters.kraft_version) &&
-        !voters_decode_kraft_version(voters.kraft_version, &log->kraft_version)) {
-        metadata_log_fail(log, "the snapshot's kraft.version is malformed");
+    if (!voter_history_restart(&log->voters, boot->snapshot.end_offset - 1, voters.kraft_version,
+                               voters.voters)) {
+        metadata_log_fail(log, "the snapshot's kraft.version or voters are malformed");
         return false;
-    }
-    if (!view_is_null(voters.voters)) {
-        keep_voters(log, voters.voters);
-        log->has_voters_in_log = boot->snapshot.end_offset > 0;
     }
     loader_set_position(&log->loader, boot->snapshot.end_offset, boot->snapshot.epoch,
                         timestamp_ms);
@@ -246,7 +234,8 @@ static void settled(void *context, const struct image *image, struct image_delta
 static void say_leadership(struct metadata_log *log)
 {
     const struct quorum *quorum = &log->quorum;
-    loader_set_leadership(&log->loader, quorum->leader_id, quorum->epoch, log->kraft_version);
+    loader_set_leadership(&log->loader, quorum->leader_id, quorum->epoch,
+                          metadata_log_kraft_version(log));
 }
 
 /* The first image: the difference to what is shown now is for the owner to find. */
@@ -308,25 +297,17 @@ void metadata_log_resume(struct metadata_log *log, const struct image *image)
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-static bool is_alone_by_record(struct metadata_log *log)
-{
-    struct arena arena;
-    arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);
-    bool alone = voters_is_sole(buffer_view(&log->voters), log->options.voter.id,
-                                log->options.voter.directory_id, &arena);
-    arena_deinit(&arena);
-    return alone;
-}
-
 /* Whether the newest voters that were found are this node alone. */
-static bool is_alone(struct metadata_log *log)
+static bool is_alone(const struct metadata_log *log)
 {
     const struct metadata_log_options *options = &log->options;
+    const struct voter_set *set = voter_history_last(&log->voters);
+    struct quorum_node self = {options->voter.id, options->voter.directory_id};
     if (!options->may_vote)
         return false;
-    if (options->voter_count > 0)
-        return options->voter_count == 1 && options->voters[0].id == options->voter.id;
-    return log->voters.size > 0 && is_alone_by_record(log);
+    if (set->count > 0)
+        return set->count == 1 && quorum_same_node(set->nodes[0], self);
+    return options->voter_count == 1 && options->voters[0].id == self.id;
 }
 
 static void begin_scan(struct metadata_log *log)
@@ -346,18 +327,11 @@ static void scanned(struct metadata_log *log)
             return;
         log->bytes_since_snapshot = 0;
         log->loads_along = alone;
-        if (alone) {
-            begin_scan(log);
-            return;
-        }
+        begin_scan(log);
+        return;
     }
     log->is_scanning = false;
     drop_piece(log);
-    if (!alone && log->options.may_vote) {
-        metadata_log_fail(log, "the metadata log names other voters than this node alone: a voter "
-                               "set that changes is not supported yet");
-        return;
-    }
     metadata_log_begin(log);
 }
 
@@ -389,10 +363,7 @@ void metadata_log_load(struct metadata_log *log)
         return;
     }
     log->loads_along = is_alone(log);
-    if (log->loads_along || log->options.voter_count == 0)
-        begin_scan(log);
-    else
-        metadata_log_begin(log);
+    begin_scan(log);
 }
 
 void metadata_log_apply(struct metadata_log *log)

@@ -14,6 +14,7 @@ static void snapshot_done(struct job *job)
     int64_t end = snapshot->image->offset + 1;
     int32_t epoch = snapshot->image->epoch;
     image_release(snapshot->image);
+    heap_put(log->loop->heap, MEMORY_STATE, snapshot->voters, snapshot->voters_size);
     log->snapshot = NULL;
     if (snapshot->is_written && end > log->snapshot_end) {
         log_info(log->loop->diagnostics, "metadata snapshot written end_offset=%lld bytes=%llu",
@@ -28,6 +29,7 @@ static void snapshot_done(struct job *job)
         log->boot.snapshot = (struct snapshot_id){end, epoch};
         log->snapshot_end = end;
         log->snapshot_epoch = epoch;
+        voter_history_forget_before(&log->voters, end);
     } else if (!snapshot->is_written) {
         log_warn(log->loop->diagnostics, "metadata snapshot failed: %s",
                  storage_status_text(snapshot->writer.status));
@@ -60,13 +62,13 @@ void metadata_log_offer(struct metadata_log *log, const struct image *image)
     snapshot->previous_end = log->snapshot_end;
     snapshot->context = log;
     snapshot->job.done = snapshot_done;
-    if (log->kraft_version >= KRAFT_VERSION_DYNAMIC) {
+    const struct voter_set *set = voter_history_at(&log->voters, image->offset + 1);
+    if (set->count > 0) {
         snapshot->kraft_version_size = voters_encode_kraft_version(
-            log->kraft_version, snapshot->kraft_version, sizeof(snapshot->kraft_version));
-        if (log->voters.size <= sizeof(snapshot->voters)) {
-            memcpy(snapshot->voters, log->voters.data, log->voters.size);
-            snapshot->voters_size = log->voters.size;
-        }
+            set->kraft_version, snapshot->kraft_version, sizeof(snapshot->kraft_version));
+        snapshot->voters = heap_must_get(log->loop->heap, MEMORY_STATE, set->value.size);
+        snapshot->voters_size = set->value.size;
+        memcpy(snapshot->voters, set->value.data, set->value.size);
     }
     log->snapshot = snapshot;
     log->bytes_since_snapshot = 0;

@@ -11,6 +11,7 @@
 #include "cluster/quorum/metadata_log_internal.h"
 
 #include "base/assert.h"
+#include "cluster/quorum/quorum_internal.h"
 
 /* ---- quorum-state ---------------------------------------------------------------------------- */
 
@@ -98,33 +99,42 @@ static void take_answer(struct metadata_log *log, const struct quorum_effects *e
     }
 }
 
+static void take_resigned(struct metadata_log *log)
+{
+    followers_clear(log);
+    voter_change_abort(log, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    if (!log->is_active)
+        return;
+    log->has_resigned = true;
+    log_info(log->loop->diagnostics, "not the active controller any more: epoch=%d",
+             log->quorum.epoch);
+}
+
 void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
                        struct quorum_call *call)
 {
     struct quorum_effects effects;
     event->now_ns = log->loop->now_ns;
     quorum_step(&log->quorum, event, &effects);
+    if (event->kind == QUORUM_EVENT_CUT)
+        voter_history_cut(&log->voters, event->offset);
     if (effects.persist)
         persist(log);
     if (effects.conflict)
         log_error(log->loop->diagnostics, "two leaders in one epoch of the quorum: epoch=%d",
                   log->quorum.epoch);
-    if (effects.resigned)
-        followers_clear(log);
-    if (effects.resigned && log->is_active) {
-        log->has_resigned = true;
-        log_info(log->loop->diagnostics, "not the active controller any more: epoch=%d",
-                 log->quorum.epoch);
-    }
-    if (effects.append_change && !metadata_log_append_change(log))
-        metadata_log_fail(log, "the metadata log refuses the first record of this epoch");
     if (effects.committed) {
         partition_log_set_high_watermark(log->log, log->quorum.high_watermark);
         if (log->is_active && !log->has_resigned)
             log->options.events->committed(log->options.owner, log->quorum.high_watermark);
         else
             metadata_log_apply(log);
+        voter_change_committed(log);
     }
+    if (effects.resigned)
+        take_resigned(log);
+    if (effects.append_change && !metadata_log_append_change(log))
+        metadata_log_fail(log, "the metadata log refuses the first record of this epoch");
     if (effects.activated) {
         /* What a start before this one left behind, when it did not come to removing it. */
         if (log->boot.has_snapshot)
@@ -134,7 +144,59 @@ void metadata_log_step(struct metadata_log *log, struct quorum_event *event,
     if (effects.send != QUORUM_MESSAGE_NONE)
         quorum_peers_send(log);
     take_answer(log, &effects, call);
+    if (event->kind == QUORUM_EVENT_CUT || event->kind == QUORUM_EVENT_REPLACED)
+        metadata_log_tell_voters(log);
     metadata_log_wake(log);
+}
+
+/* ---- Voters ---------------------------------------------------------------------------------- */
+
+/* Where the voters are that the log names. */
+static void learn_addresses(struct metadata_log *log, const struct voter_set *set)
+{
+    struct arena arena;
+    struct voters_record record;
+    arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);
+    if (set->count > 0 && voters_decode(set->value, &record, &arena)) {
+        for (size_t i = 0; i < record.voters_count; i++) {
+            const struct voters_record_endpoint *endpoint =
+                voters_endpoint(&record.voters[i], log->options.voter.listener);
+            quorum_peer_learn(log, record.voters[i].voter_id, endpoint->host, endpoint->port);
+        }
+    }
+    arena_deinit(&arena);
+}
+
+/* The voters: from the newest record of them, or from the settings. */
+static void fill_voters(struct metadata_log *log, struct quorum_event *event,
+                        struct quorum_node *nodes)
+{
+    const struct metadata_log_options *options = &log->options;
+    const struct voter_set *set = voter_history_last(&log->voters);
+    struct quorum_node self = {options->voter.id, options->voter.directory_id};
+    event->voters = set->nodes;
+    event->voter_count = set->count;
+    event->voters_offset = set->offset;
+    event->was_voter = options->may_vote && voter_history_was_voter(&log->voters, self);
+    event->state_version = set->kraft_version >= KRAFT_VERSION_DYNAMIC ? 1 : 0;
+    if (set->count > 0)
+        return;
+    event->voters = nodes;
+    for (size_t i = 0; i < options->voter_count && i < QUORUM_VOTERS_MAX; i++)
+        nodes[event->voter_count++] = (struct quorum_node){.id = options->voters[i].id};
+}
+
+void metadata_log_tell_voters(struct metadata_log *log)
+{
+    const struct voter_set *set = voter_history_last(&log->voters);
+    if (set->offset == log->quorum.voters_offset)
+        return;
+    struct quorum_node nodes[QUORUM_VOTERS_MAX];
+    struct quorum_event event = {.kind = QUORUM_EVENT_VOTERS};
+    learn_addresses(log, set);
+    own_vote_look(log);
+    fill_voters(log, &event, nodes);
+    metadata_log_step(log, &event, NULL);
 }
 
 /* ---- Requests of others ---------------------------------------------------------------------- */
@@ -170,6 +232,9 @@ static const struct {
     [QUORUM_CALL_END_EPOCH] = {serve_message, refuse_message},
     [QUORUM_CALL_FETCH] = {fetch_server_serve, fetch_server_refuse},
     [QUORUM_CALL_FETCH_SNAPSHOT] = {snapshot_server_serve, snapshot_server_refuse},
+    [QUORUM_CALL_ADD_VOTER] = {add_voter_serve, voter_change_refuse},
+    [QUORUM_CALL_REMOVE_VOTER] = {remove_voter_serve, voter_change_refuse},
+    [QUORUM_CALL_UPDATE_VOTER] = {update_voter_serve, voter_change_refuse},
 };
 
 static void refuse_call(struct quorum_call *call)
@@ -208,6 +273,7 @@ void metadata_log_refuse_calls(struct metadata_log *log)
     log->asked = NULL;
     while ((link = list_pop_front(&log->waiting)) != NULL)
         refuse_call(container_of(link, struct quorum_call, link));
+    voter_change_abort(log, KAFKA_ERROR_BROKER_NOT_AVAILABLE);
     fetch_server_stop(log);
 }
 
@@ -279,12 +345,14 @@ static void pump(struct deferred *deferred)
     set_quorum_timer(log);
     if (log->is_closing)
         return;
+    voter_change_tidy(log);
     tell_resigned(log);
     tell_leader(log);
     run_waiting(log);
     if (!metadata_log_is_busy(log))
         fetch_server_run(log);
     fetch_client_run(log);
+    own_vote_run(log);
 }
 
 void metadata_log_wake(struct metadata_log *log)
@@ -305,34 +373,37 @@ void metadata_log_step_init(struct metadata_log *log)
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
-/* The voters: from the settings, or from the newest record of them. */
-static uint32_t list_voters(struct metadata_log *log, struct quorum_node *voters)
+/* A controller that is no voter follows; that takes somebody who may know the leader. */
+static bool has_nobody_to_ask(const struct metadata_log *log, const struct quorum_event *event)
 {
-    const struct metadata_log_options *options = &log->options;
-    uint32_t count = 0;
-    if (options->voter_count > 0) {
-        for (size_t i = 0; i < options->voter_count && count < QUORUM_VOTERS_MAX; i++)
-            voters[count++] = (struct quorum_node){.id = options->voters[i].id};
-        return count;
-    }
-    if (log->loads_along) /* the record names this node alone */
-        voters[count++] = (struct quorum_node){options->voter.id, options->voter.directory_id};
-    return count;
+    struct quorum_node self = {log->options.voter.id, log->options.voter.directory_id};
+    for (uint32_t i = 0; i < event->voter_count; i++)
+        if (quorum_same_node(event->voters[i], self))
+            return false;
+    return log->options.may_vote && log->peers.count == 0;
 }
 
 void metadata_log_begin(struct metadata_log *log)
 {
     const struct metadata_log_options *options = &log->options;
     struct quorum_node self = {options->voter.id, options->voter.directory_id};
-    struct quorum_node voters[QUORUM_VOTERS_MAX];
-    struct quorum_event event = {.kind = QUORUM_EVENT_STARTED, .voters = voters};
-    event.voter_count = list_voters(log, voters);
+    struct quorum_node nodes[QUORUM_VOTERS_MAX];
+    struct quorum_event event = {.kind = QUORUM_EVENT_STARTED};
+    learn_addresses(log, voter_history_last(&log->voters));
+    own_vote_look(log);
+    fill_voters(log, &event, nodes);
+    if (has_nobody_to_ask(log, &event)) {
+        metadata_log_fail(log, "the metadata log does not name this node's directory as a voter, "
+                               "and no other node is known: controller.quorum.bootstrap.servers "
+                               "tells where the quorum is");
+        return;
+    }
     event.started.file = log->boot.state;
-    event.started.file.version = log->kraft_version >= KRAFT_VERSION_DYNAMIC ? 1 : 0;
+    event.started.file.version = event.state_version;
     event.started.file.voter_count = 0;
     if (event.started.file.version == 0) {
         for (uint32_t i = 0; i < event.voter_count; i++)
-            event.started.file.voters[i] = voters[i].id;
+            event.started.file.voters[i] = event.voters[i].id;
         event.started.file.voter_count = event.voter_count;
     }
     event.started.log_end = partition_log_end_offset(log->log);

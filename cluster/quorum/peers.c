@@ -142,6 +142,13 @@ struct channel *quorum_peer_fetches(struct quorum_peer *peer)
     return peer->fetches;
 }
 
+struct channel *quorum_peer_elections(struct quorum_peer *peer)
+{
+    if (!peer->elections)
+        peer->elections = make_channel(peer);
+    return peer->elections;
+}
+
 /* ---- Messages -------------------------------------------------------------------------------- */
 
 static const struct peer_message *const peer_messages[] = {
@@ -221,9 +228,7 @@ static void send_to(struct quorum_peer *peer)
         .done = answered,
         .context = peer,
     };
-    if (!peer->elections)
-        peer->elections = make_channel(peer);
-    channel_send(peer->elections, &peer->request);
+    channel_send(quorum_peer_elections(peer), &peer->request);
 }
 
 static void hear(struct quorum_peer *peer, const struct peer_message *wire, const void *response,

@@ -34,7 +34,7 @@ struct quorum_peer {
     enum quorum_message_kind sent; /* NONE: nothing is under way */
     int32_t sent_epoch;
     bool is_pre_vote;
-    bool is_foreign; /* of another cluster, as was said once */
+    bool is_foreign;  /* of another cluster, as was said once */
     bool wants_again; /* something was to be sent meanwhile */
     struct timer retry;
 };
@@ -55,6 +55,8 @@ void quorum_peer_learn(struct metadata_log *log, int32_t id, struct view host, u
 struct quorum_peer *quorum_peer_any(struct metadata_log *log, const struct quorum_peer *but);
 /* The channel for fetches, made on demand. */
 struct channel *quorum_peer_fetches(struct quorum_peer *peer);
+/* The one for messages of elections and of voters. */
+struct channel *quorum_peer_elections(struct quorum_peer *peer);
 /* Sends the quorum's present message to every voter that it is for. */
 void quorum_peers_send(struct metadata_log *log);
 /* Whether a message is under way to anybody. */

@@ -17,6 +17,7 @@ void quorum_init(struct quorum *quorum, const struct quorum_options *options)
     *quorum = (struct quorum){.options = *options,
                               .leader_id = QUORUM_NODE_NONE,
                               .voted = nobody,
+                              .voters_offset = -1,
                               .deadline_ns = UINT64_MAX,
                               .begin_due_ns = UINT64_MAX};
     random_init(&quorum->random, options->seed, 1);
@@ -60,15 +61,30 @@ bool quorum_is_voter(const struct quorum *quorum)
     return false;
 }
 
+bool quorum_has_others(const struct quorum *quorum)
+{
+    return quorum->voter_count > (quorum_is_voter(quorum) ? 1 : 0);
+}
+
+bool quorum_may_campaign(const struct quorum *quorum)
+{
+    bool is_leaving = quorum->was_voter && quorum->voters_offset >= quorum->high_watermark;
+    return quorum_is_voter(quorum) || (is_leaving && quorum->voter_count > 0);
+}
+
 static bool is_sole_voter(const struct quorum *quorum)
 {
     return quorum->voter_count == 1 && quorum_is_voter(quorum);
 }
 
 /* Takes a set; what is known of voters that stay is kept. */
-static void set_voters(struct quorum *quorum, const struct quorum_node *nodes, uint32_t count)
+static void set_voters(struct quorum *quorum, const struct quorum_event *event)
 {
+    const struct quorum_node *nodes = event->voters;
+    uint32_t count = event->voter_count;
     klamm_assert(count <= QUORUM_VOTERS_MAX);
+    quorum->voters_offset = event->voters_offset;
+    quorum->was_voter = event->was_voter;
     struct quorum_voter before[QUORUM_VOTERS_MAX];
     uint32_t before_count = quorum->voter_count;
     for (uint32_t i = 0; i < before_count; i++)
@@ -99,9 +115,10 @@ void quorum_persist(struct quorum *quorum, struct quorum_effects *effects)
 void quorum_draw_election_timeout(struct quorum *quorum)
 {
     uint64_t timeout_ns = quorum->options.election_timeout_ns;
-    quorum->deadline_ns = quorum_is_voter(quorum) ? quorum->now_ns + timeout_ns +
-                                                        random_below(&quorum->random, timeout_ns)
-                                                  : UINT64_MAX;
+    quorum->deadline_ns =
+        quorum_may_campaign(quorum)
+            ? quorum->now_ns + timeout_ns + random_below(&quorum->random, timeout_ns)
+            : UINT64_MAX;
 }
 
 /* A node that led stops doing so, whatever comes next. */
@@ -123,6 +140,7 @@ static void set_epoch(struct quorum *quorum, int32_t epoch)
     quorum->voted = nobody;
     quorum->leader_id = QUORUM_NODE_NONE;
     quorum->has_fetched = false;
+    quorum->told_watermark = quorum->high_watermark;
 }
 
 void quorum_become_unattached(struct quorum *quorum, int32_t epoch, struct quorum_effects *effects)
@@ -147,7 +165,7 @@ static void open_votes(struct quorum *quorum)
 
 void quorum_become_prospective(struct quorum *quorum, struct quorum_effects *effects)
 {
-    klamm_assert(quorum_is_voter(quorum));
+    klamm_assert(quorum_may_campaign(quorum));
     klamm_assert(quorum->role != QUORUM_LEADER && quorum->role != QUORUM_RESIGNED);
     quorum->role = QUORUM_PROSPECTIVE;
     quorum_draw_election_timeout(quorum);
@@ -179,7 +197,7 @@ void quorum_become_leader(struct quorum *quorum, struct quorum_effects *effects)
     quorum->leader_id = quorum->options.self.id;
     quorum->epoch_start_offset = quorum->log_end;
     quorum->deadline_ns = UINT64_MAX;
-    quorum->begin_due_ns = quorum->voter_count > 1
+    quorum->begin_due_ns = quorum_has_others(quorum)
                                ? quorum->now_ns + quorum->options.fetch_timeout_ns / 2
                                : UINT64_MAX;
     for (uint32_t i = 0; i < quorum->voter_count; i++) {
@@ -189,7 +207,7 @@ void quorum_become_leader(struct quorum *quorum, struct quorum_effects *effects)
     }
     quorum_persist(quorum, effects);
     effects->append_change = true;
-    effects->send = quorum->voter_count > 1 ? QUORUM_MESSAGE_BEGIN_EPOCH : QUORUM_MESSAGE_NONE;
+    effects->send = quorum_has_others(quorum) ? QUORUM_MESSAGE_BEGIN_EPOCH : QUORUM_MESSAGE_NONE;
 }
 
 void quorum_become_follower(struct quorum *quorum, int32_t epoch, int32_t leader_id,
@@ -199,6 +217,8 @@ void quorum_become_follower(struct quorum *quorum, int32_t epoch, int32_t leader
     stop_leading(quorum, effects);
     bool is_news = epoch != quorum->epoch || leader_id != quorum->leader_id;
     set_epoch(quorum, epoch);
+    if (quorum->role != QUORUM_FOLLOWER)
+        quorum->has_fetched = false; /* whoever campaigned has not heard of the leader for long */
     quorum->role = QUORUM_FOLLOWER;
     quorum->leader_id = leader_id;
     quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
@@ -214,7 +234,7 @@ void quorum_become_resigned(struct quorum *quorum, struct quorum_effects *effect
     quorum_draw_election_timeout(quorum);
     for (uint32_t i = 0; i < quorum->voter_count; i++)
         quorum->voters[i].is_told = false;
-    if (quorum->voter_count > 1)
+    if (quorum_has_others(quorum))
         effects->send = QUORUM_MESSAGE_END_EPOCH;
 }
 
@@ -264,7 +284,8 @@ static void restore(struct quorum *quorum, const struct quorum_state *file,
         quorum->role = QUORUM_FOLLOWER;
         quorum->leader_id = file->leader_id;
         quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
-    } else if (quorum_same_node(quorum->voted, quorum->options.self) && quorum_is_voter(quorum)) {
+    } else if (quorum_same_node(quorum->voted, quorum->options.self) &&
+               quorum_may_campaign(quorum)) {
         quorum->role = QUORUM_CANDIDATE;
         quorum_draw_election_timeout(quorum);
         open_votes(quorum);
@@ -280,7 +301,7 @@ static void start(struct quorum *quorum, const struct quorum_event *event,
     klamm_assert(!quorum->is_started);
     const struct quorum_state *file = &event->started.file;
     quorum->is_started = true;
-    set_voters(quorum, event->voters, event->voter_count);
+    set_voters(quorum, event);
     quorum->log_end = event->started.log_end;
     quorum->flushed_end = event->started.log_end;
     quorum->last_epoch = event->started.last_epoch;
@@ -314,7 +335,7 @@ static void time_has_come(struct quorum *quorum, struct quorum_effects *effects)
     if (quorum->role == QUORUM_RESIGNED) {
         quorum->deadline_ns = UINT64_MAX;
         quorum_become_unattached(quorum, quorum->epoch + 1, effects);
-    } else if (!quorum_is_voter(quorum)) {
+    } else if (!quorum_may_campaign(quorum)) {
         quorum->role = QUORUM_UNATTACHED; /* an observer asks around for the leader */
         quorum->deadline_ns = UINT64_MAX;
     } else if (quorum->role == QUORUM_PROSPECTIVE && quorum->leader_id != QUORUM_NODE_NONE) {
@@ -352,7 +373,8 @@ static void request(struct quorum *quorum, const struct quorum_message *message,
                            message->from.id == quorum->leader_id;
         if (is_leader_s && message->kind == QUORUM_MESSAGE_BEGIN_EPOCH)
             quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
-        if (is_leader_s && message->kind == QUORUM_MESSAGE_END_EPOCH && quorum_is_voter(quorum)) {
+        if (is_leader_s && message->kind == QUORUM_MESSAGE_END_EPOCH &&
+            quorum_may_campaign(quorum)) {
             quorum->deadline_ns = quorum->now_ns + quorum_end_backoff_ns(quorum, message);
             quorum->has_fetched = false; /* there is no leader to be loyal to */
         }
@@ -380,6 +402,17 @@ static void answered(struct quorum *quorum, const struct quorum_answer *answer,
         voter->is_told = true;
 }
 
+/* As far as the leader says that it is committed, and this log has it for good. */
+static void follow_watermark(struct quorum *quorum, struct quorum_effects *effects)
+{
+    int64_t end =
+        quorum->told_watermark < quorum->flushed_end ? quorum->told_watermark : quorum->flushed_end;
+    if (quorum->role != QUORUM_FOLLOWER || end <= quorum->high_watermark)
+        return;
+    quorum->high_watermark = end;
+    effects->committed = true;
+}
+
 static void contact(struct quorum *quorum, const struct quorum_event *event,
                     struct quorum_effects *effects)
 {
@@ -387,11 +420,8 @@ static void contact(struct quorum *quorum, const struct quorum_event *event,
         return;
     quorum->deadline_ns = quorum->now_ns + quorum->options.fetch_timeout_ns;
     quorum->has_fetched = true;
-    int64_t end = event->offset < quorum->log_end ? event->offset : quorum->log_end;
-    if (end > quorum->high_watermark) {
-        quorum->high_watermark = end;
-        effects->committed = true;
-    }
+    quorum->told_watermark = event->offset < quorum->log_end ? event->offset : quorum->log_end;
+    follow_watermark(quorum, effects);
 }
 
 static void resign(struct quorum *quorum, struct quorum_effects *effects)
@@ -432,7 +462,8 @@ static bool is_of_the_log(enum quorum_event_kind kind)
 {
     return kind == QUORUM_EVENT_APPENDED || kind == QUORUM_EVENT_FLUSHED ||
            kind == QUORUM_EVENT_CUT || kind == QUORUM_EVENT_REPLACED ||
-           kind == QUORUM_EVENT_PERSISTED || kind == QUORUM_EVENT_RESIGN;
+           kind == QUORUM_EVENT_PERSISTED || kind == QUORUM_EVENT_RESIGN ||
+           kind == QUORUM_EVENT_VOTERS;
 }
 
 static void take(struct quorum *quorum, const struct quorum_event *event,
@@ -459,16 +490,16 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         if (event->offset > quorum->flushed_end)
             quorum->flushed_end = event->offset;
         quorum_leader_advance(quorum, effects);
+        follow_watermark(quorum, effects);
         break;
     case QUORUM_EVENT_CUT:
-        /* A follower knows of what is committed before its disk has taken it, or has not. */
-        klamm_assert(event->offset >= quorum->high_watermark || quorum->role != QUORUM_LEADER);
-        if (quorum->high_watermark > event->offset)
-            quorum->high_watermark = event->offset;
+        klamm_assert(event->offset >= quorum->high_watermark);
         quorum->log_end = event->offset;
         quorum->last_epoch = event->epoch;
         if (quorum->flushed_end > event->offset)
             quorum->flushed_end = event->offset;
+        if (quorum->told_watermark > event->offset)
+            quorum->told_watermark = event->offset;
         break;
     case QUORUM_EVENT_REPLACED:
         klamm_assert(quorum->role != QUORUM_LEADER);
@@ -481,8 +512,9 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         resign(quorum, effects);
         break;
     case QUORUM_EVENT_VOTERS:
-        set_voters(quorum, event->voters, event->voter_count);
-        quorum_leader_advance(quorum, effects);
+        set_voters(quorum, event);
+        quorum->persisted.version = event->state_version;
+        quorum_leader_voters(quorum, effects);
         break;
     case QUORUM_EVENT_REQUEST:
         request(quorum, event->message, effects);

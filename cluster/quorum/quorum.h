@@ -23,10 +23,15 @@
  *  3. In one epoch there is one leader; who hears of a second one keeps to the first and says so.
  *  4. Before the epoch's own LEADER_CHANGE is held by a majority nothing is committed (a leader
  *     commits only through a record of its own epoch).
- *  5. high_watermark <= log end, and it never falls, but where the disk of a follower refuses what
- *     is committed already; a leader counts itself at its flushed end.
+ *  5. high_watermark <= log end, and it never falls; a leader counts itself at its flushed end, and
+ * a follower's is at its flushed end at most: what it appended may still fail to be written.
  *  6. A node that led an epoch does not lead it again after a restart: records that it had not
  *     flushed may be gone.
+ *  7. The voters are those of the last record that names some, committed or not. A leader writes
+ *     such a record only when the one before and its own epoch's first record are committed
+ *     (quorum_may_change_voters), and it differs by one voter: majorities of two sets in a row have
+ *     a node in common. A leader that is not among them counts the others only, and resigns when
+ *     the record is committed.
  */
 #ifndef KLAMM_CLUSTER_QUORUM_QUORUM_H
 #define KLAMM_CLUSTER_QUORUM_QUORUM_H
@@ -116,6 +121,8 @@ struct quorum {
     struct quorum_node voted;
     struct quorum_voter voters[QUORUM_VOTERS_MAX];
     uint32_t voter_count;
+    int64_t voters_offset; /* of the record that names them; -1: the settings do */
+    bool was_voter;        /* this node is in the set before that one */
     bool is_started;
     bool is_stopping;
     bool is_persisting;
@@ -124,6 +131,7 @@ struct quorum {
     int64_t log_end;
     int64_t flushed_end;
     int64_t high_watermark;
+    int64_t told_watermark;     /* follower: the leader's, as far as this log goes */
     int64_t epoch_start_offset; /* leader: offset of this epoch's LEADER_CHANGE */
     bool is_active;             /* the state machine may append: invariant 4 holds */
     uint64_t now_ns;            /* of the last event */
@@ -147,7 +155,7 @@ enum quorum_event_kind {
     QUORUM_EVENT_REPLACED, /* follower: a snapshot took the log's place: starts and ends at `offset`
                             */
     QUORUM_EVENT_RESIGN,   /* stop, or an append failed */
-    QUORUM_EVENT_VOTERS,   /* a KRAFT_VOTERS record was appended (or cut): the set is this now */
+    QUORUM_EVENT_VOTERS,   /* a KRAFT_VOTERS record was appended or cut: the set is this now */
     QUORUM_EVENT_REQUEST,  /* `message` came; effects have the answer */
     QUORUM_EVENT_ANSWER,   /* `answer` came */
     QUORUM_EVENT_FETCHED,  /* leader: `node` asked for `offset`, so it holds all below */
@@ -163,8 +171,12 @@ struct quorum_event {
     struct quorum_node node;
     const struct quorum_message *message;
     const struct quorum_answer *answer;
-    const struct quorum_node *voters; /* STARTED, VOTERS */
+    /* STARTED, VOTERS */
+    const struct quorum_node *voters;
     uint32_t voter_count;
+    int64_t voters_offset; /* of the record; -1: they come from the settings, or there are none */
+    bool was_voter;        /* this node is in the set before this one */
+    int16_t state_version; /* VOTERS: of quorum-state from now on */
     struct {
         struct quorum_state file; /* as found; init for a new node */
         int32_t last_epoch;       /* of log or snapshot, 0 when there is neither */
@@ -195,6 +207,8 @@ uint64_t quorum_deadline_ns(const struct quorum *quorum);
 bool quorum_message_to(const struct quorum *quorum, enum quorum_message_kind kind, uint32_t voter,
                        struct quorum_message *message);
 bool quorum_is_voter(const struct quorum *quorum);
+/* Leader: whether a record with other voters may be appended (invariant 7). */
+bool quorum_may_change_voters(const struct quorum *quorum);
 /* Asserts the invariants. */
 void quorum_check(const struct quorum *quorum);
 

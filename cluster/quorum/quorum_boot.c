@@ -20,7 +20,7 @@ static void refuse(struct quorum_boot *boot, const char *what, enum storage_stat
 
 static bool make_directory(struct quorum_boot *boot, struct storage storage)
 {
-    /* Its name is made durable with bootstrap.checkpoint, or when the log is made. */
+    /* Its name is made durable before bootstrap.checkpoint is there, or when the log is made. */
     enum storage_status status =
         storage_run_path(storage, STORAGE_MAKE_DIRECTORY, boot->directory.text, NULL);
     if (status == STORAGE_OK || status == STORAGE_EXISTS)
@@ -97,7 +97,7 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
     }
     if (!boot->static_voters) {
         uint8_t version[16];
-        uint8_t voters[VOTERS_VALUE_SIZE_MAX];
+        uint8_t voters[VOTERS_SOLE_SIZE_MAX];
         size_t version_size =
             voters_encode_kraft_version(KRAFT_VERSION_DYNAMIC, version, sizeof(version));
         size_t voters_size = voters_encode_sole(&boot->voter, voters, sizeof(voters));
@@ -107,6 +107,13 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
             return false;
         boot->has_snapshot = true;
         boot->snapshot = (struct snapshot_id){0, 0};
+    }
+    /* Nobody formats again who finds bootstrap.checkpoint: what lies beside it must stay, too. */
+    enum storage_status status =
+        storage_run_path(context->storage, STORAGE_SYNC_DIRECTORY, boot->log_directory.text, NULL);
+    if (status != STORAGE_OK) {
+        refuse(boot, "cannot be formatted", status);
+        return false;
     }
     return write_checkpoint(boot, context, boot->log_directory.text, QUORUM_BOOTSTRAP_NAME, NULL,
                             boot->bootstrap, boot->bootstrap_count);

@@ -29,7 +29,7 @@ struct quorum_boot {
     struct sole_voter voter;
     bool may_format;
     bool is_observer;   /* needs no bootstrap.checkpoint: never writes the first records */
-    bool has_others;    /* nodes that may be told what quorum-state says */
+    bool has_others;    /* nodes that may be told what quorum-state says, now or later */
     bool static_voters; /* format without voters: they come from the settings, or the quorum */
     const struct view *bootstrap; /* record values for bootstrap.checkpoint */
     size_t bootstrap_count;

@@ -5,7 +5,6 @@
 #include "cluster/quorum/quorum_boot.h"
 #include "cluster/quorum/snapshot_file.h"
 #include "log/log_directory.h"
-#include "protocol/messages/voters_record.h"
 
 /* The value of KRAFT_VOTERS; null when memory is refused or a text is too long. */
 static struct view encode_voters(const struct quorum_format *format, struct arena *arena)
@@ -27,13 +26,7 @@ static struct view encode_voters(const struct quorum_format *format, struct aren
         };
     }
     struct voters_record record = {.voters = list, .voters_count = format->voter_count};
-    size_t size = voters_record_size(&record, 0);
-    uint8_t *bytes = arena_get(arena, size);
-    if (!bytes)
-        return VIEW_NULL;
-    struct message_writer out = message_writer_of(bytes, size);
-    voters_record_encode(&record, &out, 0);
-    return message_writer_failed(&out) ? VIEW_NULL : view_of(bytes, size);
+    return voters_encode(&record, arena);
 }
 
 static enum storage_status write_checkpoint(const struct quorum_format *format,

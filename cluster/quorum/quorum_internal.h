@@ -15,6 +15,14 @@ bool quorum_same_node(struct quorum_node a, struct quorum_node b);
 struct quorum_voter *quorum_voter_of(struct quorum *quorum, struct quorum_node node);
 struct quorum_voter *quorum_voter_by_id(struct quorum *quorum, int32_t id);
 uint32_t quorum_majority(const struct quorum *quorum);
+/* Whether there is a voter besides this node. */
+bool quorum_has_others(const struct quorum *quorum);
+/*
+ * Whether this node may ask for votes: a voter, or one that was removed by a record of which it
+ * does not know that it is committed. That one may be the only node that has the record: then
+ * nobody else is elected by it, and it has to lead once more to make the record known.
+ */
+bool quorum_may_campaign(const struct quorum *quorum);
 
 /* Moves between the roles; each asserts that it may be made from where the node is. */
 void quorum_become_unattached(struct quorum *quorum, int32_t epoch, struct quorum_effects *effects);
@@ -41,6 +49,8 @@ void quorum_vote_count(struct quorum *quorum, struct quorum_effects *effects);
 void quorum_leader_advance(struct quorum *quorum, struct quorum_effects *effects);
 void quorum_leader_fetched(struct quorum *quorum, struct quorum_node node, int64_t offset,
                            struct quorum_effects *effects);
+/* The set has changed. */
+void quorum_leader_voters(struct quorum *quorum, struct quorum_effects *effects);
 void quorum_leader_time(struct quorum *quorum, struct quorum_effects *effects);
 uint64_t quorum_leader_deadline_ns(const struct quorum *quorum);
 /* How long a follower waits after EndQuorumEpoch. */

@@ -43,6 +43,27 @@ void quorum_leader_advance(struct quorum *quorum, struct quorum_effects *effects
     effects->committed = true;
     effects->activated = !quorum->is_active && end > quorum->epoch_start_offset;
     quorum->is_active = quorum->is_active || effects->activated;
+    if (!quorum_is_voter(quorum) && quorum->high_watermark > quorum->voters_offset) {
+        effects->activated = false;
+        quorum_become_resigned(quorum, effects);
+    }
+}
+
+bool quorum_may_change_voters(const struct quorum *quorum)
+{
+    return quorum->is_active && !quorum->is_persisting &&
+           quorum->high_watermark > quorum->voters_offset;
+}
+
+void quorum_leader_voters(struct quorum *quorum, struct quorum_effects *effects)
+{
+    if (quorum->role != QUORUM_LEADER)
+        return;
+    quorum->begin_due_ns = quorum_has_others(quorum)
+                               ? quorum->now_ns + quorum->options.fetch_timeout_ns / 2
+                               : UINT64_MAX;
+    effects->send = QUORUM_MESSAGE_BEGIN_EPOCH;
+    quorum_leader_advance(quorum, effects);
 }
 
 void quorum_leader_fetched(struct quorum *quorum, struct quorum_node node, int64_t offset,
@@ -99,7 +120,7 @@ void quorum_leader_time(struct quorum *quorum, struct quorum_effects *effects)
     if (quorum->now_ns < quorum->begin_due_ns)
         return;
     uint64_t interval_ns = quorum->options.fetch_timeout_ns / 2;
-    quorum->begin_due_ns = quorum->voter_count > 1 ? quorum->now_ns + interval_ns : UINT64_MAX;
+    quorum->begin_due_ns = quorum_has_others(quorum) ? quorum->now_ns + interval_ns : UINT64_MAX;
     for (uint32_t i = 0; i < quorum->voter_count; i++)
         if (quorum->voters[i].heard_ns + interval_ns <= quorum->now_ns)
             quorum->voters[i].is_told = false;

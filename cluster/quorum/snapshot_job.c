@@ -11,7 +11,7 @@ static bool begin(struct snapshot_job *job, const struct job_context *context)
     struct snapshot_voters voters = {VIEW_NULL, VIEW_NULL};
     if (job->kraft_version_size)
         voters.kraft_version = view_of(job->kraft_version, job->kraft_version_size);
-    if (job->voters_size)
+    if (job->voters)
         voters.voters = view_of(job->voters, job->voters_size);
     struct snapshot_id id = {job->image->offset + 1, job->image->epoch};
     image_records_start(job->image, &job->walk);

@@ -20,7 +20,7 @@ struct snapshot_job {
     struct log_path directory;
     uint8_t kraft_version[16];
     size_t kraft_version_size;
-    uint8_t voters[VOTERS_VALUE_SIZE_MAX];
+    uint8_t *voters; /* value of KRAFT_VOTERS, in memory of the owner's; NULL: none */
     size_t voters_size;
     int64_t previous_end; /* snapshots that end before this one are removed */
     bool is_written;      /* out */

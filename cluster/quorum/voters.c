@@ -3,7 +3,6 @@
 
 #include "protocol/messages/kraft_version_record.h"
 #include "protocol/messages/leader_change_message.h"
-#include "protocol/messages/voters_record.h"
 
 static size_t written(const struct message_writer *out)
 {
@@ -38,16 +37,21 @@ size_t voters_encode_leader_change(const struct quorum *quorum, uint8_t *bytes, 
 {
     struct leader_change_message_voter voters[QUORUM_VOTERS_MAX];
     struct leader_change_message_voter granting[QUORUM_VOTERS_MAX];
-    struct leader_change_message message = {
-        .leader_id = quorum->options.self.id, .voters = voters, .granting_voters = granting};
+    /* Version 1 names directories and goes with kraft.version 1, as quorum-state does. */
+    int16_t version = quorum->persisted.version;
+    struct leader_change_message message = {.version = version,
+                                            .leader_id = quorum->options.self.id,
+                                            .voters = voters,
+                                            .granting_voters = granting};
     for (uint32_t i = 0; i < quorum->voter_count; i++) {
-        struct leader_change_message_voter voter = {.voter_id = quorum->voters[i].node.id};
+        struct leader_change_message_voter voter = {quorum->voters[i].node.id,
+                                                    quorum->voters[i].node.directory_id};
         voters[message.voters_count++] = voter;
         if (quorum->voters[i].vote == QUORUM_VOTE_GRANTED)
             granting[message.granting_voters_count++] = voter;
     }
     struct message_writer out = message_writer_of(bytes, capacity);
-    leader_change_message_encode(&message, &out, 0);
+    leader_change_message_encode(&message, &out, version);
     return written(&out);
 }
 
@@ -61,12 +65,58 @@ bool voters_decode_kraft_version(struct view value, int16_t *kraft_version)
     return record.kraft_version >= 0;
 }
 
-bool voters_is_sole(struct view value, int32_t id, struct uuid directory_id, struct arena *arena)
+static bool are_voters(const struct voters_record *record)
 {
-    struct voters_record record;
+    if (record->voters_count == 0 || record->voters_count > QUORUM_VOTERS_MAX)
+        return false;
+    for (size_t i = 0; i < record->voters_count; i++) {
+        const struct voters_record_voter *voter = &record->voters[i];
+        if (voter->voter_id < 0 || voter->endpoints_count == 0)
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (record->voters[k].voter_id == voter->voter_id)
+                return false;
+    }
+    return true;
+}
+
+bool voters_decode(struct view value, struct voters_record *record, struct arena *arena)
+{
     struct reader in = reader_of(value);
-    return voters_record_decode(&record, &in, 0, arena) && record.voters_count == 1 &&
-           record.voters[0].voter_id == id &&
-           (uuid_is_zero(directory_id) || uuid_is_zero(record.voters[0].voter_directory_id) ||
-            uuid_equal(record.voters[0].voter_directory_id, directory_id));
+    return voters_record_decode(record, &in, 0, arena) && are_voters(record);
+}
+
+bool voters_decode_nodes(struct view value, struct heap *heap, struct quorum_node *nodes,
+                         uint32_t *count)
+{
+    struct arena arena;
+    struct voters_record record;
+    arena_init(&arena, heap, MEMORY_SCRATCH, 0);
+    bool ok = voters_decode(value, &record, &arena);
+    *count = ok ? (uint32_t)record.voters_count : 0;
+    for (uint32_t i = 0; i < *count; i++)
+        nodes[i] =
+            (struct quorum_node){record.voters[i].voter_id, record.voters[i].voter_directory_id};
+    arena_deinit(&arena);
+    return ok;
+}
+
+struct view voters_encode(const struct voters_record *record, struct arena *arena)
+{
+    size_t size = voters_record_size(record, 0);
+    uint8_t *bytes = arena_get(arena, size);
+    if (!bytes)
+        return VIEW_NULL;
+    struct message_writer out = message_writer_of(bytes, size);
+    voters_record_encode(record, &out, 0);
+    return message_writer_failed(&out) ? VIEW_NULL : view_of(bytes, size);
+}
+
+const struct voters_record_endpoint *voters_endpoint(const struct voters_record_voter *voter,
+                                                     struct view listener)
+{
+    for (size_t i = 0; i < voter->endpoints_count; i++)
+        if (view_equal(voter->endpoints[i].name, listener))
+            return &voter->endpoints[i];
+    return &voter->endpoints[0];
 }

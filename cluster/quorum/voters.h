@@ -12,11 +12,12 @@
 #include "base/uuid.h"
 #include "cluster/quorum/quorum.h"
 #include "protocol/batch_builder.h"
+#include "protocol/messages/voters_record.h"
 
 enum {
     KRAFT_VERSION_STATIC = 0,
     KRAFT_VERSION_DYNAMIC = 1,
-    VOTERS_VALUE_SIZE_MAX = 2048,
+    VOTERS_SOLE_SIZE_MAX = 2048,
     VOTERS_CHANGE_SIZE_MAX = 16 + QUORUM_VOTERS_MAX * 2 * 24, /* of a leader change */
 };
 
@@ -36,7 +37,18 @@ size_t voters_encode_sole(const struct sole_voter *voter, uint8_t *bytes, size_t
 size_t voters_encode_leader_change(const struct quorum *quorum, uint8_t *bytes, size_t capacity);
 
 bool voters_decode_kraft_version(struct view value, int16_t *kraft_version);
-/* Whether the record names exactly this one voter; a zero directory id matches any. */
-bool voters_is_sole(struct view value, int32_t id, struct uuid directory_id, struct arena *arena);
+/*
+ * A whole KRAFT_VOTERS record, which borrows from the value and the arena. False: malformed, or not
+ * 1 to QUORUM_VOTERS_MAX voters with ids of their own and an address each.
+ */
+bool voters_decode(struct view value, struct voters_record *record, struct arena *arena);
+/* Only who they are; `nodes` has room for QUORUM_VOTERS_MAX. */
+bool voters_decode_nodes(struct view value, struct heap *heap, struct quorum_node *nodes,
+                         uint32_t *count);
+/* The record's bytes, in the arena; null: out of memory. */
+struct view voters_encode(const struct voters_record *record, struct arena *arena);
+/* Where a voter is reached at a listener; the first address where it does not have that one. */
+const struct voters_record_endpoint *voters_endpoint(const struct voters_record_voter *voter,
+                                                     struct view listener);
 
 #endif

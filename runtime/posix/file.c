@@ -248,6 +248,12 @@ bool file_is_resident(struct storage_file *file, uint64_t offset, size_t size)
     return is_byte_resident(file, last);
 }
 
+void file_start_writing(struct storage_file *file, uint64_t offset, uint64_t size)
+{
+    if (!is_poisoned(file))
+        sync_file_range(file->descriptor, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Afterwards the range is in the page cache, as far as there is room. */
 void file_warm(int descriptor, uint64_t offset, uint64_t size)
 {

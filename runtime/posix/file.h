@@ -34,6 +34,8 @@ enum storage_status file_append(struct storage_file *file, const struct storage_
  * where it cannot tell at all the answer is yes.
  */
 bool file_is_resident(struct storage_file *file, uint64_t offset, size_t size);
+/* Sends what was written there to the device, without waiting for it; promises nothing. */
+void file_start_writing(struct storage_file *file, uint64_t offset, uint64_t size);
 /* Blocking: reads the range of a descriptor into nothing, so that it is in memory afterwards. */
 void file_warm(int descriptor, uint64_t offset, uint64_t size);
 enum storage_status file_read_now(struct storage_file *file, uint64_t offset, void *data,

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "runtime/posix/background.h"
 #include "runtime/posix/host.h"
 #include "runtime/posix/posix_loop.h"
 
@@ -31,7 +32,7 @@ enum {
     MESSAGES_PER_TURN = MAILBOX_CAPACITY,
     JOB_DEVICE_THREADS = 8,
     JOB_BACKGROUND_THREADS = 2,
-    BACKGROUND_NICENESS = 10, /* loops and other workers come first where cores are few */
+    BACKGROUND_NICENESS = 10, /* loops and other workers come first, see background.h */
     NAME_THREADS = 4
 };
 
@@ -73,13 +74,21 @@ static void complete_job(struct task *task)
 static void run_job(struct task *task)
 {
     struct job *job = container_of((void **)(void *)task, struct job, seam);
+    bool is_background = job->job_class == JOB_BACKGROUND;
+    struct background background = {0};
+    struct job_pace pace = {0};
+    if (is_background)
+        pace = background_pace(&background);
     enum job_progress progress;
     do {
-        struct job_context context = {.storage = host_storage_blocking(),
+        job_give_way(pace); /* before the first step too: a loop may have lost its core to it */
+        struct job_context context = {.storage = is_background ? storage_background(&background)
+                                                               : host_storage_blocking(),
                                       .heap = &job->heap,
                                       .now_ns = posix_monotonic_ns(),
                                       .wall_ms = posix_wall_ms(),
-                                      .diagnostics = job->loop->diagnostics};
+                                      .diagnostics = job->loop->diagnostics,
+                                      .pace = pace};
         progress = job->step(job, &context);
     } while (progress == JOB_MORE);
     task->run = complete_job;

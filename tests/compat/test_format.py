@@ -74,6 +74,23 @@ def every_directory_of_a_voter_is_formatted_once(binary):
                "belongs to cluster " + CLUSTER)
 
 
+def a_cluster_begins_with_the_features_that_are_asked_for(binary):
+    name = b"eligible.leader.replicas.version"
+    for options, there in (([], True), (["--feature", name.decode() + "=0"], False),
+                           (["--feature", name.decode() + "=0", "--feature", "metadata.version=22"],
+                            False)):
+        with processes.Process() as place:
+            expect(binary, place, properties(STATIC), ["--format", *options], 0, "formatted")
+            path = os.path.join(place.directory, "a", "bootstrap.checkpoint")
+            with open(path, "rb") as file:
+                assert (name in file.read()) == there, options
+            if processes.kafka_libraries():
+                status, output = processes.kafka_tool(
+                    "kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files", path)
+                level = 22 if len(options) > 2 else 29
+                assert status == 0 and f'"featureLevel":{level}' in output, output
+
+
 def a_dynamic_quorum_begins_as_it_is_told(binary):
     for options, own, has_voters in (
             (["--standalone"], None, True),
@@ -114,6 +131,12 @@ def what_does_not_go_together_is_refused(binary):
              ["--format", "--initial-controllers", f"2@h:9093:{DIRECTORIES[0]}"],
              "node.id 1 is not among them"),
             (STATIC, "controller", ["--format", "--cluster-id", "a b"], "--cluster-id a b"),
+            (STATIC, "controller", ["--format", "--feature", "group.version"],
+             "--feature group.version: "),
+            (STATIC, "controller", ["--format", "--feature", "no.such.version=1"],
+             "no.such.version=1: "),
+            (STATIC, "controller", ["--format", "--feature", "metadata.version=22"],
+             "eligible.leader.replicas.version needs metadata.version=23"),
             (STATIC, "controller", ["--cluster-id", CLUSTER], "goes with --format")):
         with processes.Process() as place:
             expect(binary, place, properties(quorum, roles=roles), arguments, 2, want)
@@ -168,6 +191,7 @@ def a_broker_takes_the_id_of_its_cluster(binary):
 def main():
     binary = sys.argv[1]
     every_directory_of_a_voter_is_formatted_once(binary)
+    a_cluster_begins_with_the_features_that_are_asked_for(binary)
     a_dynamic_quorum_begins_as_it_is_told(binary)
     what_does_not_go_together_is_refused(binary)
     a_voter_among_others_does_not_start_on_an_empty_directory(binary)

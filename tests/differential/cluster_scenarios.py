@@ -1,5 +1,7 @@
 """What administrators ask about brokers and the placement of partitions, on clusters of one node."""
 
+import time
+
 import processes
 from scenarios import create
 
@@ -155,5 +157,69 @@ def scram_credentials(target, topic):
         target.note(f"DescribeUserScramCredentials {label}", answer)
 
 
-SCENARIOS = [reassignments, unregister_broker, client_quotas, acls_without_an_authorizer,
+def eligible_leaders(target, topic):
+    """The feature off and on again, and the one min.insync.replicas that it needs (KIP-966)."""
+    name = "eligible.leader.replicas.version"
+
+    def update(label, *levels, kind=1, validate=False, versions=(1, 2)):
+        for version in versions:
+            target.call("UpdateFeatures", version, {
+                "timeoutMs": 10000, "ValidateOnly": validate, "FeatureUpdates": [
+                    {"Feature": feature, "MaxVersionLevel": level, "UpgradeType": kind}
+                    for feature, level in levels]}, label)
+
+    def set_minimum(label, resource, value, operation=0, kind=4):
+        target.call("IncrementalAlterConfigs", 1, {"ValidateOnly": False, "Resources": [
+            {"ResourceType": kind, "ResourceName": resource, "Configs": [
+                {"Name": "min.insync.replicas", "ConfigOperation": operation, "Value": value}]}]},
+            label)
+
+    def state():
+        answer = target.call("ApiVersions", 3, {"ClientSoftwareName": "tester",
+                                                "ClientSoftwareVersion": "1.0"}, note=False)
+        levels = [feature["MaxVersionLevel"] for feature in answer["FinalizedFeatures"]
+                  if feature["Name"] == name]
+        minima = []
+        for kind, resource in ((4, ""), (4, "1"), (2, topic)):
+            answer = target.call("DescribeConfigs", 4, {"Resources": [
+                {"ResourceType": kind, "ResourceName": resource,
+                 "ConfigurationKeys": ["min.insync.replicas"]}]}, note=False)
+            minima.append([[config["Value"], config["ConfigSource"]]
+                           for config in answer["Results"][0]["Configs"]])
+        return [levels, minima]
+
+    def show(label):
+        """Once it has stopped moving: Kafka answers before it applies."""
+        seen = state()
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            seen = state()
+        target.note(label, seen)
+
+    create(target, topic, 1, {"min.insync.replicas": "2"})
+    show("at first")
+    target.call("DescribeTopicPartitions", 0, {
+        "Topics": [{"Name": topic}], "ResponsePartitionLimit": 10, "Cursor": None}, "topic")
+    update("too high", (name, 2))
+    update("off by an upgrade", (name, 0))
+    update("off, only asked", (name, 0), kind=2, validate=True)
+    update("without what it needs", ("metadata.version", 22), kind=2)
+    set_minimum("a broker's", "1", "1")
+    set_minimum("a broker's away", "1", None, 1)
+    set_minimum("the cluster's away", "", None, 1)
+    set_minimum("the cluster's", "", "2")
+    show("the cluster's is two")
+    update("off", (name, 0), kind=2, versions=(1,))
+    set_minimum("a broker's, off", "1", "3")
+    set_minimum("the cluster's away, off", "", None, 1)
+    show("off")
+    update("on", (name, 1), versions=(1,))
+    update("on again", (name, 1))
+    show("on")
+    set_minimum("the topic's", topic, "1", kind=2)
+    set_minimum("the topic's away", topic, None, 1, kind=2)
+    show("at last")
+
+
+SCENARIOS = [eligible_leaders, reassignments, unregister_broker, client_quotas, acls_without_an_authorizer,
              scram_credentials]

@@ -247,7 +247,9 @@ class Faults:
 
     def rolling_restart(self):
         for node in self.cluster.nodes:
-            assert node.stop(60) == 0, f"node {node.number} did not stop cleanly"
+            processes.wait_until(node.accepts, f"node {node.number} is there to be stopped")
+            status = node.stop(60)
+            assert status == 0, f"node {node.number} did not stop cleanly: status {status}"
             node.start()
             processes.wait_until(node.accepts, f"node {node.number} is back")
 

@@ -35,16 +35,29 @@ static unsigned long long between(struct cluster *cluster, uint64_t low, uint64_
     return (unsigned long long)(low + random_below(&cluster->random, high - low + 1));
 }
 
+/* The list of voters, or where they are found. */
+static void set_quorum(struct cluster *cluster, struct cluster_settings *common)
+{
+    char list[160];
+    size_t size = 0;
+    for (unsigned i = 0; i < cluster->count; i++) {
+        if (!(cluster->controllers >> i & 1))
+            continue;
+        if (size > 0)
+            list[size++] = ',';
+        if (!cluster->is_dynamic)
+            size += (size_t)snprintf(list + size, sizeof(list) - size, "%u@", i);
+        size += (size_t)snprintf(list + size, sizeof(list) - size, "node-%u:%d", i,
+                                 CLUSTER_CONTROLLER_PORT);
+    }
+    set(cluster, common, "controller.quorum.%s=%s",
+        cluster->is_dynamic ? "bootstrap.servers" : "voters", list);
+}
+
 static void draw_common(struct cluster *cluster)
 {
     struct cluster_settings *common = &cluster->common;
-    char voters[160];
-    size_t size = 0;
-    for (unsigned i = 0; i < cluster->count; i++)
-        if (cluster->controllers >> i & 1)
-            size += (size_t)snprintf(voters + size, sizeof(voters) - size, "%s%u@node-%u:%d",
-                                     size ? "," : "", i, i, CLUSTER_CONTROLLER_PORT);
-    set(cluster, common, "controller.quorum.voters=%s", voters);
+    set_quorum(cluster, common);
     set(cluster, common, "controller.listener.names=CONTROLLER");
     set(cluster, common, "inter.broker.listener.name=PLAINTEXT");
     bool fast = cluster->is_failover;
@@ -95,6 +108,9 @@ static void draw_own(struct cluster *cluster, struct cluster_node *node, unsigne
         both ? "," : "", node->is_controller ? "CONTROLLER://:9093" : "");
     if (node->is_broker)
         set(cluster, own, "advertised.listeners=PLAINTEXT://node-%u:%d", number, CLUSTER_PORT);
+    else if (cluster->is_dynamic)
+        set(cluster, own, "advertised.listeners=CONTROLLER://node-%u:%d", number,
+            CLUSTER_CONTROLLER_PORT);
     set(cluster, own, "broker.rack=rack-%u", number % 3);
 }
 
@@ -140,24 +156,57 @@ static void format_say(const char *line)
     (void)line;
 }
 
+/* By an operator who tries until it works: of the faults of the node's first life there is none. */
+static enum format_voters first_voters(const struct cluster_node *node)
+{
+    if (!node->cluster->is_dynamic)
+        return FORMAT_VOTERS_BY_CONFIG;
+    return node->broker.node == 0 ? FORMAT_VOTERS_SELF : FORMAT_VOTERS_NONE;
+}
+
+/* The id that the directory got. */
+static struct uuid read_directory_id(const struct cluster_node *node)
+{
+    static const char key[] = "directory.id=";
+    struct sim *sim = node->cluster->sim;
+    struct uuid id = UUID_ZERO;
+    uint64_t size = 0;
+    const uint8_t *file = sim_platter_file(sim, node->broker.node, "/data/meta.properties", &size);
+    for (uint64_t i = 0; file && i + sizeof(key) - 1 + UUID_TEXT_SIZE <= size; i++)
+        if (memcmp(file + i, key, sizeof(key) - 1) == 0)
+            (void)uuid_parse(view_of(file + i + sizeof(key) - 1, UUID_TEXT_SIZE), &id);
+    sim_require(sim, !uuid_is_zero(id), "node %u has no directory id", node->broker.node);
+    return id;
+}
+
 static void format_one(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
+    struct sim_faults *faults = sim_node_faults(cluster->sim, node->broker.node);
+    const struct sim_faults drawn = *faults;
+    *faults = (struct sim_faults){.test_points = drawn.test_points};
     format_random = &cluster->random;
     struct format_request request = {.config = &node->broker.config,
                                      .host_name = "localhost",
                                      .cluster_id = VIEW_LITERAL("c2ltdWxhdGVkLWNsdXN0ZQ"),
+                                     .voters = first_voters(node),
                                      .storage =
                                          sim_blocking_storage(cluster->sim, node->broker.node),
                                      .heap = &node->broker.heap,
                                      .wall_ms = INT64_C(1700000000000),
                                      .entropy = format_entropy,
                                      .say = format_say};
+    if (!cluster->has_eligible)
+        request.features[request.feature_count++] =
+            VIEW_LITERAL("eligible.leader.replicas.version=0");
     char message[512] = "";
     if (format_node(&request, message, sizeof(message)) != FORMAT_DONE)
         sim_fail(cluster->sim, "node %u cannot be formatted: %s", node->broker.node, message);
     node->is_formatted = true;
+    *faults = drawn;
     sim_power_cut(cluster->sim, node->broker.node); /* the tool has ended, and all must be there */
+    if (cluster->is_dynamic)
+        cluster->directory_ids[node->broker.node] = read_directory_id(node);
 }
 
 void cluster_node_start(struct cluster_node *node)
@@ -173,7 +222,10 @@ void cluster_node_start(struct cluster_node *node)
 void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenario_options *options,
                   const struct cluster_shape *shape)
 {
-    *cluster = (struct cluster){.sim = sim, .options = options, .is_failover = shape->is_failover};
+    *cluster = (struct cluster){.sim = sim,
+                                .options = options,
+                                .is_dynamic = shape->is_dynamic,
+                                .is_failover = shape->is_failover};
     random_init(&cluster->random, sim_seed(sim), 5000);
     draw_roles(cluster, shape);
     draw_common(cluster);
@@ -190,6 +242,7 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenari
         sim_broker_init(&node->broker, sim, options, &cluster->random, all, count);
         sim_require(sim, node->broker.node == i, "the nodes of the cluster come first");
     }
+    cluster->has_eligible = random_chance(&cluster->random, 3, 4);
 }
 
 void cluster_deinit(struct cluster *cluster)

@@ -5,7 +5,8 @@
  * Node numbers of the simulator are node ids; the nodes of the cluster come first.
  *
  * Invariants:
- *  1. All nodes have the same list of voters, which is static.
+ *  1. All nodes have the same list of voters, which is static; or, in a dynamic quorum, the same
+ *     bootstrap servers, and node 0 is formatted as the first voter.
  *  2. A node is formatted once, before its first start, unless its disk was emptied on purpose.
  */
 #ifndef KLAMM_TESTS_SIM_CLUSTER_H
@@ -48,8 +49,11 @@ struct cluster {
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
     bool is_failover;
+    bool has_eligible; /* formatted with eligible leader replicas, as by default */
     bool is_healed;
-    uint64_t session_ns; /* of brokers */
+    bool is_dynamic;                              /* the voters are in the log (kraft.version 1) */
+    struct uuid directory_ids[CLUSTER_NODES_MAX]; /* of formatted nodes */
+    uint64_t session_ns;                          /* of brokers */
     uint64_t lag_ns;
 };
 
@@ -58,6 +62,7 @@ struct cluster_shape {
     bool controllers_only;
     bool is_failover; /* three or four brokers with short limits, whose leaders change all the time
                        */
+    bool is_dynamic;
 };
 
 void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenario_options *options,

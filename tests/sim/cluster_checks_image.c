@@ -1,6 +1,6 @@
 /*
- * M5 and what every image must say. An image is turned into the records of a snapshot of it, whose
- * hash must be the same wherever it is made.
+ * M4, M5 and what every image must say. An image is turned into the records of a snapshot of it,
+ * whose hash must be the same wherever it is made.
  */
 #include "base/hash.h"
 #include "cluster/metadata/image_records.h"
@@ -167,7 +167,7 @@ void checks_image_of(struct cluster_checks *checks, unsigned node,
     checks->image_lives[node] = life;
     checks->image_versions[node] = image->version;
     sim_require(checks->sim, image->offset < committed_log_end(&checks->metadata),
-                "node %u shows the image of %lld, and [.., %lld) is committed", node,
+                "node %u shows an image of offset %lld, committed is [.., %lld)", node,
                 (long long)image->offset, (long long)committed_log_end(&checks->metadata));
     note_hash(checks, node, image->offset, image_hash(checks, image));
     note_min_isr(checks, image);

@@ -27,28 +27,47 @@ static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, 
                 quorum->epoch);
 }
 
+/* How many of the voters have everything below `end` on their disks; `set` NULL: of the present
+ * ones. */
+static uint32_t count_holders(const struct cluster_checks *checks, const struct quorum *quorum,
+                              const struct voter_set *set, int64_t end, uint32_t *voters)
+{
+    uint32_t holders = 0;
+    *voters = set ? set->count : quorum->voter_count;
+    for (uint32_t i = 0; i < *voters; i++) {
+        int32_t id = set ? set->nodes[i].id : quorum->voters[i].node.id;
+        holders += checks->quorums[id].durable_end >= end;
+    }
+    return holders;
+}
+
 /*
  * Everything below a leader's watermark is on the disks of a majority, and so is a record of its
- * own epoch: what is only from earlier epochs can still be overwritten (Raft's figure 8).
+ * own epoch: what is only from earlier epochs can still be overwritten (Raft's figure 8). Where the
+ * watermark is below the record of the present voters, it may have moved just before that was
+ * appended.
  */
 static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
-                       const struct quorum *quorum)
+                       const struct metadata_log *log)
 {
-    if (quorum->role != QUORUM_LEADER || quorum->high_watermark <= seen->watermark)
+    const struct quorum *quorum = &log->quorum;
+    int64_t end = quorum->high_watermark;
+    if (quorum->role != QUORUM_LEADER || end <= seen->watermark)
         return;
-    seen->watermark = quorum->high_watermark;
+    seen->watermark = end;
     sim_require(checks->sim,
-                seen->led_epoch != quorum->epoch || quorum->high_watermark <= seen->led_from ||
-                    quorum->high_watermark > quorum->epoch_start_offset,
+                seen->led_epoch != quorum->epoch || end <= seen->led_from ||
+                    end > quorum->epoch_start_offset,
                 "node %u calls [.., %lld) committed in epoch %d, which began at %lld", node,
-                (long long)quorum->high_watermark, quorum->epoch,
-                (long long)quorum->epoch_start_offset);
-    uint32_t holders = 0;
-    for (uint32_t i = 0; i < quorum->voter_count; i++)
-        holders += checks->quorums[quorum->voters[i].node.id].durable_end >= quorum->high_watermark;
-    sim_require(checks->sim, holders > quorum->voter_count / 2,
+                (long long)end, quorum->epoch, (long long)quorum->epoch_start_offset);
+    uint32_t voters, earlier_voters = 0, earlier = 0;
+    uint32_t holders = count_holders(checks, quorum, NULL, end, &voters);
+    if (quorum->voters_offset >= end)
+        earlier = count_holders(checks, quorum, voter_history_at(&log->voters, end), end,
+                                &earlier_voters);
+    sim_require(checks->sim, holders > voters / 2 || earlier > earlier_voters / 2,
                 "node %u calls [.., %lld) committed, which %u of %u voters have on their disks",
-                node, (long long)quorum->high_watermark, holders, quorum->voter_count);
+                node, (long long)end, holders, voters);
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
@@ -90,7 +109,7 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
     seen->durable_end = partition_log_durable_end(log->log);
     check_vote(checks, seen, node, quorum);
     check_leader(checks, seen, node, log);
-    check_held(checks, seen, node, quorum);
+    check_held(checks, seen, node, log);
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);

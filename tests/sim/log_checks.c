@@ -16,12 +16,12 @@
 void log_check_producers(struct life *life)
 {
     struct scenario *scenario = life->scenario;
-    int64_t end = partition_log_end_offset(life->log);
-    producer_state_assert(partition_log_producers(life->log));
+    int64_t end = partition_log_end_offset(life->node.log);
+    producer_state_assert(partition_log_producers(life->node.log));
     for (int64_t id = 1; id <= PRODUCERS; id++) {
         struct producer_info expected, found;
-        bool known = log_model_producer(&scenario->model, id, end, &expected);
-        bool present = producer_state_find(partition_log_producers(life->log), id, &found);
+        bool known = log_model_producer(&scenario->lives.model, id, end, &expected);
+        bool present = producer_state_find(partition_log_producers(life->node.log), id, &found);
         REQUIRE(life, known == present, "producer %lld is %s in the state of the log at %lld",
                 (long long)id, present ? "unexpected" : "missing", (long long)end);
         if (!known)
@@ -39,9 +39,9 @@ void log_check_producers(struct life *life)
 
 void log_check_epochs(struct life *life, int64_t from)
 {
-    const struct log_model *model = &life->scenario->model;
-    const struct leader_epochs *epochs = partition_log_leader_epochs(life->log);
-    int64_t end = partition_log_end_offset(life->log);
+    const struct log_model *model = &life->scenario->lives.model;
+    const struct leader_epochs *epochs = partition_log_leader_epochs(life->node.log);
+    int64_t end = partition_log_end_offset(life->node.log);
     for (size_t i = 0; i < model->count; i++) {
         const struct model_batch *batch = &model->batches[i];
         if (batch->base_offset < from || batch->base_offset >= end)
@@ -62,13 +62,13 @@ void log_check_epochs(struct life *life, int64_t from)
 static bool has_restarted(const struct life *life)
 {
     const struct scenario *scenario = life->scenario;
-    int64_t end = partition_log_end_offset(life->log);
-    if (scenario->expectation != EXPECT_DURABLE_ONLY || scenario->model.durable_end >= end ||
-        partition_log_start_offset(life->log) != end)
+    int64_t end = partition_log_end_offset(life->node.log);
+    if (!scenario->lives.durable_only || scenario->lives.model.durable_end >= end ||
+        partition_log_start_offset(life->node.log) != end)
         return false;
     struct producer_info info;
     for (int64_t id = 1; id <= PRODUCERS; id++) {
-        if (producer_state_find(partition_log_producers(life->log), id, &info))
+        if (producer_state_find(partition_log_producers(life->node.log), id, &info))
             return false;
     }
     return true;
@@ -77,44 +77,23 @@ static bool has_restarted(const struct life *life)
 void log_check_recovered(struct life *life)
 {
     struct scenario *scenario = life->scenario;
-    struct log_model *model = &scenario->model;
-    int64_t start = partition_log_start_offset(life->log);
-    int64_t end = partition_log_end_offset(life->log);
-    int64_t least =
-        scenario->expectation == EXPECT_DURABLE_ONLY ? model->durable_end : model->written_end;
-    TRACE(life, "recovered [%lld, %lld), durable %lld: %s", (long long)start, (long long)end,
-          (long long)partition_log_durable_end(life->log), life->open.message);
-    partition_log_check(life->log);
-    REQUIRE(life, end >= least, "the log ends at %lld after %s, %lld was promised", (long long)end,
-            scenario->expectation == EXPECT_DURABLE_ONLY ? "a power cut" : "a crash",
-            (long long)least);
-    for (size_t i = 0; i < scenario->failed.count && end > log_model_end(model); i++) {
-        const struct model_batch *batch = &scenario->failed.batches[i];
-        if (batch->base_offset == log_model_end(model))
-            log_model_add(model, batch->bytes, batch->size);
-    }
-    log_model_cut(&scenario->failed, 0);
-    REQUIRE(life, end <= log_model_end(model), "the log ends at %lld, only %lld was ever appended",
-            (long long)end, (long long)log_model_end(model));
+    struct log_model *model = &scenario->lives.model;
+    int64_t start = partition_log_start_offset(life->node.log);
+    log_node_check_end(&life->node);
     if (has_restarted(life))
-        log_model_restart(model, end);
-    REQUIRE(life, log_model_boundary(model, end) == end, "the log ends inside the batch at %lld",
-            (long long)log_model_boundary(model, end));
+        log_model_restart(model, partition_log_end_offset(life->node.log));
     REQUIRE(life, start <= model->start_max,
             "the log starts at %lld, it was never moved above %lld", (long long)start,
             (long long)model->start_max);
     /* A read that fails while the log is opened makes it look again. */
-    if (life->clean)
+    if (life->node.open.options.clean)
         REQUIRE(life,
                 start == model->start_max &&
-                    (life->open.scanned_bytes == 0 || scenario->faults_allowed),
+                    (life->node.open.scanned_bytes == 0 || scenario->lives.faults_allowed),
                 "after a clean stop the log starts at %lld instead of %lld and scanned %llu bytes",
                 (long long)start, (long long)model->start_max,
-                (unsigned long long)life->open.scanned_bytes);
-    log_model_cut(model, end);
-    model->written_end = end;
-    model->durable_end = partition_log_durable_end(life->log);
-    scenario->recovered = true;
+                (unsigned long long)life->node.open.scanned_bytes);
+    log_node_follow(&life->node);
     log_check_producers(life);
     /* A log start that was not in a checkpoint yet may fall back, epochs below it do not return. */
     log_check_epochs(life, model->start_ever);
@@ -135,36 +114,35 @@ static void lookup_found(struct log_lookup *lookup)
 {
     struct pending_lookup *pending = container_of(lookup, struct pending_lookup, lookup);
     struct life *life = pending->life;
-    life->lookups--;
-    bool comparable = pending->version == life->version &&
-                      pending->start == partition_log_start_offset(life->log);
+    life->node.lookups--;
+    bool comparable = pending->version == life->node.version &&
+                      pending->start == partition_log_start_offset(life->node.log);
     if (lookup->status == LOG_READ_OK && comparable) {
         int64_t expected =
-            log_model_lookup(&life->scenario->model, pending->start, lookup->timestamp);
-        if (expected >= partition_log_written_end(life->log))
+            log_model_lookup(&life->scenario->lives.model, pending->start, lookup->timestamp);
+        if (expected >= partition_log_written_end(life->node.log))
             expected = -1;
         REQUIRE(life, lookup->offset == expected,
                 "the first offset at %lld ms is %lld, the log says %lld",
                 (long long)lookup->timestamp, (long long)expected, (long long)lookup->offset);
     } else if (lookup->status != LOG_READ_OK) {
-        REQUIRE(life, life->scenario->faults_allowed || !comparable,
+        REQUIRE(life, life->scenario->lives.faults_allowed || !comparable,
                 "a lookup failed on a device without faults");
     }
-    heap_put(life->loop->heap, MEMORY_STATE, pending, sizeof(*pending));
+    heap_put(life->node.loop->heap, MEMORY_STATE, pending, sizeof(*pending));
 }
 
 void log_check_lookup(struct life *life, int64_t timestamp)
 {
     struct pending_lookup *pending =
-        heap_must_get(life->loop->heap, MEMORY_STATE, sizeof(*pending));
+        heap_must_get(life->node.loop->heap, MEMORY_STATE, sizeof(*pending));
     pending->life = life;
-    pending->version = life->version;
-    pending->start = partition_log_start_offset(life->log);
+    pending->version = life->node.version;
+    pending->start = partition_log_start_offset(life->node.log);
     pending->lookup = (struct log_lookup){
         .kind = LOG_LOOKUP_TIMESTAMP, .timestamp = timestamp, .found = lookup_found};
-    life->lookups++;
-    life->scenario->looked_up++;
-    partition_log_lookup(life->log, &pending->lookup);
+    life->node.lookups++;
+    partition_log_lookup(life->node.log, &pending->lookup);
 }
 
 /* ---- Reads ----------------------------------------------------------------------------------- */
@@ -174,18 +152,20 @@ static void scan_continue(struct scan *scan);
 static void scan_warmed(struct log_warm *warm)
 {
     struct scan *scan = container_of(warm, struct scan, warm);
-    scan->life->warms--;
+    scan->life->node.warms--;
     if (warm->status != LOG_READ_OK) {
-        if (partition_log_is_failed(scan->life->log) || scan->life->scenario->faults_allowed) {
+        if (partition_log_is_failed(scan->life->node.log) ||
+            scan->life->scenario->lives.faults_allowed) {
             scan->busy = false;
             if (scan->whole)
-                log_life_device_failed(scan->life);
+                log_node_device_failed(&scan->life->node);
             return;
         }
-        struct partition_log *log = scan->life->log;
+        struct partition_log *log = scan->life->node.log;
         bool is_there = scan->read.offset >= partition_log_start_offset(log) &&
                         scan->read.offset < partition_log_written_end(log);
-        REQUIRE(scan->life, !is_there || scan->life->changing || scan->cuts != scan->life->cuts,
+        REQUIRE(scan->life,
+                !is_there || scan->life->node.is_cutting || scan->cuts != scan->life->node.cuts,
                 "warming offset %lld failed", (long long)scan->read.offset);
         scan->busy = false;
         return;
@@ -202,22 +182,22 @@ static void scan_end(struct scan *scan)
     if (!scan->whole)
         return;
     scan->whole = false;
-    life->scenario->verified = true;
-    log_life_start_operations(life);
+    life->scenario->lives.verified = true;
+    log_node_start_operations(&life->node);
 }
 
 static void scan_warm(struct scan *scan)
 {
     scan->warm = (struct log_warm){.warmed = scan_warmed};
-    scan->life->warms++;
-    partition_log_warm(scan->life->log, &scan->read, &scan->warm);
+    scan->life->node.warms++;
+    partition_log_warm(scan->life->node.log, &scan->read, &scan->warm);
 }
 
 /* Reads and compares; true when the scan goes on at a later offset. */
 static bool scan_take(struct scan *scan)
 {
     struct life *life = scan->life;
-    const struct log_model *model = &life->scenario->model;
+    const struct log_model *model = &life->scenario->lives.model;
     int64_t offset = log_model_boundary(model, scan->read.offset);
     int64_t next = log_model_compare(model, offset, scan->data, scan->slice.size);
     REQUIRE(life, next > scan->read.offset, "a read of offset %lld ends at %lld",
@@ -229,7 +209,6 @@ static bool scan_take(struct scan *scan)
         REQUIRE(life, log_model_boundary(model, scan->slice.next_offset) == next,
                 "a slice says %lld instead of %lld", (long long)scan->slice.next_offset,
                 (long long)next);
-    life->scenario->read++;
     scan->read.offset = next;
     scan->patience = 0;
     return scan->whole;
@@ -239,21 +218,21 @@ static void scan_continue(struct scan *scan)
 {
     struct life *life = scan->life;
     for (;;) {
-        if (!partition_log_is_failed(life->log) && scan->whole &&
-            scan->read.offset >= partition_log_end_offset(life->log)) {
+        if (!partition_log_is_failed(life->node.log) && scan->whole &&
+            scan->read.offset >= partition_log_end_offset(life->node.log)) {
             scan_end(scan);
             return;
         }
-        TRACE(life, "read %lld, at most %u bytes up to the %s", (long long)scan->read.offset,
+        TRACE(&life->node, "read %lld, at most %u bytes up to the %s", (long long)scan->read.offset,
               scan->read.max_bytes, scan->read.bound == LOG_READ_LOG_END ? "end" : "watermark");
         scan->limit = scan->read.bound == LOG_READ_LOG_END
-                          ? partition_log_written_end(life->log)
-                          : partition_log_high_watermark(life->log);
-        enum log_read_status status = partition_log_read(life->log, &scan->read, &scan->slice);
+                          ? partition_log_written_end(life->node.log)
+                          : partition_log_high_watermark(life->node.log);
+        enum log_read_status status = partition_log_read(life->node.log, &scan->read, &scan->slice);
         if (status == LOG_READ_OK && scan->slice.size > 0) {
             uint32_t size = scan->slice.size;
             REQUIRE(life, size <= SCAN_SIZE, "a read of at most %d bytes gave %u", SCAN_SIZE, size);
-            status = log_slice_copy(&life->shard, &scan->slice, 0, scan->data, size);
+            status = log_slice_copy(&life->node.shard, &scan->slice, 0, scan->data, size);
             log_slice_release(&scan->slice);
         } else if (status == LOG_READ_OK) {
             REQUIRE(life, !scan->whole, "nothing is readable at %lld below the log end",
@@ -270,7 +249,7 @@ static void scan_continue(struct scan *scan)
             return;
         }
         if (status == LOG_READ_FAILED) {
-            log_life_device_failed(life);
+            log_node_device_failed(&life->node);
             scan->busy = false;
             return;
         }
@@ -296,16 +275,16 @@ static void scan_start(struct life *life, struct scan *scan, int64_t offset, boo
                        enum log_read_bound bound)
 {
     if (!scan->data)
-        scan->data = heap_must_get(life->loop->heap, MEMORY_STATE, SCAN_SIZE);
+        scan->data = heap_must_get(life->node.loop->heap, MEMORY_STATE, SCAN_SIZE);
     scan->life = life;
     scan->busy = true;
     scan->whole = whole;
     scan->patience = 0;
-    scan->cuts = life->cuts;
+    scan->cuts = life->node.cuts;
     scan->read = (struct log_read){
         .offset = offset,
-        .max_bytes =
-            whole ? SCAN_SIZE : 1 + (uint32_t)random_below(&life->scenario->random, SCAN_SIZE),
+        .max_bytes = whole ? SCAN_SIZE
+                           : 1 + (uint32_t)random_below(&life->scenario->lives.random, SCAN_SIZE),
         .min_one = true,
         .bound = bound};
     scan_continue(scan);
@@ -313,7 +292,7 @@ static void scan_start(struct life *life, struct scan *scan, int64_t offset, boo
 
 void log_check_whole(struct life *life)
 {
-    scan_start(life, &life->scans[0], partition_log_start_offset(life->log), true,
+    scan_start(life, &life->scans[0], partition_log_start_offset(life->node.log), true,
                LOG_READ_LOG_END);
 }
 
@@ -326,7 +305,7 @@ void log_check_read(struct life *life, int64_t offset, enum log_read_bound bound
 
 bool log_checks_are_busy(const struct life *life)
 {
-    bool busy = life->lookups > 0 || life->warms > 0;
+    bool busy = life->node.lookups > 0 || life->node.warms > 0;
     for (unsigned i = 0; i < READS_MAX; i++)
         busy = busy || life->scans[i].busy;
     return busy;

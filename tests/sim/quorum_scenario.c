@@ -1,28 +1,68 @@
 /*
- * The quorum of a cluster alone: one to seven controllers, of which up to five vote and the others
- * look on, and trouble. Idle leaders append records all the time, so that there is something to
- * lose. When all faults have ended somebody must lead, and everybody follow, within a bounded time.
+ * The quorum of a cluster alone: one to seven controllers and trouble. Idle leaders append records
+ * all the time, so that there is something to lose. In half of the seeds the voters are in the log:
+ * one node begins, and an operator adds and removes voters while the trouble lasts (KIP-853). When
+ * all faults have ended somebody must lead, and everybody follow, within a bounded time.
  */
 #include <stdio.h>
 
-#include "tests/sim/cluster_checks.h"
+#include "tests/sim/cluster_checks_internal.h"
+#include "tests/sim/voter_operator.h"
 
 static const uint64_t second_ns = UINT64_C(1000000000);
+
+static void add_operator(struct cluster *cluster, struct voter_operator_role *role,
+                         struct random_stream *random)
+{
+    *role = (struct voter_operator_role){
+        .count = cluster->count,
+        .directory_ids = cluster->directory_ids,
+        .pace_ns = (second_ns / 20) << random_below(random, 8),
+    };
+    unsigned node = sim_add_node(
+        cluster->sim,
+        &(struct sim_node_spec){.loops = 1, .boot = voter_operator_boot, .argument = role});
+    sim_start(cluster->sim, node);
+}
+
+static const struct voter_set *voters_at(const struct cluster_checks *checks, unsigned node)
+{
+    const struct sim_broker_process *process = checks_process(checks, node);
+    return voter_history_last(&process->control.controller.log.voters);
+}
+
+/* At rest everybody's log names the same voters. */
+static void require_same_voters(const struct cluster_checks *checks)
+{
+    const struct voter_set *first = voters_at(checks, 0);
+    for (unsigned i = 1; i < checks->cluster->count; i++) {
+        const struct voter_set *other = voters_at(checks, i);
+        sim_require(checks->sim, view_equal(other->value, first->value),
+                    "nodes 0 and %u know different voters", i);
+    }
+}
 
 void quorum_scenario_run(struct sim *sim, const struct scenario_options *options)
 {
     struct cluster *cluster = &(struct cluster){0};
     struct cluster_checks *checks = &(struct cluster_checks){0};
-    cluster_init(
-        cluster, sim, options,
-        &(struct cluster_shape){.node_count_max = CLUSTER_NODES_MAX, .controllers_only = true});
+    struct voter_operator_role *operator= &(struct voter_operator_role){0};
+    struct random_stream *random = &(struct random_stream){0};
+    random_init(random, sim_seed(sim), 5001);
+    cluster_init(cluster, sim, options,
+                 &(struct cluster_shape){.node_count_max = CLUSTER_NODES_MAX,
+                                         .controllers_only = true,
+                                         .is_dynamic = random_chance(random, 1, 2)});
     cluster_checks_init(checks, cluster);
+    if (cluster->is_dynamic)
+        add_operator(cluster, operator, random);
     cluster_start(cluster);
-    struct random_stream *random = &cluster->random;
+    random = &cluster->random;
     if (random_chance(random, 3, 4))
         cluster_run_until(cluster, sim_now_ns(sim) + random_below(random, 5 * second_ns));
     if (!options->is_calm)
         cluster_trouble(cluster, (1 + random_below(random, 40)) * second_ns, 0, 0);
+    operator->pauses = true;
     cluster_heal(cluster);
     bool settled = cluster_run_to(cluster, cluster_checks_is_quorum_settled, checks,
                                   sim_now_ns(sim) + 60 * second_ns);
@@ -30,11 +70,15 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
         cluster_checks_require_quorum_settled(checks);
     cluster_run_until(cluster, sim_now_ns(sim) + 5 * second_ns);
     cluster_checks_require_quorum_settled(checks);
+    require_same_voters(checks);
     sim_require(sim, committed_log_end(&checks->metadata) > 0, "nothing was ever committed");
     if (options->chatty)
-        fprintf(stderr, "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed\n",
-                cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
-                (long long)committed_log_end(&checks->metadata));
+        fprintf(
+            stderr,
+            "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed, %u voters "
+            "added, %u removed\n",
+            cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
+            (long long)committed_log_end(&checks->metadata), operator->added, operator->removed);
     cluster_checks_deinit(checks);
     cluster_deinit(cluster);
 }

@@ -42,6 +42,7 @@ static void join(struct broker_fixture *fixture, int32_t id, const char *listene
     struct broker_registration_response response;
     struct broker_registration_request_listener endpoint;
     struct broker_registration_request_feature features[] = {
+        {VIEW_LITERAL("eligible.leader.replicas.version"), 0, 1},
         {VIEW_LITERAL("group.version"), 0, 1},
         {VIEW_LITERAL("metadata.version"), 7, 29},
         {VIEW_LITERAL("transaction.version"), 0, 2},
@@ -58,7 +59,7 @@ static void join(struct broker_fixture *fixture, int32_t id, const char *listene
     request.listeners = &endpoint;
     request.listeners_count = 1;
     request.features = features;
-    request.features_count = 3;
+    request.features_count = 4;
     request.log_dirs = &directory;
     request.log_dirs_count = 1;
     broker_fixture_use_port(fixture, CONTROLLER_PORT);

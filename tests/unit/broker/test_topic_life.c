@@ -1,6 +1,7 @@
 /* Topics as clients see them come and go: first use, deletion, the same name again, power cuts. */
 #include "tests/unit/broker/broker_fixture.h"
 
+#include "broker/shard.h"
 #include "protocol/messages/delete_topics.h"
 #include "protocol/messages/metadata.h"
 
@@ -94,6 +95,40 @@ static void a_name_that_is_used_again_begins_empty(void **state)
     broker_fixture_deinit(&fixture);
 }
 
+static unsigned count_in_state(struct broker_fixture *fixture, enum replica_state state)
+{
+    unsigned count = 0;
+    for (unsigned i = 1; i <= FIXTURE_SHARDS; i++) {
+        list_for_each(link, &broker_fixture_shard(fixture, i)->replicas.replicas)
+        {
+            count += container_of(link, struct replica, link)->state == state;
+        }
+    }
+    return count;
+}
+
+/* The broker as it is before it knows that it is registered: images are of an earlier process. */
+static void nothing_is_led_before_the_own_registration_is_shown(void **state)
+{
+    (void)state;
+    struct broker_fixture fixture;
+    broker_fixture_init(&fixture, NULL, 0);
+    struct broker *broker = broker_fixture_shard(&fixture, 1)->broker;
+    struct uuid incarnation = broker->incarnation;
+    broker->incarnation = uuid_of_halves(1, 2);
+    for (unsigned i = 1; i <= FIXTURE_SHARDS; i++)
+        broker_fixture_shard(&fixture, i)->was_registered = false;
+    broker_fixture_create_topic(&fixture, "early", 5, NULL, NULL);
+    assert_int_equal(count_in_state(&fixture, REPLICA_LEADING), 0);
+    assert_int_equal(count_in_state(&fixture, REPLICA_FOLLOWING), 5);
+    broker->incarnation = incarnation;
+    broker_fixture_create_topic(&fixture, "late", 2, NULL, NULL);
+    assert_int_equal(count_in_state(&fixture, REPLICA_LEADING), 7);
+    for (int32_t partition = 0; partition < 5; partition++)
+        assert_int_equal(broker_fixture_produce(&fixture, "early", partition, 3, 1000), 0);
+    broker_fixture_deinit(&fixture);
+}
+
 static void what_was_acknowledged_and_what_was_deleted_survive_a_power_cut(void **state)
 {
     (void)state;
@@ -122,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_topic_is_made_on_first_use_and_is_in_the_same_answer),
         cmocka_unit_test(no_topic_is_made_where_that_is_switched_off),
         cmocka_unit_test(a_name_that_is_used_again_begins_empty),
+        cmocka_unit_test(nothing_is_led_before_the_own_registration_is_shown),
         cmocka_unit_test(what_was_acknowledged_and_what_was_deleted_survive_a_power_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

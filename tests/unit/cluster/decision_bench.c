@@ -46,8 +46,10 @@ void bench_adopt(struct decision_bench *bench, struct image_draft *draft)
 
 void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced)
 {
-    struct image_feature_range features[] = {{VIEW_LITERAL("metadata.version"), 7, 29},
-                                             {VIEW_LITERAL("kraft.version"), 0, 1}};
+    struct image_feature_range features[] = {
+        {VIEW_LITERAL("metadata.version"), 7, 29},
+        {VIEW_LITERAL("kraft.version"), 0, 1},
+        {VIEW_LITERAL("eligible.leader.replicas.version"), 0, 1}};
     struct uuid directory = uuid_of_halves(50, (uint64_t)id);
     struct image_node node = {
         .id = id,
@@ -55,7 +57,7 @@ void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced)
         .register_offset = 100 + id,
         .incarnation = uuid_of_halves(60, (uint64_t)id),
         .features = features,
-        .feature_count = 2,
+        .feature_count = 3,
         .directories = &directory,
         .directory_count = 1,
         .fenced = fenced,
@@ -80,6 +82,16 @@ void bench_set_cache(struct decision_bench *bench)
     bench_edit(bench, &draft);
     draft_set_config(&draft, CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""),
                      VIEW_LITERAL("klamm.durability"), VIEW_LITERAL("cache"));
+    bench_adopt(bench, &draft);
+}
+
+void bench_set_config(struct decision_bench *bench, enum config_resource_type type,
+                      const char *resource, const char *name, const char *value)
+{
+    struct image_draft draft;
+    bench_edit(bench, &draft);
+    draft_set_config(&draft, type, view_of_string(resource), view_of_string(name),
+                     value ? view_of_string(value) : VIEW_NULL);
     bench_adopt(bench, &draft);
 }
 

@@ -25,6 +25,9 @@ void bench_edit(struct decision_bench *bench, struct image_draft *draft);
 void bench_adopt(struct decision_bench *bench, struct image_draft *draft);
 void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced);
 void bench_set_feature(struct decision_bench *bench, const char *name, int16_t level);
+/* A stored setting of a resource; NULL takes it away. */
+void bench_set_config(struct decision_bench *bench, enum config_resource_type type,
+                      const char *resource, const char *name, const char *value);
 /* Makes klamm.durability=cache the default of the cluster. */
 void bench_set_cache(struct decision_bench *bench);
 /* A topic with one partition of the given lists; leader -1: none. */

@@ -9,10 +9,14 @@
 
 #include "connection/channel.h"
 #include "protocol/api_info.h"
+#include "protocol/messages/add_raft_voter.h"
+#include "protocol/messages/api_versions.h"
 #include "protocol/messages/begin_quorum_epoch.h"
 #include "protocol/messages/end_quorum_epoch.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/fetch_snapshot.h"
+#include "protocol/messages/remove_raft_voter.h"
+#include "protocol/messages/update_raft_voter.h"
 #include "protocol/messages/vote.h"
 
 struct channel {
@@ -68,6 +72,9 @@ SERVER(begin_quorum_epoch)
 SERVER(end_quorum_epoch)
 SERVER(fetch)
 SERVER(fetch_snapshot)
+SERVER(add_raft_voter)
+SERVER(remove_raft_voter)
+SERVER(update_raft_voter)
 
 #define ROW(name, api_key, call_kind)                                                              \
     {                                                                                              \
@@ -89,6 +96,9 @@ static const struct server_row {
     ROW(end_quorum_epoch, API_KEY_END_QUORUM_EPOCH, QUORUM_CALL_END_EPOCH),
     ROW(fetch, API_KEY_FETCH, QUORUM_CALL_FETCH),
     ROW(fetch_snapshot, API_KEY_FETCH_SNAPSHOT, QUORUM_CALL_FETCH_SNAPSHOT),
+    ROW(add_raft_voter, API_KEY_ADD_RAFT_VOTER, QUORUM_CALL_ADD_VOTER),
+    ROW(remove_raft_voter, API_KEY_REMOVE_RAFT_VOTER, QUORUM_CALL_REMOVE_VOTER),
+    ROW(update_raft_voter, API_KEY_UPDATE_RAFT_VOTER, QUORUM_CALL_UPDATE_VOTER),
 };
 
 static const struct server_row *row_of_kind(enum quorum_call_kind kind)
@@ -169,9 +179,31 @@ static void call_done(struct quorum_call *call)
     free_served(served);
 }
 
+/* A broker's answer, as far as the quorum looks at it. */
+static void answer_versions(struct quorum_net *net, const struct net_packet *packet)
+{
+    struct api_versions_response_supported_feature_key feature = {
+        .name = VIEW_LITERAL("kraft.version"), .min_version = 0, .max_version = 1};
+    struct api_versions_response response;
+    api_versions_response_init(&response);
+    response.supported_features = &feature;
+    response.supported_features_count = 1;
+    size_t size = api_versions_response_size(&response, packet->version);
+    struct net_packet *answer =
+        post(net, PACKET_RESPONSE, packet->channel, packet->request, size, some_delay(net));
+    struct message_writer out = message_writer_of(answer->bytes, size);
+    api_versions_response_encode(&response, &out, packet->version);
+    assert_false(message_writer_failed(&out));
+    answer->version = packet->version;
+}
+
 static void deliver_request(struct quorum_net *net, struct net_packet *packet)
 {
     struct channel *channel = packet->channel;
+    if (packet->request->call->api_key == API_KEY_API_VERSIONS) {
+        answer_versions(net, packet);
+        return;
+    }
     const struct server_row *row = row_of_key(packet->request->call->api_key);
     struct served *served = calloc(1, sizeof(*served));
     assert_non_null(served);
@@ -356,20 +388,15 @@ void channel_close(struct channel *channel)
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
-static void make_node(struct quorum_net *net, int id, int voters)
+/* `voters_text` says where the quorum is. */
+static void make_node(struct quorum_net *net, int id, bool is_broker_only)
 {
     struct quorum_net_node *node = &net->nodes[id];
-    size_t used = 0;
     node->exists = true;
-    node->is_broker_only = id > voters;
+    node->is_broker_only = is_broker_only;
     snprintf(node->id_text, sizeof(node->id_text), "node.id=%d", id);
     snprintf(node->roles_text, sizeof(node->roles_text), "process.roles=%s",
              node->is_broker_only ? "broker" : "broker,controller");
-    used =
-        (size_t)snprintf(node->voters_text, sizeof(node->voters_text), "controller.quorum.voters=");
-    for (int i = 1; i <= voters; i++)
-        used += (size_t)snprintf(node->voters_text + used, sizeof(node->voters_text) - used,
-                                 "%s%d@localhost:%d", i > 1 ? "," : "", i, QUORUM_PORT + i);
     snprintf(node->listeners_text, sizeof(node->listeners_text),
              node->is_broker_only ? "listeners=PLAINTEXT://:9092"
                                   : "listeners=PLAINTEXT://:9092,CONTROLLER://localhost:%d",
@@ -384,18 +411,40 @@ static void make_node(struct quorum_net *net, int id, int voters)
     node->fixture.directory_id = uuid_of_halves((uint64_t)id, 7);
 }
 
-void quorum_net_init(struct quorum_net *net, int voters, int observers, uint64_t seed)
+static void init(struct quorum_net *net, int count, uint64_t seed)
 {
     memset(net, 0, sizeof(*net));
     the_net = net;
     random_init(&net->random, seed, 3);
     net->delay_ms = 3;
-    net->count = voters + observers;
+    net->count = count;
     list_init(&net->packets);
     list_init(&net->served);
     list_init(&net->channels);
-    for (int id = 1; id <= net->count; id++)
-        make_node(net, id, voters);
+}
+
+void quorum_net_init(struct quorum_net *net, int voters, int observers, uint64_t seed)
+{
+    init(net, voters + observers, seed);
+    for (int id = 1; id <= net->count; id++) {
+        char *text = net->nodes[id].voters_text;
+        size_t size = sizeof(net->nodes[id].voters_text);
+        size_t used = (size_t)snprintf(text, size, "controller.quorum.voters=");
+        for (int i = 1; i <= voters; i++)
+            used += (size_t)snprintf(text + used, size - used, "%s%d@localhost:%d",
+                                     i > 1 ? "," : "", i, QUORUM_PORT + i);
+        make_node(net, id, id > voters);
+    }
+}
+
+void quorum_net_init_dynamic(struct quorum_net *net, int count, uint64_t seed)
+{
+    init(net, count, seed);
+    for (int id = 1; id <= net->count; id++) {
+        snprintf(net->nodes[id].voters_text, sizeof(net->nodes[id].voters_text),
+                 "controller.quorum.bootstrap.servers=localhost:%d", QUORUM_PORT + 1);
+        make_node(net, id, false);
+    }
 }
 
 void quorum_net_start(struct quorum_net *net, int id)

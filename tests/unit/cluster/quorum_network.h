@@ -35,6 +35,11 @@ struct quorum_net {
 
 /* Nodes 1 to `voters` with the controller role, then `observers` brokers; nothing runs yet. */
 void quorum_net_init(struct quorum_net *net, int voters, int observers, uint64_t seed);
+/*
+ * Controllers 1 to `count` of a dynamic quorum: node 1 begins it as its only voter, the others find
+ * it there.
+ */
+void quorum_net_init_dynamic(struct quorum_net *net, int count, uint64_t seed);
 /* Stops what runs, one after the other. */
 void quorum_net_deinit(struct quorum_net *net);
 void quorum_net_start(struct quorum_net *net, int id);

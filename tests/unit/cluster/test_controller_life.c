@@ -11,15 +11,18 @@
 #include <cmocka.h>
 
 #include "cluster/controller/allocate_producer_ids.h"
+#include "cluster/controller/alter_configs.h"
 #include "cluster/controller/alter_partition.h"
 #include "cluster/controller/alter_reassignments.h"
 #include "cluster/controller/assign_replicas_to_dirs.h"
 #include "cluster/controller/broker_sessions.h"
 #include "cluster/controller/create_topics.h"
 #include "cluster/controller/elect_leaders.h"
+#include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/leader_sweep.h"
 #include "cluster/controller/partition_change.h"
 #include "cluster/controller/unregister_broker.h"
+#include "cluster/controller/update_features.h"
 #include "tests/unit/cluster/decision_bench.h"
 
 enum { BROKERS = 6, TOPICS = 5, SEEDS = 60, STEPS = 1200, SESSION_NS = 1000 };
@@ -31,6 +34,7 @@ struct life {
     uint64_t seed;
     unsigned step;
     const char *what;
+    bool may_clear;       /* eligible leaders may go without a change of their partition */
     bool may_be_unclean;  /* unclean elections were asked for or allowed since the last image */
     int32_t proposed[16]; /* in-sync set that a leader just proposed */
     uint32_t proposed_count;
@@ -83,6 +87,11 @@ static void check_state(struct life *life, const struct partition_state *state)
     HOLDS(life, state->leader == -1 || node_list_contains(state->isr, state->leader));
     HOLDS(life, state->isr.count > 0 || state->leader == -1);
     HOLDS(life, state->leader == -1 || state->last_known.count == 0);
+    HOLDS(life, is_within(state->last_known, state->replicas));
+    bool has_feature = eligible_leaders_are_kept(life->bench.image);
+    HOLDS(life, has_feature || state->isr.count > 0);
+    HOLDS(life, has_feature || state->eligible.count + state->last_known.count == 0);
+    HOLDS(life, state->isr.count + state->eligible.count + state->last_known.count > 0);
     /*
      * A reassignment whose replicas are all in sync has ended. One that an election left with its
      * leader alone ends with the next change.
@@ -102,6 +111,11 @@ static void check_change(struct life *life, const struct image_partition *before
     struct partition_state old = image_partition_state(before);
     struct partition_state now = image_partition_state(after);
     life->changes++;
+    if (life->may_clear && now.partition_epoch == old.partition_epoch) {
+        HOLDS(life, now.eligible.count + now.last_known.count == 0);
+        HOLDS(life, now.leader_epoch == old.leader_epoch && now.isr.count == old.isr.count);
+        return;
+    }
     HOLDS(life, now.partition_epoch == old.partition_epoch + 1);
     HOLDS(life, now.leader_epoch == old.leader_epoch || now.leader_epoch == old.leader_epoch + 1);
     HOLDS(life, now.leader == old.leader || now.leader_epoch > old.leader_epoch);
@@ -170,6 +184,7 @@ static void commit(struct life *life, const struct decision *decision)
     check_all(life, before);
     image_release(before);
     life->may_be_unclean = false;
+    life->may_clear = false;
     life->proposed_count = 0;
 }
 
@@ -439,6 +454,52 @@ static void allocate(struct life *life)
     life->producer_ids = response.producer_id_start + response.producer_id_len;
 }
 
+static void turn_feature(struct life *life)
+{
+    life->what = "feature";
+    struct update_features_request_feature_update_key key;
+    update_features_request_feature_update_key_init(&key);
+    key.feature = VIEW_LITERAL(ELIGIBLE_LEADERS_FEATURE);
+    key.max_version_level = !eligible_leaders_are_kept(life->bench.image);
+    key.upgrade_type = key.max_version_level ? 1 : 2;
+    struct update_features_request request;
+    struct update_features_response response;
+    update_features_request_init(&request);
+    request.feature_updates = &key;
+    request.feature_updates_count = 1;
+    struct decision decision;
+    bench_decide(&life->bench, &decision);
+    decide_update_features(&decision, &request, 2, &response);
+    HOLDS(life, response.error_code == KAFKA_ERROR_NONE);
+    life->may_clear = true;
+    commit(life, &decision);
+}
+
+static void set_min_isr(struct life *life)
+{
+    life->what = "min.insync.replicas";
+    int32_t index;
+    const struct image_topic *topic = chance(life, 80) ? any_topic(life, &index) : NULL;
+    char value[] = "1";
+    value[0] = (char)('1' + below(life, 3));
+    struct incremental_alter_configs_request_alterable_config config = {
+        VIEW_LITERAL("min.insync.replicas"), 0, view_of_string(value)};
+    struct incremental_alter_configs_request_alter_configs_resource resource = {
+        topic ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER,
+        topic ? topic->name : VIEW_LITERAL(""), &config, 1};
+    struct incremental_alter_configs_request request;
+    struct incremental_alter_configs_response response;
+    incremental_alter_configs_request_init(&request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    struct decision decision;
+    bench_decide(&life->bench, &decision);
+    decide_incremental_alter_configs(&decision, &request, &response);
+    HOLDS(life, response.responses[0].error_code == KAFKA_ERROR_NONE);
+    life->may_clear = true;
+    commit(life, &decision);
+}
+
 /* A new active controller knows nothing but the image. */
 static void fail_over(struct life *life)
 {
@@ -454,6 +515,7 @@ static const struct {
     {create_topic, 4}, {register_broker, 10}, {heartbeat, 40}, {fall_silent, 5},
     {propose, 30},     {reassign, 8},         {elect, 3},      {sweep, 3},
     {forget, 1},       {assign, 4},           {allocate, 1},   {fail_over, 1},
+    {turn_feature, 1}, {set_min_isr, 3},
 };
 
 static void live(uint64_t seed)

@@ -705,6 +705,8 @@ static void feature_levels_move_within_what_all_support(void **state)
         {"metadata.version", 27, 2, KAFKA_ERROR_NONE},
         {"metadata.version", 14, 2, KAFKA_ERROR_INVALID_UPDATE_VERSION},
         {"group.version", 1, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
+        {"kraft.version", 1, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
+        {"kraft.version", 0, 1, KAFKA_ERROR_NONE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         enum kafka_error error = update(&bench, cases[i].name, cases[i].level, cases[i].type);

@@ -358,6 +358,36 @@ static void leftovers_of_interrupted_writes_are_removed(void **state)
     fixture_deinit(&fixture);
 }
 
+static bool is_name_durable(const struct memory_node *node, const char *path)
+{
+    for (const struct memory_name *name = node->names; name; name = name->next)
+        if (strcmp(name->path, path) == 0)
+            return name->durable != NULL;
+    return false;
+}
+
+/*
+ * bootstrap.checkpoint says that formatting is through. A power cut may keep it, whoever was killed
+ * before, and take every name that was not made durable earlier.
+ */
+static void what_says_that_it_is_formatted_comes_after_all_else(void **state)
+{
+    (void)state;
+    bool is_formatted = false;
+    for (int after = 0; !is_formatted; after++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        memory_node_fail(&fixture.node, STORAGE_SYNC_DIRECTORY, after, STORAGE_IO);
+        fixture_start(&fixture);
+        is_formatted = fixture.is_ready;
+        if (memory_node_exists(&fixture.node, "/data/bootstrap.checkpoint"))
+            assert_true(is_name_durable(&fixture.node, "/data/__cluster_metadata-0"));
+        fixture_crash(&fixture);
+        fixture_deinit(&fixture);
+        assert_true(after < 40);
+    }
+}
+
 static void an_unformatted_directory_is_refused_where_formatting_is_not_allowed(void **state)
 {
     (void)state;
@@ -411,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_stop_at_any_moment_of_the_start_ends),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
         cmocka_unit_test(silent_followers_are_forgotten_and_voters_are_not),
+        cmocka_unit_test(what_says_that_it_is_formatted_comes_after_all_else),
         cmocka_unit_test(an_unformatted_directory_is_refused_where_formatting_is_not_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,34 +103,6 @@ static void the_high_watermark_follows_the_flushed_end(void **state)
     assert_false(step(&quorum, QUORUM_EVENT_FLUSHED, 8).committed);
 }
 
-static void a_full_disk_may_refuse_what_is_committed(void **state)
-{
-    (void)state;
-    const struct quorum_node voters[] = {{.id = 1}, {.id = 2}};
-    struct quorum_options options = {.self = voters[0],
-                                     .election_timeout_ns = 1000,
-                                     .fetch_timeout_ns = 2000,
-                                     .backoff_max_ns = 1000};
-    struct quorum quorum;
-    quorum_init(&quorum, &options);
-    struct quorum_event event = {.kind = QUORUM_EVENT_STARTED, .voters = voters, .voter_count = 2};
-    quorum_state_init(&event.started.file, 1);
-    event.started.file.leader_epoch = 1;
-    event.started.file.leader_id = 2;
-    struct quorum_effects effects;
-    quorum_step(&quorum, &event, &effects);
-    assert_int_equal(quorum.role, QUORUM_FOLLOWER);
-    step(&quorum, QUORUM_EVENT_APPENDED, 10);
-    assert_true(step(&quorum, QUORUM_EVENT_CONTACT, 9).committed);
-    assert_int_equal(quorum.high_watermark, 9);
-    step(&quorum, QUORUM_EVENT_CUT, 4);
-    assert_int_equal(quorum.log_end, 4);
-    assert_int_equal(quorum.high_watermark, 4);
-    step(&quorum, QUORUM_EVENT_APPENDED, 10);
-    assert_true(step(&quorum, QUORUM_EVENT_CONTACT, 9).committed);
-    assert_int_equal(quorum.high_watermark, 9);
-}
-
 static void a_late_persist_of_a_resigned_voter_appends_nothing(void **state)
 {
     (void)state;
@@ -188,7 +160,6 @@ int main(void)
         cmocka_unit_test(the_epoch_rises_above_file_and_log),
         cmocka_unit_test(nothing_is_committed_before_the_own_epoch),
         cmocka_unit_test(the_high_watermark_follows_the_flushed_end),
-        cmocka_unit_test(a_full_disk_may_refuse_what_is_committed),
         cmocka_unit_test(a_late_persist_of_a_resigned_voter_appends_nothing),
         cmocka_unit_test(both_file_versions_read_as_kafka_writes_them),
         cmocka_unit_test(a_damaged_file_is_refused),

@@ -4,8 +4,12 @@
  * event the invariants of a quorum are checked (simulation notes section 7):
  *
  *  M1 one leader per epoch; M2 no node votes twice in an epoch, over crashes too; M3 logs that
- * agree in the epoch of an offset agree below it; M4 what was committed never changes. And at the
- * end, when all trouble stops, somebody leads and commits.
+ * agree in the epoch of an offset agree below it; M4 what was committed never changes; M10 two sets
+ * of voters in a row differ by one. And at the end, when all trouble stops, somebody leads and
+ * commits.
+ *
+ * In half of the worlds leaders add and remove voters, themselves too: by records, as the real ones
+ * do (KIP-853).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,6 +44,7 @@ struct packet {
     int64_t diverging_end;
     int64_t high_watermark;
     int32_t epochs[16]; /* of records from offset on */
+    uint8_t sets[16];
     int count;
 };
 
@@ -47,7 +52,8 @@ struct node {
     struct quorum quorum;
     bool runs;
     struct quorum_state disk;
-    int32_t log[LOG_MAX]; /* epoch of each record */
+    int32_t log[LOG_MAX];  /* epoch of each record */
+    uint8_t sets[LOG_MAX]; /* the voters that it names, a bit each; 0: it names none */
     int64_t end, flushed;
     uint64_t persisted_due_ns; /* 0: nothing is being persisted */
     uint64_t flush_due_ns;     /* 0: nothing to flush */
@@ -67,11 +73,15 @@ struct world {
     int packet_count;
     bool cut[NODES_MAX][NODES_MAX];
     bool is_calm;
+    uint8_t first_set; /* of voters, before any record names some */
+    bool changes;      /* leaders change it */
     uint64_t flush_ms, delay_ms, crash_every_ms, cut_every_ms; /* at most, on average */
     int32_t leader_of[EPOCHS_MAX];                             /* id + 1 */
     int32_t committed[LOG_MAX];                                /* epoch of each committed record */
+    uint8_t committed_set;                                     /* of voters */
     int64_t committed_end;
     int elections;
+    int changes_made; /* and committed */
 };
 
 static uint64_t some_ms(struct world *world, uint64_t most)
@@ -123,13 +133,24 @@ static void check_vote(struct node *node)
     *voted = disk->voted_id + 1;
 }
 
+static void check_change(struct world *world, uint8_t set)
+{
+    uint8_t changed = set ^ world->committed_set;
+    assert_true(set != 0 && (changed & (changed - 1)) == 0); /* M10 */
+    world->changes_made += changed != 0;
+    world->committed_set = set;
+}
+
 static void check_committed(struct world *world, const struct node *node)
 {
     for (int64_t i = 0; i < node->quorum.high_watermark; i++) {
-        if (i < world->committed_end)
+        if (i < world->committed_end) {
             assert_int_equal(world->committed[i], node->log[i]); /* M4 */
-        else
-            world->committed[world->committed_end++] = node->log[i];
+            continue;
+        }
+        world->committed[world->committed_end++] = node->log[i];
+        if (node->sets[i])
+            check_change(world, node->sets[i]);
     }
 }
 
@@ -142,6 +163,7 @@ static void check_logs(const struct world *world)
             while (end > 0 && one->log[end - 1] != two->log[end - 1])
                 end--;
             assert_memory_equal(one->log, two->log, (size_t)end * sizeof(int32_t)); /* M3 */
+            assert_memory_equal(one->sets, two->sets, (size_t)end);
         }
     }
 }
@@ -151,16 +173,65 @@ static void check_logs(const struct world *world)
 static void deliver(struct world *world, int number, struct quorum_event *event,
                     const struct packet *request);
 
-static void append(struct world *world, int number)
+/* Fills what the newest record of the log that names voters says. */
+static void find_voters(const struct world *world, int number, struct quorum_event *event,
+                        struct quorum_node *voters)
+{
+    const struct node *node = &world->nodes[number];
+    uint8_t set = 0, before = 0;
+    event->voters = voters;
+    event->voters_offset = -1;
+    for (int64_t i = 0; i < node->end; i++) {
+        if (node->sets[i] == 0)
+            continue;
+        before = set ? set : world->first_set;
+        set = node->sets[i];
+        event->voters_offset = i;
+    }
+    if (set == 0)
+        set = world->first_set;
+    event->was_voter = before >> number & 1;
+    event->voter_count = 0;
+    event->state_version = 1;
+    for (int i = 0; i < world->count; i++)
+        if (set >> i & 1)
+            voters[event->voter_count++] = (struct quorum_node){.id = i};
+}
+
+/* Records came or went. */
+static void tell_voters(struct world *world, int number)
+{
+    struct quorum_node voters[NODES_MAX];
+    struct quorum_event event = {.kind = QUORUM_EVENT_VOTERS};
+    find_voters(world, number, &event, voters);
+    if (event.voters_offset != world->nodes[number].quorum.voters_offset)
+        deliver(world, number, &event, NULL);
+}
+
+static void append(struct world *world, int number, uint8_t set)
 {
     struct node *node = &world->nodes[number];
     if (node->end == LOG_MAX)
         return;
+    node->sets[node->end] = set;
     node->log[node->end++] = node->quorum.epoch;
     node->flush_due_ns = world->now_ns + some_ms(world, world->flush_ms);
     struct quorum_event event = {
         .kind = QUORUM_EVENT_APPENDED, .offset = node->end, .epoch = node->quorum.epoch};
     deliver(world, number, &event, NULL);
+    tell_voters(world, number);
+}
+
+/* Adds or removes a voter, perhaps the leader itself. */
+static void change_voters(struct world *world, int number)
+{
+    const struct quorum *quorum = &world->nodes[number].quorum;
+    uint8_t set = 0;
+    for (uint32_t i = 0; i < quorum->voter_count; i++)
+        set |= (uint8_t)(1 << quorum->voters[i].node.id);
+    set ^= (uint8_t)(1 << random_below(&world->random, (uint64_t)world->count));
+    if (set != 0)
+        append(world, number, set);
 }
 
 static void answer(struct world *world, int number, const struct quorum_answer *given,
@@ -191,12 +262,13 @@ static void carry_out(struct world *world, int number, const struct quorum_effec
     if (effects->has_answer)
         answer(world, number, &effects->answer, request ? request : &held_request[number]);
     for (uint32_t i = 0; effects->send && i < node->quorum.voter_count; i++) {
-        struct packet packet = {.kind = PACKET_REQUEST, .from = number, .to = (int)i};
+        struct packet packet = {
+            .kind = PACKET_REQUEST, .from = number, .to = node->quorum.voters[i].node.id};
         if (quorum_message_to(&node->quorum, effects->send, i, &packet.message))
             post(world, &packet);
     }
     if (effects->append_change)
-        append(world, number);
+        append(world, number, 0);
 }
 
 static void deliver(struct world *world, int number, struct quorum_event *event,
@@ -222,10 +294,8 @@ static void start(struct world *world, int number)
                                      .seed = random_u64(&world->random)};
     quorum_init(&node->quorum, &options);
     struct quorum_node voters[NODES_MAX];
-    for (int i = 0; i < world->count; i++)
-        voters[i] = (struct quorum_node){.id = i};
-    struct quorum_event event = {
-        .kind = QUORUM_EVENT_STARTED, .voters = voters, .voter_count = (uint32_t)world->count};
+    struct quorum_event event = {.kind = QUORUM_EVENT_STARTED};
+    find_voters(world, number, &event, voters);
     event.started.file = node->disk;
     event.started.last_epoch = last_epoch(node);
     event.started.log_end = node->end;
@@ -302,8 +372,10 @@ static void serve_fetch(struct world *world, int number, const struct packet *fe
         records.diverging_end = end;
         records.high_watermark = node->quorum.high_watermark;
         for (int64_t i = fetch->offset; !records.diverges && i < node->end && records.count < 16;
-             i++)
+             i++) {
+            records.sets[records.count] = node->sets[i];
             records.epochs[records.count++] = node->log[i];
+        }
         if (!records.diverges) {
             struct quorum_event event = {
                 .kind = QUORUM_EVENT_FETCHED, .offset = fetch->offset, .node = {.id = fetch->from}};
@@ -323,6 +395,7 @@ static void truncate_to(struct world *world, int number, int64_t end)
     struct quorum_event event = {
         .kind = QUORUM_EVENT_CUT, .offset = end, .epoch = last_epoch(node)};
     deliver(world, number, &event, NULL);
+    tell_voters(world, number);
 }
 
 static void take_records(struct world *world, int number, const struct packet *records)
@@ -345,13 +418,16 @@ static void take_records(struct world *world, int number, const struct packet *r
         truncate_to(world, number,
                     same && records->diverging_end < end ? records->diverging_end : end);
     }
-    for (int i = 0; i < records->count && node->end < LOG_MAX; i++)
+    for (int i = 0; i < records->count && node->end < LOG_MAX; i++) {
+        node->sets[node->end] = records->sets[i];
         node->log[node->end++] = records->epochs[i];
+    }
     if (records->count > 0) {
         node->flush_due_ns = world->now_ns + some_ms(world, world->flush_ms);
         struct quorum_event event = {
             .kind = QUORUM_EVENT_APPENDED, .offset = node->end, .epoch = last_epoch(node)};
         deliver(world, number, &event, NULL);
+        tell_voters(world, number);
     }
     struct quorum_event event = {.kind = QUORUM_EVENT_CONTACT,
                                  .epoch = records->epoch,
@@ -444,7 +520,10 @@ static void run_node(struct world *world, int number)
     if (node->fetch_due_ns <= world->now_ns)
         ask_for_records(world, number);
     if (node->quorum.is_active && random_chance(&world->random, 1, 40))
-        append(world, number);
+        append(world, number, 0);
+    if (world->changes && !world->is_calm && quorum_may_change_voters(&node->quorum) &&
+        random_chance(&world->random, 1, 30))
+        change_voters(world, number);
 }
 
 static void trouble(struct world *world)
@@ -474,7 +553,7 @@ static void turn(struct world *world)
         trouble(world);
 }
 
-static void run_seed(uint64_t seed, int *elections)
+static void run_seed(uint64_t seed, int *elections, int *changes)
 {
     static struct world world;
     world = (struct world){0};
@@ -484,6 +563,10 @@ static void run_seed(uint64_t seed, int *elections)
     world.delay_ms = UINT64_C(1) << random_below(&world.random, 8);
     world.crash_every_ms = UINT64_C(60) << random_below(&world.random, 5);
     world.cut_every_ms = UINT64_C(60) << random_below(&world.random, 5);
+    world.changes = random_chance(&world.random, 1, 2);
+    int voters =
+        world.changes ? 1 + (int)random_below(&world.random, (uint64_t)world.count) : world.count;
+    world.first_set = world.committed_set = (uint8_t)((1 << voters) - 1);
     for (int i = 0; i < world.count; i++) {
         quorum_state_init(&world.nodes[i].disk, 1);
         start(&world, i);
@@ -505,17 +588,18 @@ static void run_seed(uint64_t seed, int *elections)
     for (int i = 0; i < world.packet_count; i++)
         test_free(world.packets[i]);
     *elections += world.elections;
+    *changes += world.changes_made;
 }
 
 static void quorums_keep_their_promises(void **state)
 {
     (void)state;
-    int elections = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        run_seed(seed, &elections);
-    }
+    int elections = 0, changes = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        run_seed(seed, &elections, &changes);
     /* The worlds must be rough enough to be worth it. */
     assert_true(elections > SEEDS * 2);
+    assert_true(changes > SEEDS / 2);
 }
 
 int main(void)

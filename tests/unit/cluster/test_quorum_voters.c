@@ -36,6 +36,7 @@ static void start(struct node *node, int32_t leader_id, int32_t voted_id)
     quorum_init(&node->quorum, &options);
     struct quorum_event event = {.kind = QUORUM_EVENT_STARTED, .voters = voters, .voter_count = 3};
     quorum_state_init(&event.started.file, 1);
+    event.voters_offset = -1;
     event.started.file.leader_epoch = 5;
     event.started.file.leader_id = leader_id;
     event.started.file.voted_id = voted_id;
@@ -180,6 +181,28 @@ static void a_pre_vote_leaves_no_trace(void **state)
     assert_false(ask(&node, message).is_granted);
 }
 
+static void what_a_follower_may_still_lose_is_not_committed_there(void **state)
+{
+    (void)state;
+    struct node node;
+    start(&node, THIRD, QUORUM_NODE_NONE);
+    const struct quorum_event told = {.kind = QUORUM_EVENT_CONTACT, .epoch = 5, .offset = 99};
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_APPENDED, .offset = 14, .epoch = 5});
+    give(&node, told);
+    assert_true(node.effects.committed);
+    assert_int_equal(node.quorum.high_watermark, 10);
+    /* The device was full. */
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_CUT, .offset = 10, .epoch = 4});
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_APPENDED, .offset = 12, .epoch = 5});
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 11});
+    assert_int_equal(node.quorum.high_watermark, 10); /* of these the leader has said nothing yet */
+    give(&node, told);
+    assert_int_equal(node.quorum.high_watermark, 11);
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 12});
+    assert_true(node.effects.committed);
+    assert_int_equal(node.quorum.high_watermark, 12);
+}
+
 static void peers_without_pre_votes_are_asked_for_votes(void **state)
 {
     (void)state;
@@ -301,6 +324,123 @@ static void the_best_successor_campaigns_first(void **state)
     }
 }
 
+static void a_follower_that_campaigned_in_vain_lets_others_try(void **state)
+{
+    (void)state;
+    struct node node;
+    start(&node, THIRD, QUORUM_NODE_NONE);
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_CONTACT, .epoch = 5, .offset = 5});
+    struct quorum_message message = vote(OTHER, 5, 4, 10);
+    message.is_pre_vote = true;
+    assert_false(ask(&node, message).is_granted);
+    at(&node, node.quorum.deadline_ns);
+    assert_int_equal(node.quorum.role, QUORUM_PROSPECTIVE);
+    at(&node, node.quorum.deadline_ns);
+    assert_int_equal(node.quorum.role, QUORUM_FOLLOWER);
+    assert_true(ask(&node, message).is_granted);
+}
+
+/* ---- Other voters ---- */
+
+static void name_voters(struct node *node, int64_t offset, bool was_voter, int32_t first,
+                        int32_t second)
+{
+    const struct quorum_node voters[] = {{.id = first}, {.id = second}};
+    give(node, (struct quorum_event){.kind = QUORUM_EVENT_VOTERS,
+                                     .voters = voters,
+                                     .voter_count = second ? 2 : 1,
+                                     .voters_offset = offset,
+                                     .was_voter = was_voter,
+                                     .state_version = 1});
+}
+
+/* A leader of three whose epoch is committed, with a record at offset 11 that names voters. */
+static void lead_and_name(struct node *node, int32_t first, int32_t second)
+{
+    win(node);
+    assert_false(quorum_may_change_voters(&node->quorum));
+    give(node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 11});
+    fetched(node, OTHER, 11, 10);
+    assert_true(quorum_may_change_voters(&node->quorum));
+    give(node, (struct quorum_event){.kind = QUORUM_EVENT_APPENDED, .offset = 12, .epoch = 6});
+    name_voters(node, 11, true, first, second);
+    assert_false(quorum_may_change_voters(&node->quorum));
+    give(node, (struct quorum_event){.kind = QUORUM_EVENT_FLUSHED, .offset = 12});
+}
+
+static void voters_count_from_the_append_on(void **state)
+{
+    (void)state;
+    struct node node;
+    lead_and_name(&node, SELF, THIRD);
+    fetched(&node, OTHER, 12, 20); /* is none any more */
+    assert_int_equal(node.quorum.high_watermark, 11);
+    fetched(&node, THIRD, 12, 30);
+    assert_int_equal(node.quorum.high_watermark, 12);
+    assert_true(quorum_may_change_voters(&node.quorum));
+}
+
+static void a_new_voter_is_told_who_leads(void **state)
+{
+    (void)state;
+    struct node node;
+    struct quorum_message message;
+    lead_and_name(&node, SELF, 4);
+    uint64_t due_ns = node.quorum.begin_due_ns;
+    assert_true(quorum_message_to(&node.quorum, QUORUM_MESSAGE_BEGIN_EPOCH, 1, &message));
+    assert_int_equal(message.to.id, 4);
+    assert_true(due_ns < UINT64_MAX);
+}
+
+static void a_leader_that_is_removed_leads_until_that_is_committed(void **state)
+{
+    (void)state;
+    struct node node;
+    lead_and_name(&node, OTHER, THIRD);
+    assert_int_equal(node.quorum.role, QUORUM_LEADER);
+    fetched(&node, OTHER, 12, 20); /* the leader does not count itself */
+    assert_int_equal(node.quorum.high_watermark, 11);
+    fetched(&node, THIRD, 12, 30);
+    assert_int_equal(node.quorum.high_watermark, 12);
+    assert_true(node.effects.committed && node.effects.resigned);
+    assert_int_equal(node.quorum.role, QUORUM_RESIGNED);
+    assert_int_equal(node.effects.send, QUORUM_MESSAGE_END_EPOCH);
+    assert_true(quorum_deadline_ns(&node.quorum) == UINT64_MAX); /* it looks on from now */
+}
+
+/* It may be the only one that has the record. */
+static void who_is_removed_campaigns_until_that_is_committed(void **state)
+{
+    (void)state;
+    struct node node;
+    start(&node, OTHER, QUORUM_NODE_NONE);
+    name_voters(&node, 9, true, OTHER, THIRD);
+    at(&node, node.quorum.deadline_ns);
+    assert_int_equal(node.quorum.role, QUORUM_PROSPECTIVE);
+    grant(&node, OTHER, true);
+    assert_int_equal(node.quorum.role, QUORUM_PROSPECTIVE); /* its own vote does not count */
+    start(&node, OTHER, QUORUM_NODE_NONE);
+    name_voters(&node, 9, true, OTHER, THIRD);
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_CONTACT, .epoch = 5, .offset = 10});
+    at(&node, node.quorum.deadline_ns);
+    assert_int_equal(node.quorum.role, QUORUM_UNATTACHED);
+    assert_true(quorum_deadline_ns(&node.quorum) == UINT64_MAX);
+}
+
+static void a_cut_brings_the_old_voters_back(void **state)
+{
+    (void)state;
+    struct node node;
+    start(&node, OTHER, QUORUM_NODE_NONE);
+    name_voters(&node, 9, true, OTHER, 0);
+    assert_false(quorum_is_voter(&node.quorum));
+    give(&node, (struct quorum_event){.kind = QUORUM_EVENT_CUT, .offset = 9, .epoch = 4});
+    name_voters(&node, -1, false, SELF, OTHER);
+    assert_true(quorum_is_voter(&node.quorum));
+    at(&node, node.quorum.deadline_ns);
+    assert_int_equal(node.quorum.role, QUORUM_PROSPECTIVE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_vote_that_the_file_knows_is_not_given_again),
         cmocka_unit_test(malformed_and_stale_questions_are_refused),
         cmocka_unit_test(a_pre_vote_leaves_no_trace),
+        cmocka_unit_test(what_a_follower_may_still_lose_is_not_committed_there),
         cmocka_unit_test(peers_without_pre_votes_are_asked_for_votes),
         cmocka_unit_test(a_leader_commits_through_its_own_epoch_only),
         cmocka_unit_test(a_leader_counts_itself_when_it_has_flushed),
@@ -315,6 +456,12 @@ int main(void)
         cmocka_unit_test(who_led_does_not_lead_its_epoch_after_a_restart),
         cmocka_unit_test(a_second_leader_of_an_epoch_is_not_followed),
         cmocka_unit_test(the_best_successor_campaigns_first),
+        cmocka_unit_test(a_follower_that_campaigned_in_vain_lets_others_try),
+        cmocka_unit_test(voters_count_from_the_append_on),
+        cmocka_unit_test(a_new_voter_is_told_who_leads),
+        cmocka_unit_test(a_leader_that_is_removed_leads_until_that_is_committed),
+        cmocka_unit_test(who_is_removed_campaigns_until_that_is_committed),
+        cmocka_unit_test(a_cut_brings_the_old_voters_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -446,6 +446,31 @@ static void other_policies_are_left_alone(void **state)
     assert_false(start(fixture, &generous, &(struct outcome){0}));
 }
 
+/* More than there may be open files: what is known of the first must outlast those behind it. */
+static void a_read_goes_over_many_segments_that_became_empty(void **state)
+{
+    struct log_fixture *fixture = *state;
+    put(fixture, 1);
+    for (int i = 0; i < 400; i++)
+        put(fixture, 0);
+    partition_log_roll(fixture->log);
+    put(fixture, 2);
+    compact(fixture);
+    unsigned empty = 0;
+    for (int32_t i = 0; i < partition_log_segment_count(fixture->log); i++)
+        empty += fixture->log->segments[i]->size == 0;
+    assert_true(empty > fixture->shard.open_files_limit);
+    assert_int_equal(count_records(fixture, 0), 1);
+    struct log_read read = {
+        .offset = 1, .max_bytes = 700, .min_one = true, .bound = LOG_READ_LOG_END};
+    struct log_slice slice;
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
+    assert_true(slice.size > 0);
+    log_slice_release(&slice);
+}
+
 static void a_small_map_takes_several_passes(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -741,6 +766,7 @@ int main(void)
         TEST(young_records_wait),
         TEST(an_idle_active_segment_is_left_behind_in_time),
         TEST(other_policies_are_left_alone),
+        TEST(a_read_goes_over_many_segments_that_became_empty),
         TEST(a_small_map_takes_several_passes),
         TEST(groups_fill_segments_and_no_more),
         TEST(a_wish_to_stop_changes_nothing_half),

@@ -59,6 +59,7 @@ void leader_fixture_init(struct leader_fixture *fixture, enum topic_durability d
         .heap = &fixture->log.heap,
         .node_id = SELF,
         .lag_max_ms = LAG_MAX_MS,
+        .fetch_wait_max_ms = FETCH_WAIT_MAX_MS,
         .events = &fixture_events,
         .owner = fixture,
     };

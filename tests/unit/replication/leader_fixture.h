@@ -8,7 +8,7 @@
 #include "replication/replica_internal.h"
 #include "tests/unit/log/log_fixture.h"
 
-enum { SELF = 1, BROKERS = 5, LAG_MAX_MS = 1000 };
+enum { SELF = 1, BROKERS = 5, LAG_MAX_MS = 1000, FETCH_WAIT_MAX_MS = 100 };
 
 struct waiter {
     struct fixture_append source; /* owns the bytes */

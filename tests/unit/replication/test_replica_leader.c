@@ -384,6 +384,48 @@ static void fetches_of_strangers_are_told_why(void **state)
     leader_fixture_deinit(&test);
 }
 
+static void ignored(struct replica_append *append)
+{
+    (void)append;
+}
+
+/* A batch of two records of an idempotent producer; acks=0. */
+static enum kafka_error append_sequence(int32_t sequence)
+{
+    struct batch_options options = fixture_options();
+    options.producer_id = 7, options.producer_epoch = 0, options.base_sequence = sequence;
+    struct waiter waiter = {0};
+    fixture_batch(&test.log, &waiter.source, &options, 2, 10, test.log.node.wall_ms);
+    waiter.append.append.data = waiter.source.append.data;
+    waiter.append.append.size = waiter.source.append.size;
+    waiter.append.append.origin = LOG_APPEND_CLIENT;
+    waiter.append.done = ignored;
+    replica_append(test.replica, &waiter.append);
+    leader_fixture_run(&test);
+    leader_fixture_release(&test, &waiter);
+    return waiter.append.error;
+}
+
+static void who_may_have_been_replaced_tells_no_producer_of_a_gap(void **state)
+{
+    (void)state;
+    leader_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    LEAD(all, two);
+    assert_int_equal(append_sequence(0), KAFKA_ERROR_NONE);
+    /* As after a restart with old metadata: who follows is not known yet. */
+    assert_int_equal(append_sequence(5), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    leader_fixture_fetch(&test, 2, 2);
+    assert_int_equal(append_sequence(5), KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    leader_fixture_pass(&test, 2 * FETCH_WAIT_MAX_MS);
+    assert_int_equal(append_sequence(5), KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    leader_fixture_pass(&test, 1);
+    assert_int_equal(append_sequence(5), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    test.leader_epoch++, test.partition_epoch++;
+    LEAD(all, alone);
+    assert_int_equal(append_sequence(5), KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    leader_fixture_deinit(&test);
+}
+
 static void fired(struct replica_watch *watch)
 {
     (void)watch;
@@ -463,6 +505,7 @@ int main(void)
         cmocka_unit_test(late_metadata_of_a_known_state_keeps_the_proposal),
         cmocka_unit_test(a_late_answer_does_nothing),
         cmocka_unit_test(fetches_of_strangers_are_told_why),
+        cmocka_unit_test(who_may_have_been_replaced_tells_no_producer_of_a_gap),
         cmocka_unit_test(fetches_of_followers_wait_for_what_is_written),
         cmocka_unit_test(a_restarted_follower_starts_from_nothing),
     };

@@ -1,0 +1,158 @@
+/* One connection at a time: to the controller that is asked. */
+#include "tests/sim/voter_operator.h"
+
+#include <stdio.h>
+
+#include "base/random.h"
+
+enum { CONTROLLER_PORT = 9093, TRIES = 40, REQUEST_MAX = 128 };
+
+static const uint64_t ms = UINT64_C(1000000);
+
+struct voter_operator {
+    struct voter_operator_role *role;
+    struct loop *loop;
+    struct random_stream random;
+    struct kafka_client client;
+    char host[16];
+    struct timer tick;
+    bool has_wish; /* something is to be done, and was not answered yet */
+    bool is_addition;
+    unsigned voter;
+    unsigned tries; /* left of it */
+};
+
+/* ---- Requests ---- */
+
+static void write_uuid(struct writer *body, struct uuid id)
+{
+    write_bytes(body, id.bytes, sizeof(id.bytes));
+}
+
+static void send_addition(struct voter_operator *self)
+{
+    uint8_t memory[REQUEST_MAX];
+    char host[16];
+    struct writer body = writer_of(memory, sizeof(memory));
+    snprintf(host, sizeof(host), "node-%u", self->voter);
+    kafka_write_compact(&body, NULL); /* any cluster */
+    write_i32(&body, 2000);
+    write_i32(&body, (int32_t)self->voter);
+    write_uuid(&body, self->role->directory_ids[self->voter]);
+    write_u8(&body, 2); /* one listener */
+    kafka_write_compact(&body, "CONTROLLER");
+    kafka_write_compact(&body, host);
+    write_i16(&body, CONTROLLER_PORT);
+    write_u8(&body, 0);
+    write_u8(&body, random_chance(&self->random, 3, 4)); /* answer when it is committed */
+    write_u8(&body, 0);
+    kafka_client_send_flexible(&self->client, KAFKA_ADD_RAFT_VOTER, 1, &body, NULL);
+}
+
+static void send_removal(struct voter_operator *self)
+{
+    uint8_t memory[REQUEST_MAX];
+    struct writer body = writer_of(memory, sizeof(memory));
+    kafka_write_compact(&body, NULL);
+    write_i32(&body, (int32_t)self->voter);
+    write_uuid(&body, self->role->directory_ids[self->voter]);
+    write_u8(&body, 0);
+    kafka_client_send_flexible(&self->client, KAFKA_REMOVE_RAFT_VOTER, 0, &body, NULL);
+}
+
+static void draw_wish(struct voter_operator *self)
+{
+    self->voter = (unsigned)random_below(&self->random, self->role->count);
+    self->has_wish = !uuid_is_zero(self->role->directory_ids[self->voter]);
+    self->is_addition = random_chance(&self->random, 2, 3);
+    self->tries = TRIES;
+}
+
+/* Asks somebody, who may not be the one that leads. */
+static void ask(struct voter_operator *self)
+{
+    unsigned node = (unsigned)random_below(&self->random, self->role->count);
+    snprintf(self->host, sizeof(self->host), "node-%u", node);
+    kafka_client_connect(&self->client);
+}
+
+static void rest(struct voter_operator *self, uint64_t most_ns)
+{
+    loop_set_timer(self->loop, &self->tick, ms + random_below(&self->random, most_ns));
+}
+
+/* ---- Events ---- */
+
+static void connected(struct kafka_client *client)
+{
+    struct voter_operator *self = container_of(client, struct voter_operator, client);
+    if (self->is_addition)
+        send_addition(self);
+    else
+        send_removal(self);
+}
+
+static bool is_expected(int16_t error)
+{
+    switch (error) {
+    case 0:
+    case 6:   /* NOT_LEADER_OR_FOLLOWER */
+    case 7:   /* REQUEST_TIMED_OUT */
+    case 8:   /* BROKER_NOT_AVAILABLE: it stops */
+    case 42:  /* INVALID_REQUEST: the last voter */
+    case 56:  /* KAFKA_STORAGE_ERROR */
+    case 126: /* DUPLICATE_VOTER */
+    case 127: /* VOTER_NOT_FOUND */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void answered(struct kafka_client *client, enum kafka_api api, void *context,
+                     struct reader *body)
+{
+    struct voter_operator *self = container_of(client, struct voter_operator, client);
+    (void)context;
+    read_i32(body); /* throttle */
+    int16_t error = read_i16(body);
+    sim_require(sim_of(self->loop), !body->failed && is_expected(error),
+                "%s answers API %d with error %d", self->host, (int)api, error);
+    kafka_client_drop(client);
+    self->has_wish = error == 6 && --self->tries > 0;
+    self->role->added += error == 0 && self->is_addition;
+    self->role->removed += error == 0 && !self->is_addition;
+    rest(self, self->has_wish ? 20 * ms : self->role->pace_ns);
+}
+
+/* Whether it was done nobody knows. */
+static void broken(struct kafka_client *client)
+{
+    struct voter_operator *self = container_of(client, struct voter_operator, client);
+    self->has_wish = self->has_wish && --self->tries > 0;
+    rest(self, self->has_wish ? 20 * ms : self->role->pace_ns);
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct voter_operator *self = container_of(timer, struct voter_operator, tick);
+    if (!self->has_wish && !self->role->pauses)
+        draw_wish(self);
+    if (self->has_wish)
+        ask(self);
+    else
+        rest(self, self->role->pace_ns);
+}
+
+static const struct kafka_client_events client_events = {connected, answered, broken};
+
+void voter_operator_boot(struct loop *loop, void *argument)
+{
+    struct voter_operator *self = heap_must_get(loop->heap, MEMORY_STATE, sizeof(*self));
+    *self = (struct voter_operator){.role = argument, .loop = loop};
+    random_init(&self->random, loop_random_seed(loop, 9), 1);
+    kafka_client_init(&self->client, loop, &client_events, self->host, CONTROLLER_PORT);
+    self->client.answer_limit_ns = 5000 * ms;
+    timer_init(&self->tick, on_tick);
+    rest(self, self->role->pace_ns);
+}

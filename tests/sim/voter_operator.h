@@ -1,0 +1,23 @@
+/*
+ * Somebody who adds voters to a dynamic quorum and removes some, any of them, at any time, through
+ * controllers drawn anew until one leads (KIP-853). What he is answered must be one of the answers
+ * that there are; whether the quorum is right is the matter of the checks.
+ */
+#ifndef KLAMM_TESTS_SIM_VOTER_OPERATOR_H
+#define KLAMM_TESTS_SIM_VOTER_OPERATOR_H
+
+#include "base/uuid.h"
+#include "tests/sim/cluster_client.h"
+
+/* Outlives his node. */
+struct voter_operator_role {
+    unsigned count; /* controllers: nodes 0 to count - 1 */
+    uint64_t pace_ns;
+    bool pauses;                      /* sends nothing new */
+    const struct uuid *directory_ids; /* of each controller; zero: it is not formatted yet */
+    unsigned added, removed;          /* told: so many were answered without error */
+};
+
+void voter_operator_boot(struct loop *loop, void *role);
+
+#endif
