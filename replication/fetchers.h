@@ -55,6 +55,7 @@ struct fetchers_counters {
     uint64_t truncations;
     uint64_t failed;  /* partitions that no longer fetch until their next leader; a level */
     uint64_t backoff; /* times a partition had to wait after an error */
+    uint64_t refused; /* answers whose records could not be the leader's */
 };
 
 struct fetchers {

@@ -18,6 +18,7 @@
 #include "replication/fetchers_internal.h"
 #include "replication/follower_records.h"
 #include "replication/replica_follower.h"
+#include "runtime/test_point.h"
 
 enum { METADATA_WAIT_MS_MIN = 10 };
 
@@ -103,7 +104,8 @@ static void settle(struct follower *follower)
     klamm_assert(!follower->is_cutting);
     advance(follower);
     int64_t end = partition_log_end_offset(replica->log);
-    if (replica_local_end(replica) < end) {
+    if (replica_local_end(replica) < end &&
+        !test_point(follower->fetchers->options.loop, BUG_REPLICA_FETCH_EARLY)) {
         set_state(follower, FOLLOWER_SETTLING);
         return;
     }
@@ -291,6 +293,7 @@ static void take_records(struct follower *follower, struct view field, struct fe
     enum follower_records_result result = follower_records_check(field, &bounds, &found);
     if (result != FOLLOWER_RECORDS_OK) {
         describe(follower, LOG_LEVEL_WARN, follower_records_text(result), found.offset);
+        follower->fetchers->counters.refused++;
         back_off(follower);
         return;
     }
@@ -422,7 +425,9 @@ void follower_begin(struct follower *follower)
         return; /* it looks at the log when that is through */
     /* Without epochs nothing but the high watermark says how far the log is the leader's. */
     int64_t high_watermark = partition_log_high_watermark(log);
-    if (partition_log_latest_epoch(log) < 0 && partition_log_end_offset(log) > high_watermark) {
+    bool has_no_epochs = partition_log_latest_epoch(log) < 0 ||
+                         test_point(follower->fetchers->options.loop, BUG_REPLICA_CUT_AT_WATERMARK);
+    if (has_no_epochs && partition_log_end_offset(log) > high_watermark) {
         cut(follower, high_watermark);
         return;
     }

@@ -9,6 +9,7 @@
 #include "replication/in_sync.h"
 
 #include "base/assert.h"
+#include "runtime/test_point.h"
 
 static struct remote_replica unknown_replica(int32_t id)
 {
@@ -163,12 +164,15 @@ uint32_t in_sync_minimum(const struct in_sync *in_sync, int32_t min_insync_repli
 int64_t in_sync_high_watermark(const struct in_sync *in_sync, const struct in_sync_leader *leader,
                                int32_t min_insync_replicas, const struct in_sync_brokers *brokers)
 {
-    if (in_sync->committed_count < in_sync_minimum(in_sync, min_insync_replicas))
+    if (in_sync->committed_count < in_sync_minimum(in_sync, min_insync_replicas) &&
+        !test_point_in(leader->test_points, BUG_ISR_IGNORE_MINIMUM))
         return -1;
     int64_t lowest = leader->local_end;
     for (uint32_t i = 0; i < in_sync->count; i++) {
         const struct remote_replica *remote = &in_sync->remotes[i];
         if (remote->end_offset >= lowest)
+            continue;
+        if (!remote->is_in_sync && test_point_in(leader->test_points, BUG_ISR_WATERMARK_COMMITTED))
             continue;
         if (is_in_maximal(remote) ||
             (is_caught_up(remote, leader) && in_sync_is_eligible(remote, brokers)))
@@ -194,8 +198,10 @@ bool in_sync_expand(struct in_sync *in_sync, struct remote_replica *remote,
 {
     if (in_sync->state != IN_SYNC_COMMITTED || remote->is_in_sync)
         return false;
-    if (remote->end_offset < leader->high_watermark ||
-        remote->end_offset < leader->epoch_start_offset)
+    if (remote->end_offset < leader->high_watermark)
+        return false;
+    if (remote->end_offset < leader->epoch_start_offset &&
+        !test_point_in(leader->test_points, BUG_ISR_JOIN_EARLY))
         return false;
     if (!in_sync_is_eligible(remote, brokers))
         return false;

@@ -67,7 +67,8 @@ struct in_sync_leader {
     int64_t high_watermark;
     int64_t epoch_start_offset; /* the end when this leader epoch began */
     int64_t now_ns;
-    int64_t lag_max_ns; /* replica.lag.time.max.ms */
+    int64_t lag_max_ns;   /* replica.lag.time.max.ms */
+    uint64_t test_points; /* of the loop (runtime/test_point.h) */
 };
 
 /* How the metadata of brokers is asked for. */

@@ -6,6 +6,7 @@
 #include "replication/replica_internal.h"
 
 #include "base/assert.h"
+#include "runtime/test_point.h"
 
 void replica_pop_waits(struct list *waits, int64_t end)
 {
@@ -160,7 +161,7 @@ bool replica_append(struct replica *replica, struct replica_append *append)
     append->required_offset = append->append.last_offset + 1;
     if (append->acks == 0)
         return append->is_written;
-    bool local = append->acks == 1;
+    bool local = append->acks == 1 || test_point(replica->host->loop, BUG_REPLICA_ACK_ALONE);
     int64_t end = local ? replica_local_end(replica) : replica_high_watermark(replica);
     if (append->is_written && append->required_offset <= end)
         return true;

@@ -22,6 +22,7 @@ static struct in_sync_leader numbers_of(const struct replica *replica)
         .epoch_start_offset = replica->epoch_start_offset,
         .now_ns = (int64_t)replica->host->loop->now_ns,
         .lag_max_ns = replica->host->lag_max_ns,
+        .test_points = replica->host->loop->test_points,
     };
 }
 

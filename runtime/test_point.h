@@ -64,6 +64,20 @@ enum test_point {
     BUG_QUORUM_FETCH_UNFLUSHED,     /* voters ask for more before they have flushed */
     BUG_QUORUM_APPLY_UNCOMMITTED,   /* images hold what is not committed */
     BUG_QUORUM_NO_DIVERGENCE,       /* a follower's log is not compared by its last epoch */
+    BUG_REPLICA_CUT_AT_WATERMARK,   /* followers of a new epoch cut at their high watermark */
+    BUG_REPLICA_FETCH_EARLY,        /* followers ask for more before durability is kept */
+    BUG_REPLICA_COUNT_DIVERGED,     /* a fetch that diverges says what the follower has */
+    BUG_REPLICA_EPOCHS_UNCOMPARED,  /* divergence is looked for by the end of an epoch only */
+    BUG_ISR_WATERMARK_COMMITTED,    /* the watermark goes by the committed in-sync set */
+    BUG_ISR_IGNORE_MINIMUM,         /* the watermark moves with too few in sync */
+    BUG_ISR_JOIN_EARLY,             /* in sync from the watermark on, not from the epoch's start */
+    BUG_REPLICA_ACK_ALONE,          /* acks=all is answered when the leader has it */
+    BUG_CONTROLLER_STALE_BROKER,    /* broker epochs of proposed members are not looked at */
+    BUG_CONTROLLER_KEEP_IN_SYNC,    /* a new incarnation stays in the sets of the old one */
+    BUG_REPLICA_END_TOLD_EARLY,     /* ends are told before what was shown is committed again */
+    BUG_CONTROLLER_ELECT_ANYBODY,   /* who is not in sync is elected where nobody else can be */
+    BUG_METADATA_KEEP_LEADER_EPOCH, /* a leader changes and its epoch does not */
+    BUG_FETCH_WATERMARK_NO_NEWS,    /* fetch sessions leave out watermarks that moved */
     BUG_COUNT
 };
 

@@ -15,6 +15,7 @@
 #include "broker/read_replica.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
+#include "runtime/test_point.h"
 
 API_CODEC(fetch);
 
@@ -360,6 +361,8 @@ static bool is_told(struct request *request, struct fetch_session *session, stru
     bool news =
         fetch_partition_tell(session, item->session_partition, item->error, item->high_watermark,
                              item->log_start_offset, item->slice.size > 0);
+    if (test_point(request->shard->loop, BUG_FETCH_WATERMARK_NO_NEWS) && item->slice.size == 0)
+        news = item->error != KAFKA_ERROR_NONE;
     return news || item->diverging.epoch >= 0 || item->read_replica >= 0 ||
            context->kind != FETCH_SESSION_INCREMENTAL;
 }

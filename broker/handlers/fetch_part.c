@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "broker/read_replica.h"
 #include "broker/shard.h"
+#include "runtime/test_point.h"
 
 enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10, FOLLOWERS_SINCE_VERSION = 11 };
 
@@ -77,7 +78,9 @@ static bool diverges(struct fetch_item *item, const struct replica *replica)
         item->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
         return true;
     }
-    if (epoch == item->last_fetched_epoch && end >= item->fetch_offset)
+    bool is_same = epoch == item->last_fetched_epoch ||
+                   test_point(item->part->at, BUG_REPLICA_EPOCHS_UNCOMPARED);
+    if (is_same && end >= item->fetch_offset)
         return false;
     item->diverging.epoch = epoch;
     item->diverging.end_offset = end;
@@ -197,6 +200,8 @@ static void read_item(struct fetch_item *item, struct shard *shard, uint32_t bud
         read_slice(item, replica, throttled ? 0 : budget, min_one && !throttled);
         if (item->error == KAFKA_ERROR_NONE)
             note_position(item, replica);
+    } else if (test_point(shard->loop, BUG_REPLICA_COUNT_DIVERGED) && item->diverging.epoch >= 0) {
+        note_position(item, replica);
     }
     if (item->error != KAFKA_ERROR_NONE)
         item->high_watermark = item->last_stable_offset = item->log_start_offset = -1;

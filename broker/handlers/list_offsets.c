@@ -14,6 +14,7 @@
 #include "broker/handlers/partition_items.h"
 #include "broker/shard.h"
 #include "log/leader_epochs.h"
+#include "runtime/test_point.h"
 
 API_CODEC(list_offsets);
 
@@ -103,8 +104,9 @@ static void answer_item(struct partition_item *base, struct replica *replica)
     struct list_item *item = container_of(base, struct list_item, item);
     const struct list_context *context = item->context;
     item->bound = replica_read_bound(replica, context->bound);
-    item->is_unsettled =
-        context->is_consumer && replica_high_watermark(replica) < replica->epoch_start_offset;
+    item->is_unsettled = context->is_consumer &&
+                         replica_high_watermark(replica) < replica->epoch_start_offset &&
+                         !test_point(replica->host->loop, BUG_REPLICA_END_TOLD_EARLY);
     switch (item->asked) {
     case POSITION_LATEST:
         if (item->is_unsettled)

@@ -8,6 +8,7 @@
 
 #include "cluster/controller/partition_change.h"
 #include "cluster/controller/partition_marks.h"
+#include "runtime/test_point.h"
 
 typedef struct alter_partition_request_partition_data asked_partition;
 typedef struct alter_partition_response_partition_data partition_result;
@@ -49,12 +50,14 @@ static bool is_eligible(const struct image *image, int32_t id, int64_t epoch)
            (epoch == -1 || epoch == broker->epoch);
 }
 
-static bool are_eligible(const struct image *image, const asked_partition *asked,
+static bool are_eligible(const struct decision *decision, const asked_partition *asked,
                          struct node_list isr, int16_t version)
 {
+    bool has_epochs =
+        version > 2 && !test_point_in(decision->test_points, BUG_CONTROLLER_STALE_BROKER);
     for (uint32_t i = 0; i < isr.count; i++) {
-        int64_t epoch = version <= 2 ? -1 : asked->new_isr_with_epochs[i].broker_epoch;
-        if (!is_eligible(image, isr.ids[i], epoch))
+        int64_t epoch = has_epochs ? asked->new_isr_with_epochs[i].broker_epoch : -1;
+        if (!is_eligible(decision->image, isr.ids[i], epoch))
             return false;
     }
     return true;
@@ -77,7 +80,7 @@ static enum kafka_error check(const struct decision *decision, int32_t broker_id
         return KAFKA_ERROR_INVALID_UPDATE_VERSION;
     if (!is_isr_legal(partition, isr) || !is_recovery_legal(partition, asked, isr))
         return KAFKA_ERROR_INVALID_REQUEST;
-    if (!are_eligible(decision->image, asked, isr, version))
+    if (!are_eligible(decision, asked, isr, version))
         return KAFKA_ERROR_INELIGIBLE_REPLICA;
     return KAFKA_ERROR_NONE;
 }

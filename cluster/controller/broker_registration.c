@@ -7,6 +7,7 @@
 #include "cluster/controller/broker_departure.h"
 #include "cluster/controller/features.h"
 #include "protocol/messages/register_broker_record.h"
+#include "runtime/test_point.h"
 
 enum { DIRECTORIES_SINCE = 17 }; /* metadata.version */
 
@@ -135,7 +136,7 @@ void decide_broker_registration(struct decision *decision,
                    existing->in_controlled_shutdown);
         return;
     }
-    if (existing) {
+    if (existing && !test_point_in(decision->test_points, BUG_CONTROLLER_KEEP_IN_SYNC)) {
         struct broker_departure departure = {
             .broker_id = request->broker_id,
             .removal = is_clean ? BROKER_REMOVAL_CLEAN : BROKER_REMOVAL_UNCLEAN,

@@ -92,6 +92,7 @@ bool controller_decide(struct controller *controller, struct decision *decision,
         return false;
     decision_init(decision, controller->head, controller->options.config, &controller->random,
                   arena, metadata_log_next_offset(&controller->log));
+    decision->test_points = controller->loop->test_points;
     return true;
 }
 
@@ -107,7 +108,10 @@ static const struct image *replay_records(struct controller *controller,
     int64_t offset = metadata_log_next_offset(&controller->log);
     bool ok = true;
     for (size_t i = 0; ok && i < records->count; i++) {
-        struct replay replay = {.draft = &draft, .arena = &arena, .offset = offset++};
+        struct replay replay = {.draft = &draft,
+                                .arena = &arena,
+                                .offset = offset++,
+                                .test_points = controller->loop->test_points};
         enum replay_mark mark;
         ok = replay_record(&replay, records->values[i], &mark);
         if (!ok)

@@ -27,9 +27,10 @@ struct decision {
     struct random_stream *random;
     struct arena *arena;
     struct metadata_records records;
-    int64_t next_offset; /* of the first record, if there is any */
-    int16_t version;     /* of the request, where its meaning depends on it */
-    bool failed;         /* memory ran out: nothing may be committed */
+    int64_t next_offset;  /* of the first record, if there is any */
+    int16_t version;      /* of the request, where its meaning depends on it */
+    bool failed;          /* memory ran out: nothing may be committed */
+    uint64_t test_points; /* of the loop (runtime/test_point.h) */
 };
 
 void decision_init(struct decision *decision, const struct image *image,

@@ -9,6 +9,7 @@
 #include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/id_list.h"
 #include "protocol/messages/partition_change_record.h"
+#include "runtime/test_point.h"
 
 /* Levels of metadata.version. */
 enum { DIRECTORIES_SINCE = 17, NO_EPOCH_FOR_SHRINK_SINCE = 12 };
@@ -160,7 +161,8 @@ static int32_t elect(struct change *change)
     if (change->has_eligible && change->isr.count == 0 && change->eligible.count == 0 &&
         change->last_known.count == 1 && accepts(change, change->last_known.ids[0]))
         leader = change->last_known.ids[0];
-    else if (mode == ELECTION_UNCLEAN)
+    else if (mode == ELECTION_UNCLEAN ||
+             test_point_in(change->decision->test_points, BUG_CONTROLLER_ELECT_ANYBODY))
         leader = first_replica(change, accepts);
     change->is_unclean = leader != IMAGE_LEADER_NONE;
     return leader;

@@ -129,7 +129,10 @@ static bool apply_records(struct metadata_loader *loader, struct view batch)
     while ((status = record_cursor_next(&cursor, &record)) == RECORD_OK) {
         need_draft(loader);
         int64_t offset = header.base_offset + record.offset_delta;
-        struct replay replay = {.draft = &loader->draft, .arena = &loader->arena, .offset = offset};
+        struct replay replay = {.draft = &loader->draft,
+                                .arena = &loader->arena,
+                                .offset = offset,
+                                .test_points = loader->test_points};
         enum replay_mark mark;
         if (!replay_record(&replay, record.value, &mark))
             return fail(loader, offset, replay.problem);

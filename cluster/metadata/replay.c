@@ -34,6 +34,7 @@
 #include "protocol/messages/unregister_broker_record.h"
 #include "protocol/messages/user_scram_credential_record.h"
 #include "protocol/messages/zk_migration_state_record.h"
+#include "runtime/test_point.h"
 
 enum { REPLAY_LEADER_UNCHANGED = -2, REPLAY_RECOVERY_UNCHANGED = -1 };
 
@@ -113,7 +114,7 @@ static bool replay_partition_change(struct replay *replay, struct reader *in, in
     struct partition_state state = image_partition_state(old);
     if (record.leader != REPLAY_LEADER_UNCHANGED) {
         state.leader = record.leader;
-        state.leader_epoch++;
+        state.leader_epoch += !test_point_in(replay->test_points, BUG_METADATA_KEEP_LEADER_EPOCH);
     }
     state.partition_epoch++;
     if (record.isr)

@@ -56,6 +56,7 @@ static void new_loader(struct metadata_log *log, const struct image *image)
 {
     klamm_assert(!log->has_loader);
     loader_init(&log->loader, image);
+    log->loader.test_points = log->loop->test_points;
     log->has_loader = true;
 }
 

@@ -60,15 +60,18 @@ static void draw_common(struct cluster *cluster)
     set_quorum(cluster, common);
     set(cluster, common, "controller.listener.names=CONTROLLER");
     set(cluster, common, "inter.broker.listener.name=PLAINTEXT");
-    set(cluster, common, "controller.quorum.election.timeout.ms=%llu", between(cluster, 200, 1000));
-    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu", between(cluster, 1000, 3000));
+    bool fast = cluster->is_failover;
+    set(cluster, common, "controller.quorum.election.timeout.ms=%llu",
+        between(cluster, 200, fast ? 400 : 1000));
+    set(cluster, common, "controller.quorum.fetch.timeout.ms=%llu",
+        between(cluster, fast ? 500 : 1000, fast ? 1000 : 3000));
     set(cluster, common, "controller.quorum.request.timeout.ms=%llu", between(cluster, 500, 2000));
-    uint64_t session_ms = between(cluster, 1500, 6000);
+    uint64_t session_ms = between(cluster, fast ? 800 : 1500, fast ? 1500 : 6000);
     cluster->session_ns = session_ms * ms;
     set(cluster, common, "broker.session.timeout.ms=%llu", (unsigned long long)session_ms);
     set(cluster, common, "broker.heartbeat.interval.ms=%llu",
         between(cluster, session_ms / 10, session_ms / 4));
-    uint64_t lag_ms = between(cluster, 1000, 6000);
+    uint64_t lag_ms = between(cluster, fast ? 500 : 1000, fast ? 1500 : 6000);
     cluster->lag_ns = lag_ms * ms;
     set(cluster, common, "replica.lag.time.max.ms=%llu", (unsigned long long)lag_ms);
     set(cluster, common, "replica.fetch.wait.max.ms=%llu", between(cluster, 50, 500));
@@ -79,7 +82,8 @@ static void draw_common(struct cluster *cluster)
     set(cluster, common, "metadata.log.max.record.bytes.between.snapshots=%llu",
         between(cluster, 1, 3) == 1 ? between(cluster, 500, 5000) : 20000000ULL);
     set(cluster, common, "auto.create.topics.enable=false");
-    set(cluster, common, "leader.imbalance.check.interval.seconds=%llu", between(cluster, 1, 30));
+    set(cluster, common, "leader.imbalance.check.interval.seconds=%llu",
+        between(cluster, 1, fast ? 2 : 30));
     /* Without brokers these records are all that there is to replicate. */
     bool has_brokers = cluster->brokers != 0;
     set(cluster, common, "metadata.max.idle.interval.ms=%llu",
@@ -117,6 +121,8 @@ static void draw_roles(struct cluster *cluster, const struct cluster_shape *shap
     cluster->count = 1 + (unsigned)random_below(random, shape->node_count_max);
     if (cluster->count == 2 && random_chance(random, 1, 2))
         cluster->count = 3;
+    if (shape->is_failover)
+        cluster->count = 3 + (unsigned)random_below(random, 2);
     if (cluster->options->nodes > 0)
         cluster->count = cluster->options->nodes;
     unsigned most = cluster->count < 5 ? cluster->count : 5;
@@ -124,6 +130,8 @@ static void draw_roles(struct cluster *cluster, const struct cluster_shape *shap
     if (voters % 2 == 0 && random_chance(random, 2, 3))
         voters--;
     bool are_apart = cluster->count > voters && random_chance(random, 1, 2);
+    if (shape->is_failover && cluster->count < voters + 3)
+        are_apart = false;
     for (unsigned i = 0; i < cluster->count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
         node->is_controller = i < voters || shape->controllers_only;
@@ -214,7 +222,10 @@ void cluster_node_start(struct cluster_node *node)
 void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenario_options *options,
                   const struct cluster_shape *shape)
 {
-    *cluster = (struct cluster){.sim = sim, .options = options, .is_dynamic = shape->is_dynamic};
+    *cluster = (struct cluster){.sim = sim,
+                                .options = options,
+                                .is_dynamic = shape->is_dynamic,
+                                .is_failover = shape->is_failover};
     random_init(&cluster->random, sim_seed(sim), 5000);
     draw_roles(cluster, shape);
     draw_common(cluster);
@@ -269,7 +280,8 @@ static void look_after(struct cluster_node *node)
         sim_require(cluster->sim, !cluster->is_healed || node->is_stopping,
                     "node %u has ended with status %d after all faults", node->broker.node,
                     sim_exit_status(cluster->sim, node->broker.node));
-        node->start_ns = now + between(cluster, 0, 1U << between(cluster, 0, 13)) * ms;
+        unsigned longest = 1U << between(cluster, 0, cluster->is_failover ? 10 : 13);
+        node->start_ns = now + between(cluster, 0, longest) * ms;
     }
     if (node->start_ns > now)
         return;

@@ -48,7 +48,8 @@ struct cluster {
     unsigned starts;      /* of all nodes */
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
-    bool has_eligible;    /* formatted with eligible leader replicas, as by default */
+    bool is_failover;
+    bool has_eligible; /* formatted with eligible leader replicas, as by default */
     bool is_healed;
     bool is_dynamic;                              /* the voters are in the log (kraft.version 1) */
     struct uuid directory_ids[CLUSTER_NODES_MAX]; /* of formatted nodes */
@@ -59,6 +60,8 @@ struct cluster {
 struct cluster_shape {
     unsigned node_count_max;
     bool controllers_only;
+    bool is_failover; /* three or four brokers with short limits, whose leaders change all the time
+                       */
     bool is_dynamic;
 };
 

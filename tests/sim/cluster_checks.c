@@ -125,7 +125,7 @@ bool cluster_checks_is_leaving(void *context, int32_t node)
 
 /* ---- Coming to rest ---- */
 
-static const struct replica *find_replica(const struct sim_broker_process *process,
+const struct replica *checks_find_replica(const struct sim_broker_process *process,
                                           struct uuid topic_id, int32_t partition)
 {
     for (unsigned i = 1; i <= SIM_BROKER_SHARDS; i++) {
@@ -156,7 +156,8 @@ static bool is_partition_settled(const struct cluster_checks *checks,
     for (uint32_t i = 0; i < state.replicas.count; i++) {
         unsigned node = (unsigned)state.replicas.ids[i];
         const struct sim_broker_process *process = checks_process(checks, node);
-        const struct replica *replica = process ? find_replica(process, topic->id, number) : NULL;
+        const struct replica *replica =
+            process ? checks_find_replica(process, topic->id, number) : NULL;
         int64_t own = replica && replica->log ? partition_log_high_watermark(replica->log) : -1;
         bool is_whole = own >= 0 && own == partition_log_end_offset(replica->log);
         if (is_whole && (end < 0 || end == own)) {
@@ -224,7 +225,8 @@ void cluster_checks_finish(struct cluster_checks *checks)
                                                   image_topic_partition(topic, seen->partition)),
                                               (int32_t)node))
                 continue;
-            const struct replica *replica = find_replica(process, seen->topic_id, seen->partition);
+            const struct replica *replica =
+                checks_find_replica(process, seen->topic_id, seen->partition);
             sim_require(checks->sim, replica && replica->log, "%s: node %u has no replica",
                         seen->log.directory, node);
             if (!image_topic_name_is_internal(replica->topic))

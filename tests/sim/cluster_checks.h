@@ -5,14 +5,18 @@
  *  M1  one leader per quorum epoch          M2  one vote per node and epoch, crashes included,
  *      and on the disk when it is answered
  *  M3, M4  whoever leads has everything that was ever committed, and that never changes
- *      and is on the disks of a majority from that moment on
- *  M5  equal images at equal offsets, on every broker and controller
+ *      and is on the disks of a majority from that moment on; leaders commit by records of their
+ *      own epoch
+ *  M5  equal images at equal offsets, on every broker and controller, and of what is committed
  *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
- *      epochs of leaders and partitions rise, leaders are alive
+ *      epochs of leaders and partitions rise, whoever is in sync is alive, has everything that was
+ *      committed on its disk, and came there in the life that is registered
  *  R1  what one replica exposed below its watermark, all have, byte for byte
- *  R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync
+ *  R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync, and
+ *      by min.insync.replicas brokers
  *  R4  what acks=all acknowledged is on the disks of min.insync.replicas brokers at that moment
- *  R5  who is elected has everything        R6  nobody cuts below its watermark
+ *  R5  who is elected has everything        R6  nobody cuts what was committed
+ *  R7  nobody is elected uncleanly where that is not allowed
  */
 #ifndef KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
 #define KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
@@ -28,11 +32,14 @@ struct epoch_table {
 
 /* A node's replica of a partition, as it was last seen. */
 struct seen_replica {
-    struct committed_copy copy;
+    struct committed_copy copy; /* how far it is what was committed */
+    int64_t compared_end;       /* how far it went when that was looked at */
+    int64_t compared_committed; /* and what was committed then */
     unsigned life;
     uint64_t look;     /* the node's last one at which it was there */
     int32_t led_epoch; /* whose beginning was checked; -1: none */
     int64_t watermark; /* of that epoch as leader */
+    int64_t shown;     /* the highest watermark of this life */
     int64_t durable_end;
 };
 
@@ -45,6 +52,7 @@ struct seen_partition {
     /* As images show it. */
     int32_t leader_epoch;
     int32_t partition_epoch;
+    uint32_t in_sync;     /* bit per node */
     int64_t image_offset; /* of these */
     int32_t replicas_min; /* the smallest number of replicas that it ever had */
 };
@@ -58,6 +66,7 @@ struct seen_quorum {
     int32_t voted_epoch; /* whose vote was found on the disk */
     int64_t durable_end; /* of its log */
     int64_t watermark;   /* in this life */
+    int64_t led_from;    /* when it began to lead */
     struct epoch_table votes;
 };
 

@@ -1,6 +1,6 @@
 /*
- * M4, M5 and what every image must say. An image is turned into the records of a snapshot of it, whose
- * hash must be the same wherever it is made.
+ * M4, M5 and what every image must say. An image is turned into the records of a snapshot of it,
+ * whose hash must be the same wherever it is made.
  */
 #include "base/hash.h"
 #include "cluster/metadata/image_records.h"
@@ -64,6 +64,36 @@ static bool is_part_of(struct node_list part, struct node_list whole)
     return true;
 }
 
+/* R3, from the side of the controller: who it calls in sync has everything, and has said so. */
+static void check_in_sync(struct cluster_checks *checks, const struct image *image,
+                          struct seen_partition *seen, const struct partition_state *state)
+{
+    if (state->partition_epoch == seen->partition_epoch)
+        return;
+    uint32_t before = seen->in_sync;
+    seen->in_sync = 0;
+    int64_t committed = committed_log_end(&seen->log);
+    for (uint32_t i = 0; i < state->isr.count; i++) {
+        int32_t id = state->isr.ids[i];
+        seen->in_sync |= UINT32_C(1) << id;
+        const struct seen_replica *member = &seen->replicas[id];
+        bool is_seen = member->life == checks->cluster->nodes[id].broker.starts;
+        sim_require(checks->sim, !is_seen || member->durable_end >= committed,
+                    "%s: %d is called in sync with [.., %lld) of %lld", seen->log.directory, id,
+                    (long long)member->durable_end, (long long)committed);
+        const struct image_node *broker = image_broker(image, id);
+        const struct remote_replica *remote =
+            checks_remote(checks, seen, state->leader, state->leader_epoch, id);
+        bool is_new = !(before >> id & 1);
+        sim_require(checks->sim,
+                    !is_new || !remote || remote->broker_epoch < 0 || !broker ||
+                        remote->broker_epoch >= broker->epoch,
+                    "%s: %d is in sync by what it had in epoch %lld, and has %lld since then",
+                    seen->log.directory, id, remote ? (long long)remote->broker_epoch : -1,
+                    broker ? (long long)broker->epoch : -1);
+    }
+}
+
 static void check_partition(struct cluster_checks *checks, const struct image *image,
                             const struct image_topic *topic, int32_t number)
 {
@@ -89,13 +119,16 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
     for (uint32_t i = 0; i < state.eligible.count; i++)
         sim_require(sim, !node_list_contains(state.isr, state.eligible.ids[i]),
                     "%s: %d is in sync and eligible", name, state.eligible.ids[i]);
-    /* A leader that is alone in sync may come back as it was (controller/broker_departure.h). */
-    bool is_alone = state.isr.count == 1;
-    if (state.leader != IMAGE_LEADER_NONE && !is_alone) {
-        const struct image_node *leader = image_broker(image, state.leader);
-        sim_require(sim, leader && !leader->fenced, "%s: the leader %d is fenced", name,
-                    state.leader);
+    /* Who is alone in sync may come back as it was (controller/broker_departure.h). */
+    for (uint32_t i = 0; state.isr.count > 1 && i < state.isr.count; i++) {
+        const struct image_node *member = image_broker(image, state.isr.ids[i]);
+        sim_require(sim, member && !member->fenced, "%s: %d, which is in sync, is fenced", name,
+                    state.isr.ids[i]);
     }
+    bool has_eligible =
+        image_feature_level(image, VIEW_LITERAL("eligible.leader.replicas.version")) > 0;
+    sim_require(sim, state.recovery == IMAGE_RECOVERED || has_eligible,
+                "%s: node %d is elected uncleanly, which nobody allowed", name, state.leader);
     if (seen->replicas_min == 0 || (int32_t)state.replicas.count < seen->replicas_min)
         seen->replicas_min = (int32_t)state.replicas.count;
     if (image->offset < seen->image_offset)
@@ -105,6 +138,7 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
                     state.partition_epoch >= seen->partition_epoch,
                 "%s: epochs fall from %d and %d to %d and %d", name, seen->leader_epoch,
                 seen->partition_epoch, state.leader_epoch, state.partition_epoch);
+    check_in_sync(checks, image, seen, &state);
     seen->leader_epoch = state.leader_epoch;
     seen->partition_epoch = state.partition_epoch;
     seen->image_offset = image->offset;

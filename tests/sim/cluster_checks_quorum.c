@@ -42,8 +42,10 @@ static uint32_t count_holders(const struct cluster_checks *checks, const struct 
 }
 
 /*
- * Everything below a leader's watermark is on the disks of a majority. Where the watermark is below
- * the record of the present voters, it may have moved just before that was appended.
+ * Everything below a leader's watermark is on the disks of a majority, and so is a record of its
+ * own epoch: what is only from earlier epochs can still be overwritten (Raft's figure 8). Where the
+ * watermark is below the record of the present voters, it may have moved just before that was
+ * appended.
  */
 static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
                        const struct metadata_log *log)
@@ -53,6 +55,11 @@ static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, 
     if (quorum->role != QUORUM_LEADER || end <= seen->watermark)
         return;
     seen->watermark = end;
+    sim_require(checks->sim,
+                seen->led_epoch != quorum->epoch || end <= seen->led_from ||
+                    end > quorum->epoch_start_offset,
+                "node %u calls [.., %lld) committed in epoch %d, which began at %lld", node,
+                (long long)end, quorum->epoch, (long long)quorum->epoch_start_offset);
     uint32_t voters, earlier_voters = 0, earlier = 0;
     uint32_t holders = count_holders(checks, quorum, NULL, end, &voters);
     if (quorum->voters_offset >= end)
@@ -73,6 +80,7 @@ static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen
     sim_require(checks->sim, first == node, "nodes %u and %u lead the quorum in epoch %d", first,
                 node, quorum->epoch);
     seen->led_epoch = quorum->epoch;
+    seen->led_from = quorum->high_watermark;
     checks->elections++;
     committed_log_require_whole(&checks->metadata, node, partition_log_written_end(log->log),
                                 partition_log_end_offset(log->log), "leads the quorum");
@@ -105,7 +113,12 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
-    committed_log_expose(&checks->metadata, node, &seen->copy, quorum->high_watermark);
+    committed_log_agree(&checks->metadata, node, &seen->copy, seen->durable_end);
+    /* A follower knows of what is committed before its disk has it, or refuses it. */
+    int64_t written_end = partition_log_written_end(log->log);
+    bool is_behind = quorum->role != QUORUM_LEADER && written_end < quorum->high_watermark;
+    committed_log_expose(&checks->metadata, node, &seen->copy,
+                         is_behind ? written_end : quorum->high_watermark);
 }
 
 /* ---- Coming to rest ---- */

@@ -9,8 +9,15 @@ static const char *name_of(const struct seen_partition *seen)
     return seen->log.directory;
 }
 
+static bool is_clients_topic(const struct seen_partition *seen)
+{
+    char prefix[64];
+    int size = snprintf(prefix, sizeof(prefix), "/data/%s-", cluster_topic);
+    return strncmp(seen->log.directory, prefix, (size_t)size) == 0;
+}
+
 /* R3, by the set that the controller may go by, as far as the leader knows. */
-static void check_held_in_sync(struct cluster_checks *checks, const struct seen_partition *seen,
+static void check_held_in_sync(struct cluster_checks *checks, struct seen_partition *seen,
                                unsigned node, const struct replica *replica, int64_t watermark)
 {
     const struct in_sync *set = replica->leadership ? &replica->leadership->in_sync : NULL;
@@ -18,13 +25,23 @@ static void check_held_in_sync(struct cluster_checks *checks, const struct seen_
         const struct remote_replica *remote = &set->remotes[i];
         if (!remote->is_in_sync && !remote->is_changing)
             continue;
-        const struct seen_replica *member = &seen->replicas[remote->id];
-        bool is_seen = member->life == checks->cluster->nodes[remote->id].broker.starts;
-        sim_require(checks->sim, !is_seen || member->durable_end >= watermark,
+        struct seen_replica *member = &seen->replicas[remote->id];
+        if (member->life != checks->cluster->nodes[remote->id].broker.starts)
+            continue;
+        sim_require(checks->sim, member->durable_end >= watermark,
                     "%s: node %u shows up to %lld, and %d, which is in sync, has %lld",
                     name_of(seen), node, (long long)watermark, remote->id,
                     (long long)member->durable_end);
+        sim_require(checks->sim,
+                    committed_log_agree(&seen->log, (unsigned)remote->id, &member->copy, watermark),
+                    "%s: node %u shows up to %lld, and %d, which is in sync, has something else",
+                    name_of(seen), node, (long long)watermark, remote->id);
     }
+    int holders = checks_holders(checks, seen, watermark);
+    int wanted = checks_holders_wanted(checks, seen);
+    sim_require(checks->sim, holders >= wanted || !is_clients_topic(seen),
+                "%s: node %u shows up to %lld, which %d nodes have, wanted are %d", name_of(seen),
+                node, (long long)watermark, holders, wanted);
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
@@ -48,6 +65,18 @@ static void check_leader(struct cluster_checks *checks, struct seen_partition *s
     own->watermark = watermark;
 }
 
+/* Looks how much of what the node has written is what was committed. */
+static void follow_committed(struct seen_partition *seen, unsigned node, int64_t end)
+{
+    struct seen_replica *own = &seen->replicas[node];
+    int64_t committed = committed_log_end(&seen->log);
+    if (own->compared_end == end && own->compared_committed == committed)
+        return;
+    own->compared_end = end;
+    own->compared_committed = committed;
+    committed_log_agree(&seen->log, node, &own->copy, end);
+}
+
 static void check_replica(struct cluster_checks *checks, unsigned node,
                           const struct replica *replica)
 {
@@ -63,21 +92,24 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
     if (!was_there) {
         own->life = life;
         own->led_epoch = -1;
+        own->shown = own->compared_end = -1;
         committed_copy_init(&own->copy);
     }
     int64_t watermark = partition_log_high_watermark(replica->log);
     int64_t end = partition_log_end_offset(replica->log);
     own->durable_end = partition_log_durable_end(replica->log);
     sim_require(checks->sim, end >= own->copy.checked,
-                "%s: node %u cuts at %lld below %lld, which it showed", name_of(seen), node,
-                (long long)end, (long long)own->copy.checked);
+                "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
+                node, (long long)end, (long long)own->copy.checked);
+    follow_committed(seen, node, partition_log_written_end(replica->log));
     if (replica->state == REPLICA_LEADING)
         check_leader(checks, seen, node, replica, watermark);
-    if (watermark <= own->copy.checked)
+    if (watermark <= own->shown)
         return;
+    own->shown = watermark;
+    committed_log_expose(&seen->log, node, &own->copy, watermark);
     if (replica->state == REPLICA_LEADING)
         check_held_in_sync(checks, seen, node, replica, watermark);
-    committed_log_expose(&seen->log, node, &own->copy, watermark);
 }
 
 void checks_replicas(struct cluster_checks *checks, unsigned node,
@@ -88,6 +120,8 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
         const struct shard *shard = &process->shards[i];
         if (!shard->loop || !shard->image)
             continue;
+        sim_require(checks->sim, shard->fetchers.counters.refused == 0,
+                    "node %u fetched records that do not fit behind its own", node);
         list_for_each(place, &shard->replicas.replicas)
         {
             const struct replica *replica = container_of(place, struct replica, link);
@@ -98,10 +132,36 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
     }
 }
 
+const struct remote_replica *checks_remote(const struct cluster_checks *checks,
+                                           const struct seen_partition *seen, int32_t leader,
+                                           int32_t leader_epoch, int32_t node)
+{
+    const struct sim_broker_process *process =
+        leader >= 0 ? checks_process(checks, (unsigned)leader) : NULL;
+    const struct replica *replica =
+        process ? checks_find_replica(process, seen->topic_id, seen->partition) : NULL;
+    return replica && replica->leadership && replica->leader_epoch == leader_epoch
+               ? in_sync_find(&replica->leadership->in_sync, node)
+               : NULL;
+}
+
+int checks_holders(const struct cluster_checks *checks, const struct seen_partition *seen,
+                   int64_t end)
+{
+    int holders = 0;
+    for (unsigned i = 0; i < checks->cluster->count; i++)
+        holders += seen->replicas[i].durable_end >= end || !sim_is_running(checks->sim, i);
+    return holders;
+}
+
+int checks_holders_wanted(const struct cluster_checks *checks, const struct seen_partition *seen)
+{
+    return seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
+}
+
 void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_offset)
 {
     struct cluster_checks *checks = context;
-    int holders = 0, absent = 0;
     const struct seen_partition *seen = NULL;
     for (size_t i = 0; i < checks->partition_count && !seen; i++) {
         const struct seen_partition *at = checks->partitions[i];
@@ -111,12 +171,9 @@ void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_off
             seen = at;
     }
     sim_require(checks->sim, seen != NULL, "an acknowledgement of an unknown partition");
-    for (unsigned i = 0; i < checks->cluster->count; i++) {
-        holders += seen->replicas[i].durable_end > last_offset;
-        absent += !sim_is_running(checks->sim, i);
-    }
-    int wanted = seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
-    sim_require(checks->sim, holders + absent >= wanted,
-                "%s: %lld is acknowledged and durable on %d nodes (%d are down), wanted are %d",
-                name_of(seen), (long long)last_offset, holders, absent, wanted);
+    int holders = checks_holders(checks, seen, last_offset + 1);
+    int wanted = checks_holders_wanted(checks, seen);
+    sim_require(checks->sim, holders >= wanted,
+                "%s: %lld is acknowledged and durable on %d nodes, wanted are %d", name_of(seen),
+                (long long)last_offset, holders, wanted);
 }

@@ -156,13 +156,13 @@ static void print_totals(const struct scenario *scenario)
     }
 }
 
-void cluster_scenario_run(struct sim *sim, const struct scenario_options *options)
+static void run(struct sim *sim, const struct scenario_options *options,
+                const struct cluster_shape *shape)
 {
     struct scenario *scenario = &(struct scenario){.sim = sim, .options = options};
     random_init(&scenario->random, sim_seed(sim), 2000);
     history_init(&scenario->history, sim);
-    cluster_init(&scenario->cluster, sim, options,
-                 &(struct cluster_shape){.node_count_max = CLUSTER_NODES_MAX});
+    cluster_init(&scenario->cluster, sim, options, shape);
     cluster_checks_init(&scenario->checks, &scenario->cluster);
     scenario->shared = (struct cluster_clients){.history = &scenario->history,
                                                 .starts = &scenario->cluster.starts,
@@ -186,4 +186,14 @@ void cluster_scenario_run(struct sim *sim, const struct scenario_options *option
     cluster_checks_deinit(&scenario->checks);
     cluster_deinit(&scenario->cluster);
     history_deinit(&scenario->history);
+}
+
+void cluster_scenario_run(struct sim *sim, const struct scenario_options *options)
+{
+    run(sim, options, &(struct cluster_shape){.node_count_max = CLUSTER_NODES_MAX});
+}
+
+void failover_scenario_run(struct sim *sim, const struct scenario_options *options)
+{
+    run(sim, options, &(struct cluster_shape){.node_count_max = 4, .is_failover = true});
 }

@@ -22,8 +22,10 @@ enum trouble {
     TROUBLE_SLOW,    /* a slow direction */
     TROUBLE_CLIENT,  /* a client is cut off from a node */
     TROUBLE_CLOCK,
-    TROUBLE_DISK, /* disks are slow, full or fail, from the next start on */
-    TROUBLE_SWAP, /* two machines get each other's disk; they must refuse it */
+    TROUBLE_DISK,       /* disks are slow, full or fail, from the next start on */
+    TROUBLE_SWAP,       /* two machines get each other's disk; they must refuse it */
+    TROUBLE_SUCCESSION, /* leaders of a partition end one behind the other */
+    TROUBLE_HANDOVER,   /* a preferred leader that is far away takes over and ends */
     TROUBLES
 };
 
@@ -110,6 +112,32 @@ static void swap_disks(struct storm *storm, unsigned one)
     sim_swap_disks(cluster->sim, one, other);
 }
 
+/* Ends a node and starts it again at once. */
+static void bounce(struct storm *storm, unsigned number)
+{
+    if (!runs(storm, number))
+        return;
+    end_node(storm, number, random_chance(random_of(storm), 1, 2));
+    storm->cluster->nodes[number].start_ns = sim_now_ns(storm->cluster->sim) + ms;
+}
+
+static void wait_up_to(struct storm *storm, uint64_t most_ns)
+{
+    cluster_run_until(storm->cluster,
+                      sim_now_ns(storm->cluster->sim) + random_below(random_of(storm), most_ns));
+}
+
+/* Each is led by another node shortly, which does not know for long that the last one has gone. */
+static void succeed(struct storm *storm)
+{
+    struct cluster *cluster = storm->cluster;
+    unsigned first = any_node(storm);
+    for (unsigned i = 0; i < cluster->count; i++) {
+        bounce(storm, (first + i) % cluster->count);
+        wait_up_to(storm, cluster->session_ns);
+    }
+}
+
 static void skew(struct storm *storm, unsigned number)
 {
     struct random_stream *random = random_of(storm);
@@ -183,6 +211,26 @@ static void trouble_network(struct storm *storm, enum trouble kind, unsigned nod
         storm->network_heals_ns = ends;
 }
 
+/*
+ * Of two that are far from each other the preferred one leads soon, and has not got what the other
+ * one wrote last; nor has that one got what it writes, when it ends (KIP-279).
+ */
+static void hand_over(struct storm *storm, unsigned node)
+{
+    struct cluster *cluster = storm->cluster;
+    unsigned other = any_node(storm);
+    if (other == node || !runs(storm, node))
+        return;
+    uint64_t delay = cluster->session_ns / 8 + random_below(random_of(storm), cluster->session_ns);
+    sim_slow_down(cluster->sim, node, other, delay);
+    sim_slow_down(cluster->sim, other, node, delay);
+    wait_up_to(storm, 3 * cluster->session_ns);
+    end_node(storm, node, random_chance(random_of(storm), 1, 2));
+    cluster->nodes[node].start_ns = sim_now_ns(cluster->sim) + 2 * cluster->session_ns;
+    sim_heal_network(cluster->sim);
+    wait_up_to(storm, 3 * cluster->session_ns);
+}
+
 /* ---- Time ---- */
 
 static void strike(struct storm *storm, enum trouble kind)
@@ -219,6 +267,12 @@ static void strike(struct storm *storm, enum trouble kind)
         if (random_chance(random_of(storm), 1, 4))
             swap_disks(storm, node);
         break;
+    case TROUBLE_SUCCESSION:
+        succeed(storm);
+        break;
+    case TROUBLE_HANDOVER:
+        hand_over(storm, node);
+        break;
     case TROUBLE_ISOLATE:
     case TROUBLE_DEAF:
     case TROUBLE_SPLIT:
@@ -254,6 +308,11 @@ void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned fir
                           .kinds = (uint32_t)random_below(random, UINT32_C(1) << TROUBLES),
                           .pace_ns = (100 * ms) << random_below(random, 7)};
     uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
+    if (cluster->is_failover) {
+        storm.kinds |= 1U << TROUBLE_SUCCESSION | 1U << TROUBLE_HANDOVER;
+        storm.kinds &= ~(1U << TROUBLE_SWAP | 1U << TROUBLE_CLOCK | 1U << TROUBLE_BLACKOUT);
+        storm.pace_ns = (50 * ms) << random_below(random, 4);
+    }
     if (storm.kinds == 0)
         storm.kinds = 1;
     for (;;) {

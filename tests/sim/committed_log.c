@@ -150,13 +150,16 @@ static size_t place_of(const struct committed_log *log, int64_t offset)
     return low;
 }
 
+static bool is_equal(const struct committed_batch *a, const struct committed_batch *b)
+{
+    return a->base_offset == b->base_offset && a->last_offset == b->last_offset &&
+           a->leader_epoch == b->leader_epoch && a->hash == b->hash;
+}
+
 static void compare(const struct committed_log *log, const struct committed_batch *known,
                     const struct committed_batch *batch)
 {
-    bool same = known->base_offset == batch->base_offset &&
-                known->last_offset == batch->last_offset &&
-                known->leader_epoch == batch->leader_epoch && known->hash == batch->hash;
-    sim_require(log->sim, same,
+    sim_require(log->sim, is_equal(known, batch),
                 "%s: node %u has [%lld, %lld] of epoch %d (%llx), committed was [%lld, %lld] of "
                 "epoch %d (%llx), as node %u said first",
                 log->directory, batch->node, (long long)batch->base_offset,
@@ -180,6 +183,29 @@ static void take(struct committed_log *log, struct committed_copy *copy,
         add(log, batch);
     }
     copy->next++;
+}
+
+bool committed_log_agree(const struct committed_log *log, unsigned node,
+                         struct committed_copy *copy, int64_t limit)
+{
+    int64_t committed = committed_log_end(log);
+    if (limit > committed)
+        limit = committed;
+    if (limit <= copy->checked || !begin(log, node, copy))
+        return true;
+    struct committed_copy ahead = *copy;
+    struct committed_batch batch;
+    while (ahead.checked < limit && next_batch(log, node, &ahead, limit, &batch)) {
+        if (ahead.next == SIZE_MAX)
+            ahead.next = place_of(log, batch.base_offset);
+        if (ahead.next >= log->count)
+            return true;
+        if (!is_equal(&log->batches[ahead.next], &batch))
+            return false;
+        ahead.next++;
+        *copy = ahead;
+    }
+    return true;
 }
 
 void committed_log_expose(struct committed_log *log, unsigned node, struct committed_copy *copy,

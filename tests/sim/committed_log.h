@@ -41,6 +41,12 @@ void committed_log_deinit(struct committed_log *log);
 /* The offset behind all that anybody called committed. */
 int64_t committed_log_end(const struct committed_log *log);
 void committed_copy_init(struct committed_copy *copy);
+/*
+ * Goes as far as the node's copy, of which everything below `limit` is on its disk, is what was
+ * committed. False: it holds something else below `limit`.
+ */
+bool committed_log_agree(const struct committed_log *log, unsigned node,
+                         struct committed_copy *copy, int64_t limit);
 /* The node says that everything below `watermark` is committed. */
 void committed_log_expose(struct committed_log *log, unsigned node, struct committed_copy *copy,
                           int64_t watermark);

@@ -17,6 +17,7 @@ struct scenario_options {
 typedef void (*scenario_run)(struct sim *sim, const struct scenario_options *options);
 
 void cluster_scenario_run(struct sim *sim, const struct scenario_options *options);
+void failover_scenario_run(struct sim *sim, const struct scenario_options *options);
 void compact_scenario_run(struct sim *sim, const struct scenario_options *options);
 void log_scenario_run(struct sim *sim, const struct scenario_options *options);
 void group_scenario_run(struct sim *sim, const struct scenario_options *options);
