@@ -14,23 +14,25 @@ is measured includes the client that asks; the clocks are this machine's.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import datetime
-import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "differential"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
 import wire  # noqa: E402
+from cluster_requests import (active_controller, call, end_offsets, is_in_sync,  # noqa: E402
+                              partitions_of, try_create, wait)
 from loopback_nodes import KlammCluster  # noqa: E402
 from partitions import cpu_seconds, status_kib  # noqa: E402
 
@@ -41,61 +43,17 @@ LOADED = 288  # partitions that producers write to while their leader dies
 PAUSE_S = 0.001
 
 
-# ---- Asking -------------------------------------------------------------------------------------
-
-
-def call(node, name, version, values, timeout_s=60):
-    connection = wire.Connection(node.port, timeout_s=timeout_s)
-    try:
-        return connection.call(name, version, values)
-    finally:
-        connection.close()
-
-
 def create_topic(node, topic, replicas):
     """`replicas`: those of each partition, the preferred leader first."""
-    def created():
-        answer = call(node, "CreateTopics", 5, {"Topics": [{
-            "Name": topic, "NumPartitions": -1, "ReplicationFactor": -1, "Assignments": [
-                {"PartitionIndex": index, "BrokerIds": ids} for index, ids in enumerate(replicas)]}],
-            "TimeoutMs": 60000})["Topics"][0]
-        if answer["ErrorCode"] == 36:  # created by the try before, whose answer was lost
-            return True
-        # A node that is still registering is no place for a replica yet.
-        return answer["ErrorCode"] == 0
-
-    processes.wait_until(created, f"topic {topic}", 120)
+    # A node that is still registering is no place for a replica yet; 36: created by the try before,
+    # whose answer was lost.
+    wait(lambda: try_create(node, topic, replicas) in (0, 36), f"topic {topic}", 120)
 
 
-def partitions_of(node, topic):
-    answer = call(node, "Metadata", 7, {"Topics": [{"Name": topic}]})["Topics"][0]
-    return answer["Partitions"] if answer["ErrorCode"] == 0 else []
-
-
-def is_settled(cluster, topic, replicas):
-    """Whether every node shows the preferred leaders and whole in-sync sets."""
-    for node in cluster.nodes.values():
-        found = partitions_of(node, topic)
-        if len(found) != len(replicas):
-            return False
-        for part in found:
-            wanted = replicas[part["PartitionIndex"]]
-            if part["LeaderId"] != wanted[0] or sorted(part["IsrNodes"]) != sorted(wanted):
-                return False
-    return True
-
-
-def active_controller(cluster):
-    """Its id, or None while there is none or nobody answers."""
-    for node in cluster.nodes.values():
-        with contextlib.suppress(OSError, wire.Closed):
-            answer = call(node, "DescribeQuorum", 0, {"Topics": [{
-                "TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]}, 5)
-            if answer["ErrorCode"] == 0 and answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0:
-                leader = answer["Topics"][0]["Partitions"][0]["LeaderId"]
-                if leader in cluster.nodes:
-                    return leader
-    return None
+def wait_settled(cluster, topic, replicas, deadline_s):
+    """Until every node shows the preferred leaders and whole in-sync sets."""
+    wait(lambda: is_in_sync(cluster.nodes.values(), topic, replicas, [ids[0] for ids in replicas]),
+         f"{topic} has its leaders, everything is in sync", deadline_s)
 
 
 # ---- Throughput ---------------------------------------------------------------------------------
@@ -133,24 +91,19 @@ def share(arguments, count):
 
 def run_benches(options, cluster, topics, arguments, quick):
     """One klamm-bench for each leader (leader -> topic), at the same time; their figures."""
-    running = []
-    with contextlib.ExitStack() as stack:
-        for leader, topic in topics.items():
-            result = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".json"))
-            command = [options.bench, arguments[0], cluster.nodes[leader].address, "--quiet",
-                       "--json", result.name, "--topic", topic, *share(arguments, len(topics))[1:]]
-            if quick:
-                command += ["--seconds", "2"]
-            running.append((result.name, subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)))
-        figures = []
-        for path, process in running:
-            errors = process.communicate(timeout=600)[1].decode()
-            if process.returncode != 0:
-                raise RuntimeError(errors + "".join(
-                    node.output()[-2000:] for node in cluster.nodes.values()))
-            figures.append(json.load(open(path)))
-    return figures
+    divided = share(arguments, len(topics))
+    quicker = ["--seconds", "2"] if quick else []
+
+    def run(leader):
+        return bench_runs.run(options.bench, divided[0], cluster.nodes[leader].address,
+                              "--topic", topics[leader], *divided[1:], *quicker, timeout_s=600)
+
+    with concurrent.futures.ThreadPoolExecutor(len(topics)) as pool:
+        try:
+            return list(pool.map(run, topics))
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}" + "".join(
+                node.output()[-2000:] for node in cluster.nodes.values())) from None
 
 
 def measure(options, cluster, topics, arguments, quick=False):
@@ -193,8 +146,7 @@ def prepare_topics(cluster, name, arguments, leaders):
         topic = re.sub(r"[^a-z0-9]+", "-", f"{name} {len(leaders)} {leader}")
         replicas = [[1]] * partitions if alone else rotations(partitions, leader)
         create_topic(cluster.nodes[leader], topic, replicas)
-        processes.wait_until(lambda t=topic, r=replicas: is_settled(cluster, t, r),
-                             f"{topic} has its leaders", 120)
+        wait_settled(cluster, topic, replicas, 120)
         topics[leader] = topic
     return topics
 
@@ -203,7 +155,7 @@ def count_behind(cluster, topics):
     """Partitions whose in-sync set is not whole."""
     first = next(iter(cluster.nodes.values()))
     return sum(len(part["IsrNodes"]) < len(part["ReplicaNodes"])
-               for topic in topics.values() for part in partitions_of(first, topic))
+               for topic in topics.values() for part in partitions_of(first, topic).values())
 
 
 def run_throughput(options):
@@ -278,19 +230,19 @@ class Prober:
 
     def run(self, node):
         connection = self.connections[node]
-        end = time.monotonic() + 120
         for group, values in self.requests[node]:
-            while group and time.monotonic() < end:
-                answer = connection.call("Produce", 8, values)
+            left = [group, values]
+
+            def taken(left=left):
+                answer = connection.call("Produce", 8, left[1])
                 failed = [part["Index"] for part in answer["Responses"][0]["PartitionResponses"]
                           if part["ErrorCode"] != 0]
-                if len(failed) < len(group):
+                if len(failed) < len(left[0]):
                     self.note()
-                if not failed:
-                    break
-                if len(failed) < len(group):
-                    group, values = failed, self.values(failed, self.records)
-                time.sleep(PAUSE_S)
+                    left[:] = failed, self.values(failed, self.records)
+                return not failed
+
+            processes.wait_until(taken, f"records in {len(group)} partitions", 120, PAUSE_S)
         connection.close()
 
 
@@ -312,23 +264,21 @@ def start_load(options, node, topic, count):
 
 
 def loaded_records(node, topic, count):
-    answer = call(node, "ListOffsets", 5, {"ReplicaId": -1, "Topics": [{"Name": topic, "Partitions": [
-        {"PartitionIndex": index, "Timestamp": -1} for index in range(min(count, LOADED))]}]})
-    return sum(part["Offset"] for part in answer["Topics"][0]["Partitions"] if part["Offset"] > 0)
+    return sum(offset for offset in end_offsets(node, topic, min(count, LOADED)) if offset > 0)
 
 
 def failover_round(options, cluster, topic, count, is_controller):
     """One kill; seconds from detection and from the kill to the first and to every partition."""
-    controller = processes.wait_until(lambda: active_controller(cluster), "a controller", 60)
+    controller = wait(lambda: active_controller(cluster.nodes.values()), "a controller")
     number = controller if is_controller else min(n for n in cluster.nodes if n != controller)
     victim = cluster.nodes[number]
     survivors = [node for node in cluster.nodes.values() if node is not victim]
     replicas = rotations(count, number)
     create_topic(survivors[0], topic, replicas)
-    processes.wait_until(lambda: is_settled(cluster, topic, replicas), "everything in sync", 300)
+    wait_settled(cluster, topic, replicas, 300)
     prober = Prober(survivors, topic, replicas)
     load = start_load(options, victim, topic, count)
-    processes.wait_until(lambda: loaded_records(victim, topic, count) > 1000, "the load runs", 60)
+    wait(lambda: loaded_records(victim, topic, count) > 1000, "the load runs")
     killed_s = time.time()
     victim.kill()
     prober.start()
@@ -337,9 +287,7 @@ def failover_round(options, cluster, topic, count, is_controller):
     detected_s = fenced_at(survivors, victim)
     assert detected_s and detected_s > killed_s, "no line that the broker is fenced"
     victim.start(wait=True)
-    processes.wait_until(
-        lambda: all(len(part["IsrNodes"]) == NODES for part in partitions_of(victim, topic)),
-        "the killed node is in sync again", 300)
+    wait(lambda: is_in_sync([victim], topic, replicas), "the killed node is in sync again", 300)
     call(survivors[0], "DeleteTopics", 3, {"TopicNames": [topic], "TimeoutMs": 60000})
     return {"detection": detected_s - killed_s, "first": first_s - detected_s,
             "all": all_s - detected_s, "whole": first_s - killed_s}

@@ -21,19 +21,17 @@ python3-confluent-kafka.
 
 import argparse
 import glob
-import json
 import os
 import random
 import re
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
 
 import confluent_kafka  # noqa: E402
@@ -41,6 +39,7 @@ import confluent_kafka.admin  # noqa: E402
 
 TOPIC = "compacted"
 VALUE = 1000
+SEGMENT = 256 << 20
 RATIO_MAX = 1.25
 SETTINGS = {"klamm.durability": "cache", "log.cleaner.enable": "false",
             "log.cleaner.backoff.ms": "100"}
@@ -52,7 +51,7 @@ def fill(node, size, keys):
     """Writes `size` bytes of values; returns the seconds that it took."""
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
     topic = confluent_kafka.admin.NewTopic(TOPIC, 1, 1, config={
-        "cleanup.policy": "compact", "segment.bytes": str(256 << 20),
+        "cleanup.policy": "compact", "segment.bytes": str(SEGMENT),
         "file.delete.delay.ms": "1000"})  # so that deleting is part of what is measured
     admin.create_topics([topic])[TOPIC].result(30)
     producer = confluent_kafka.Producer({
@@ -93,14 +92,8 @@ def copy_data(source, target):
 
 def load(bench, node, seconds):
     """One run of many small appends at a fixed rate; klamm-bench's figures."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        done = subprocess.run(
-            [bench, "many", node.address, "--quiet", "--json", result.name, "--topic", "load",
-             "--partitions", "32", "--connections", "16", "--rate", "500", "--seconds",
-             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.decode())
-        return json.load(open(result.name))
+    return bench_runs.run(bench, "many", node.address, "--topic", "load", "--partitions", "32",
+                          "--connections", "16", "--rate", "500", "--seconds", str(seconds))
 
 
 def threads(node, name):
@@ -223,6 +216,8 @@ def main():
     parser.add_argument("--quiet-runs", type=int, default=5, help="of the load without the cleaner")
     parser.add_argument("--other", help="a klammd to compare with")
     options = parser.parse_args()
+    if options.gib * (1 << 30) < 2 * SEGMENT:
+        parser.error("--gib takes at least two segments, 0.5: the active one is not compacted")
     quiet, busy, other = [], [], []
     with processes.Klamm(options.klammd, SETTINGS) as source:
         source.start()

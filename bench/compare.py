@@ -11,16 +11,13 @@ ratios taken in one run are what counts.
 import argparse
 import concurrent.futures
 import contextlib
-import json
 import os
 import statistics
-import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
-sys.path.insert(0, os.path.join(HERE, "..", "tests", "differential"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
 
 # What Kafka's own start script gives the virtual machine.
@@ -65,17 +62,12 @@ def topic_of(name):
 
 def measure(bench, broker, name, mode, arguments, quick=False):
     """One run; the figures of klamm-bench as a dictionary."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        command = [bench, arguments[0], broker.address, "--quiet", "--json", result.name,
-                   "--broker-pid", str(broker.process.pid), "--directory", broker.directory,
-                   "--topic", f"{topic_of(name)}-{mode}", *arguments[1:]]
-        if quick:
-            command += ["--seconds", "3"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
-                              check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"{name}: {done.stderr.decode()}\n{broker.output()[-2000:]}")
-        return json.load(open(result.name))
+    quicker = ["--seconds", "3"] if quick else []
+    try:
+        return bench_runs.run(bench, arguments[0], broker.address, *bench_runs.cost_of(broker),
+                              "--topic", f"{topic_of(name)}-{mode}", *arguments[1:], *quicker)
+    except RuntimeError as error:
+        raise RuntimeError(f"{name}: {error}\n{broker.output()[-2000:]}") from None
 
 
 def settings(kind, mode):
@@ -112,18 +104,13 @@ def compare_loads(options, brokers):
     return rows
 
 
-def median(runs, figure):
-    values = [run[figure] for run in runs if figure in run]
-    return statistics.median(values) if values else float("nan")
-
-
 def print_row(name, figure, figures):
     keys = [figure, "requests_per_s", "mib_per_s", "latency_p50_ms", "latency_p99_ms",
             "latency_p999_ms", "broker_wakeups_per_request", "broker_cpu_to_floor"]
     print(f"\n### {name}\n\n| figure | " + " | ".join(figures) + " | Kafka / Klamm |")
     print("|---|" + "---|" * (len(figures) + 1))
     for key in keys:
-        values = [median(figures[kind], key) for kind in figures]
+        values = [bench_runs.median(figures[kind], key) for kind in figures]
         if all(value != value for value in values):
             continue
         ratio = f"{values[1] / values[0]:.2f}" if len(values) == 2 and values[0] else ""
@@ -151,10 +138,7 @@ def reading_evicted(options, broker, topic, reader, produce):
         evict(broker, topic)
         figures = pool.submit(produce)
         while not figures.done():
-            with tempfile.NamedTemporaryFile(suffix=".json") as result:
-                subprocess.run([options.bench, *reader, "--quiet", "--json", result.name],
-                               stdout=subprocess.DEVNULL, check=True, timeout=600)
-                report = json.load(open(result.name))
+            report = bench_runs.run(options.bench, *reader, timeout_s=600)
             read_mib += report["mib_per_s"] * report["elapsed_s"]
             if not figures.done():
                 evict(broker, topic)
@@ -170,9 +154,8 @@ def lagging_run(options, kind, make_broker):
     p99, medians, read_mib = {"alone": [], "beside": []}, {"alone": [], "beside": []}, []
     with make_broker() as broker:
         broker.start()
-        subprocess.run([options.bench, "produce", broker.address, "--topic", "evicted", "--quiet",
-                        *bulk, "--bytes", str(options.lag_mib << 20), "--seconds", "600"],
-                       stdout=subprocess.DEVNULL, check=True, timeout=900)
+        bench_runs.run(options.bench, "produce", broker.address, "--topic", "evicted", *bulk,
+                       "--bytes", str(options.lag_mib << 20), "--seconds", "600", timeout_s=900)
 
         def produce():
             return measure(options.bench, broker, "lagging producers", "cache", load)

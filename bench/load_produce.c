@@ -30,6 +30,7 @@ struct produce_load {
     struct producer *producers;
     uint64_t interval_ns;
     uint64_t queued_bytes;
+    uint64_t queued;
 };
 
 static void produce_answered(struct bench_client *client, const struct bench_send *send,
@@ -79,8 +80,10 @@ static void stamp(struct producer *producer, unsigned place)
 
 static bool enough(const struct produce_load *load, uint64_t now_ns)
 {
+    const struct bench_options *options = load->base.options;
     return now_ns >= load->base.end_ns ||
-           (load->base.options->bytes > 0 && load->queued_bytes >= load->base.options->bytes);
+           (options->bytes > 0 && load->queued_bytes >= options->bytes) ||
+           (options->requests > 0 && load->queued >= options->requests);
 }
 
 static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
@@ -98,6 +101,7 @@ static void send_due(struct produce_load *load, unsigned index, uint64_t now_ns)
         if (!bench_client_send(client, template, intended_ns))
             break;
         load->queued_bytes += template->payload;
+        load->queued++;
         producer->due_ns += load->interval_ns;
         queued = true;
     }

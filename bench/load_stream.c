@@ -1,7 +1,8 @@
 /*
- * Producers that write at a rate and, with --commit-ms, commit what they wrote every so often
- * (KIP-890, version 2). Without --commit-ms the same requests go out idempotent only, so that two
- * runs differ in the transactions and in nothing else.
+ * Producers that write at a rate and, with --commit-ms or --commit-requests, commit what they wrote
+ * every so often (KIP-890, version 2). Without these the same requests go out idempotent only, so
+ * that two runs differ in the transactions and in nothing else. --requests and --commit-requests
+ * fix the work by count, whatever a turn of the clock brings.
  *
  *     sending <-> alone (a partition that is new in the transaction)
  *     sending -> (commit due) draining -> ending -> sending ...
@@ -37,8 +38,9 @@ struct stream {
     enum stream_state state;
     struct stream_request requests[TEMPLATES];
     unsigned next;
-    int32_t *sequences; /* next one, by partition; a transaction begins with 0 */
-    bool is_open;       /* something was sent since the last end */
+    int32_t *sequences;     /* next one, by partition; a transaction begins with 0 */
+    uint64_t open_requests; /* sent since the last end */
+    uint64_t left;          /* to be sent until the run is over, if its time is not over before */
     uint64_t due_ns;
     uint64_t commit_due_ns;
     struct arena arena; /* of the EndTxn under way */
@@ -48,8 +50,9 @@ struct stream {
 struct stream_load {
     struct bench_load base;
     struct stream *streams;
+    bool transactional;
     uint64_t interval_ns;
-    uint64_t commit_ns; /* 0: no transactions */
+    uint64_t commit_ns; /* 0: commits by count, or none */
     uint64_t commits;
     uint64_t retries;
 };
@@ -64,8 +67,8 @@ static void make_request(struct stream_load *load, struct stream *stream,
                                     (int32_t)random_below(random, (uint64_t)options->partitions)};
     batch.bytes = bench_batch_make(&load->base.arena, options, random, &batch.size);
     bench_encode_produce(&load->base.arena, options->topic,
-                         load->commit_ns ? stream->identity.id : NULL, -1, PRODUCE_VERSION, &batch,
-                         1, &out->template);
+                         load->transactional ? stream->identity.id : NULL, -1, PRODUCE_VERSION,
+                         &batch, 1, &out->template);
     out->partition = batch.partition;
     /* Behind the batch are the tags of the partition, of the topic and of the request. */
     out->batch = out->template.bytes + out->template.size - batch.size - 3;
@@ -80,7 +83,7 @@ static void stamp(const struct stream_load *load, struct stream *stream,
     struct bench_stamp stamp = {.producer_id = stream->identity.producer.id,
                                 .producer_epoch = stream->identity.producer.epoch,
                                 .base_sequence = *sequence,
-                                .transactional = load->commit_ns != 0};
+                                .transactional = load->transactional};
     bench_batch_stamp(request->batch, request->template.payload, &stamp);
     *sequence += batch_record_count(request->batch);
 }
@@ -98,15 +101,40 @@ static void end_transaction(struct stream_load *load, unsigned index, uint64_t n
 
 static bool adds_partition(const struct stream_load *load, const struct stream *stream)
 {
-    return load->commit_ns &&
+    return load->transactional &&
            stream->sequences[stream->requests[stream->next % TEMPLATES].partition] == 0;
+}
+
+static bool has_sent_all(const struct stream_load *load, const struct stream *stream,
+                         uint64_t now_ns)
+{
+    return stream->left == 0 || now_ns >= load->base.end_ns;
+}
+
+static bool has_open_transaction(const struct stream_load *load, const struct stream *stream)
+{
+    return load->transactional && stream->open_requests > 0;
+}
+
+static bool is_full(const struct stream_load *load, const struct stream *stream)
+{
+    uint64_t most = load->base.options->commit_requests;
+    return most > 0 && stream->open_requests >= most;
+}
+
+static bool is_commit_due(const struct stream_load *load, const struct stream *stream,
+                          uint64_t now_ns)
+{
+    return has_open_transaction(load, stream) &&
+           (has_sent_all(load, stream, now_ns) || is_full(load, stream) ||
+            (load->commit_ns > 0 && now_ns >= stream->commit_due_ns));
 }
 
 static bool may_send(const struct stream_load *load, unsigned index)
 {
     const struct stream *stream = &load->streams[index];
     uint64_t open = bench_client_open_sends(&load->base.pool.clients[index]);
-    return stream->state == STREAM_SENDING &&
+    return stream->state == STREAM_SENDING && stream->left > 0 && !is_full(load, stream) &&
            open < (adds_partition(load, stream) ? 1 : load->base.options->in_flight);
 }
 
@@ -114,20 +142,20 @@ static void send_due(struct stream_load *load, unsigned index, uint64_t now_ns)
 {
     struct stream *stream = &load->streams[index];
     struct bench_client *client = &load->base.pool.clients[index];
-    bool is_over = now_ns >= load->base.end_ns;
-    if (stream->is_open && stream->state == STREAM_SENDING &&
-        (is_over || now_ns >= stream->commit_due_ns))
+    if (stream->state == STREAM_SENDING && is_commit_due(load, stream, now_ns))
         stream->state = STREAM_DRAINING;
     if (stream->state == STREAM_DRAINING && bench_client_open_sends(client) == 0)
         end_transaction(load, index, now_ns);
     bool queued = false;
-    while (!is_over && stream->due_ns <= now_ns && may_send(load, index)) {
+    while (!has_sent_all(load, stream, now_ns) && stream->due_ns <= now_ns &&
+           may_send(load, index)) {
         if (adds_partition(load, stream))
             stream->state = STREAM_ALONE;
         struct stream_request *request = &stream->requests[stream->next++ % TEMPLATES];
         stamp(load, stream, request);
         bench_client_send(client, &request->template, stream->due_ns);
-        stream->is_open = load->commit_ns != 0;
+        stream->open_requests++;
+        stream->left--;
         stream->due_ns += load->interval_ns;
         queued = true;
     }
@@ -142,7 +170,8 @@ static uint64_t pause_ns(const struct stream_load *load, uint64_t now_ns)
         const struct stream *stream = &load->streams[i];
         if (may_send(load, i) && stream->due_ns < next_ns)
             next_ns = stream->due_ns;
-        if (stream->is_open && stream->state == STREAM_SENDING && stream->commit_due_ns < next_ns)
+        if (load->commit_ns > 0 && stream->state == STREAM_SENDING &&
+            has_open_transaction(load, stream) && stream->commit_due_ns < next_ns)
             next_ns = stream->commit_due_ns;
     }
     return next_ns > now_ns ? next_ns - now_ns : 0;
@@ -189,7 +218,7 @@ static void ended(struct stream_load *load, struct bench_client *client, const u
     if (error != KAFKA_ERROR_NONE)
         bench_fail("end of a transaction: %s", kafka_error_name(error));
     memset(stream->sequences, 0, (size_t)load->base.options->partitions * sizeof(int32_t));
-    stream->is_open = false;
+    stream->open_requests = 0;
     stream->state = STREAM_SENDING;
     stream->commit_due_ns += load->commit_ns;
     load->commits++;
@@ -215,7 +244,7 @@ static void prepare(struct stream_load *load)
         arena_get_array(&load->base.arena, options->connections, sizeof(*load->streams));
     for (unsigned i = 0; i < options->connections; i++) {
         struct stream *stream = &load->streams[i];
-        if (load->commit_ns)
+        if (load->transactional)
             bench_init_transactional(&load->base.pool, options, i, &stream->identity);
         else
             stream->identity.producer = bench_init_producer(&load->base.pool, NULL);
@@ -231,12 +260,20 @@ static void prepare(struct stream_load *load)
 
 static bool is_over(const struct stream_load *load, uint64_t now_ns)
 {
-    if (now_ns < load->base.end_ns)
-        return false;
     for (unsigned i = 0; i < load->base.options->connections; i++)
-        if (load->streams[i].is_open)
+        if (!has_sent_all(load, &load->streams[i], now_ns) ||
+            has_open_transaction(load, &load->streams[i]))
             return false;
     return bench_pool_is_idle(&load->base.pool);
+}
+
+/* The requests of one producer. */
+static uint64_t share_of(const struct bench_options *options, unsigned index)
+{
+    if (options->requests == 0)
+        return UINT64_MAX;
+    return options->requests / options->connections +
+           (index < options->requests % options->connections);
 }
 
 static void run(struct stream_load *load)
@@ -246,6 +283,7 @@ static void run(struct stream_load *load)
     load->interval_ns = bench_load_interval_ns(&load->base);
     /* Neither requests nor commits of the producers fall together. */
     for (unsigned i = 0; i < options->connections; i++) {
+        load->streams[i].left = share_of(options, i);
         load->streams[i].due_ns = start_ns + load->interval_ns * i / options->connections;
         load->streams[i].commit_due_ns =
             start_ns + load->commit_ns + load->commit_ns * i / options->connections;
@@ -260,7 +298,10 @@ static void run(struct stream_load *load)
 
 void load_stream(const struct bench_options *options)
 {
-    struct stream_load load = {.commit_ns = (uint64_t)(options->commit_ms * 1e6)};
+    struct stream_load load = {
+        .transactional = options->commit_ms > 0 || options->commit_requests > 0,
+        .commit_ns = (uint64_t)(options->commit_ms * 1e6),
+    };
     bench_load_open(&load.base, options);
     bench_create_topic(&load.base.pool, options);
     prepare(&load);

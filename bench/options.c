@@ -31,12 +31,15 @@ static const struct row rows[] = {
     ROW("--batches", VALUE_UNSIGNED, batches, "partitions written by one request (1)"),
     ROW("--seconds", VALUE_DOUBLE, seconds, "how long (10)"),
     ROW("--bytes", VALUE_SIZE, bytes, "produce: stop after so many bytes"),
+    ROW("--requests", VALUE_SIZE, requests, "produce, many, stream: stop after so many"),
     ROW("--acks", VALUE_INT, acks, "0, 1 or -1 (-1)"),
     ROW("--group", VALUE_TEXT, group,
         "group: its id; commit, transaction, stream: prefix of the ids (klamm-bench)"),
     ROW("--transaction-version", VALUE_INT, transaction_version, "transaction: 1 or 2 (2)"),
     ROW("--commit-ms", VALUE_DOUBLE, commit_ms,
         "stream: time between two commits, 0: idempotent only (0)"),
+    ROW("--commit-requests", VALUE_SIZE, commit_requests,
+        "stream: commit after so many requests of a producer instead"),
     ROW("--protocol", VALUE_TEXT, protocol, "group: classic or consumer, KIP-848 (classic)"),
     ROW("--rounds", VALUE_UNSIGNED, rounds, "group: rebalances after the first (3)"),
     ROW("--fetch-size", VALUE_SIZE, fetch_size, "fetch: bytes asked of a partition (1048576)"),
@@ -56,7 +59,9 @@ static void usage(void)
           "rebalances\n"
           "  commit    offset commits, a group a connection, --batches partitions each\n"
           "  transaction  a transactional producer a connection, --batches partitions each\n"
-          "  stream    producers at a --rate that commit every --commit-ms, or idempotent only\n"
+          "  stream    producers at a --rate that commit every --commit-ms or "
+          "--commit-requests,\n"
+          "            or idempotent only\n"
           "  floors    what this machine can do at best, without a broker\n\n",
           stderr);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -214,6 +219,8 @@ static bool check(const struct bench_options *options)
         wrong = "transaction takes --acks -1";
     else if (options->commit_ms < 0)
         wrong = "--commit-ms takes at least 0";
+    else if (options->commit_ms > 0 && options->commit_requests > 0)
+        wrong = "--commit-ms and --commit-requests exclude each other";
     else if (strcmp(options->protocol, "classic") != 0 &&
              strcmp(options->protocol, "consumer") != 0)
         wrong = "--protocol takes classic or consumer";

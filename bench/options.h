@@ -34,20 +34,22 @@ struct bench_options {
     size_t record_size; /* bytes of a value */
     unsigned batches;   /* partitions written by one request */
     double seconds;
-    uint64_t bytes; /* produce: stop after so many bytes of batches; 0: by time only */
+    uint64_t bytes;    /* produce: stop after so many bytes of batches; 0: by time only */
+    uint64_t requests; /* produce, many, stream: stop after so many; 0: by time only */
     int acks;
-    bool idempotent;         /* produce, many: with producer ids and sequences */
-    const char *group;       /* group: its id; commit, transaction, stream: prefix of the ids */
-    int transaction_version; /* transaction: 1 or 2 (KIP-890) */
-    double commit_ms;        /* stream: between two commits; 0: no transactions */
-    const char *protocol;    /* group: classic or consumer (KIP-848) */
-    unsigned rounds;         /* group: rebalances after the first */
-    size_t fetch_size;       /* fetch: bytes asked of each partition */
-    int broker_pid;          /* 0: the broker's cost is not measured */
-    const char *json_path;   /* NULL: no JSON */
-    const char *directory;   /* floors: where files are written */
-    bool quiet;              /* no progress line */
-    const char *configs[16]; /* key=value for a topic that is created */
+    bool idempotent;          /* produce, many: with producer ids and sequences */
+    const char *group;        /* group: its id; commit, transaction, stream: prefix of the ids */
+    int transaction_version;  /* transaction: 1 or 2 (KIP-890) */
+    double commit_ms;         /* stream: between two commits; 0: not by time */
+    uint64_t commit_requests; /* stream: of a producer between two commits; 0: not by count */
+    const char *protocol;     /* group: classic or consumer (KIP-848) */
+    unsigned rounds;          /* group: rebalances after the first */
+    size_t fetch_size;        /* fetch: bytes asked of each partition */
+    int broker_pid;           /* 0: the broker's cost is not measured */
+    const char *json_path;    /* NULL: no JSON */
+    const char *directory;    /* floors: where files are written */
+    bool quiet;               /* no progress line */
+    const char *configs[16];  /* key=value for a topic that is created */
     unsigned config_count;
 };
 

@@ -41,8 +41,7 @@ def start(broker):
     """Starts and waits for the first answer; wall and CPU seconds until then."""
     begin = time.monotonic()
     broker.start(wait=False)
-    while not try_metadata(broker):
-        time.sleep(0.0005)
+    processes.wait_until(lambda: try_metadata(broker), "the first answer", 900, pause_s=0.0005)
     return time.monotonic() - begin, cpu_seconds(broker)
 
 

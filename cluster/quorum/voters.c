@@ -4,6 +4,12 @@
 #include "protocol/messages/kraft_version_record.h"
 #include "protocol/messages/leader_change_message.h"
 
+/*
+ * There is a version 1, with directories. Apache Kafka 4.2 neither writes nor reads it, whatever
+ * kraft.version is: it takes every LEADER_CHANGE for version 0, and does not start on another.
+ */
+enum { LEADER_CHANGE_WRITTEN_VERSION = 0 };
+
 static size_t written(const struct message_writer *out)
 {
     return message_writer_failed(out) ? 0 : out->bytes.size;
@@ -37,21 +43,16 @@ size_t voters_encode_leader_change(const struct quorum *quorum, uint8_t *bytes, 
 {
     struct leader_change_message_voter voters[QUORUM_VOTERS_MAX];
     struct leader_change_message_voter granting[QUORUM_VOTERS_MAX];
-    /* Version 1 names directories and goes with kraft.version 1, as quorum-state does. */
-    int16_t version = quorum->persisted.version;
-    struct leader_change_message message = {.version = version,
-                                            .leader_id = quorum->options.self.id,
-                                            .voters = voters,
-                                            .granting_voters = granting};
+    struct leader_change_message message = {
+        .leader_id = quorum->options.self.id, .voters = voters, .granting_voters = granting};
     for (uint32_t i = 0; i < quorum->voter_count; i++) {
-        struct leader_change_message_voter voter = {quorum->voters[i].node.id,
-                                                    quorum->voters[i].node.directory_id};
+        struct leader_change_message_voter voter = {.voter_id = quorum->voters[i].node.id};
         voters[message.voters_count++] = voter;
         if (quorum->voters[i].vote == QUORUM_VOTE_GRANTED)
             granting[message.granting_voters_count++] = voter;
     }
     struct message_writer out = message_writer_of(bytes, capacity);
-    leader_change_message_encode(&message, &out, version);
+    leader_change_message_encode(&message, &out, LEADER_CHANGE_WRITTEN_VERSION);
     return written(&out);
 }
 

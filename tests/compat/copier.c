@@ -2,7 +2,8 @@
  * Consume, transform, produce with librdkafka, exactly once: every record of the input is copied in
  * a transaction that also commits the consumed offset (KIP-98, KIP-447).
  *
- *   copier fill   BROKERS INPUT COUNT PARTITIONS      writes records 0 to COUNT - 1
+ *   copier fill   BROKERS INPUT COUNT PARTITIONS [FIRST]
+ *       writes records FIRST (0) to COUNT - 1
  *   copier copy   BROKERS INPUT OUTPUT GROUP ID       copies until it is killed or told to end
  *   copier verify BROKERS INPUT OUTPUT GROUP COUNT PARTITIONS
  *       waits until the output has COUNT committed records, then looks a while for too many; each
@@ -86,14 +87,23 @@ static uint64_t transform(uint64_t number)
 
 /* ---- fill ---- */
 
-static void fill(char **argv)
+static void filled(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)producer;
+    (void)opaque;
+    if (message->err)
+        end(1, "the input could not be written: %s", rd_kafka_err2str(message->err));
+}
+
+static void fill(char **argv, uint64_t first)
 {
     uint64_t count = strtoull(argv[4], NULL, 10);
     int partitions = atoi(argv[5]);
     rd_kafka_conf_t *conf = conf_for(argv[2]);
     set(conf, "enable.idempotence", "true");
+    rd_kafka_conf_set_dr_msg_cb(conf, filled);
     rd_kafka_t *producer = create(RD_KAFKA_PRODUCER, conf);
-    for (uint64_t number = 0; number < count; number++) {
+    for (uint64_t number = first; number < count; number++) {
         char value[VALUE_SIZE];
         int size = snprintf(value, sizeof(value), "%" PRIu64, number);
         while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(argv[3]),
@@ -304,8 +314,8 @@ static void verify(char **argv)
 int main(int argc, char **argv)
 {
     signal(SIGTERM, end_soon);
-    if (argc == 6 && strcmp(argv[1], "fill") == 0)
-        fill(argv);
+    if ((argc == 6 || argc == 7) && strcmp(argv[1], "fill") == 0)
+        fill(argv, argc == 7 ? strtoull(argv[6], NULL, 10) : 0);
     else if (argc == 7 && strcmp(argv[1], "copy") == 0)
         copy(argv);
     else if (argc == 8 && strcmp(argv[1], "verify") == 0)

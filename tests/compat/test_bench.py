@@ -3,25 +3,18 @@
 usage: test_bench.py KLAMMD KLAMM_BENCH
 """
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import bench_runs  # noqa: E402
 import processes  # noqa: E402
 
 
-def run(bench, node, *arguments):
-    """The figures of one run."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        done = subprocess.run(
-            [bench, arguments[0], node.address, "--quiet", "--json", result.name, "--broker-pid",
-             str(node.process.pid), "--directory", node.directory, *arguments[1:]],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.load(open(result.name))
+def run(bench, node, mode, *arguments):
+    return bench_runs.run(bench, mode, node.address, *bench_runs.cost_of(node), *arguments,
+                          timeout_s=120)
 
 
 def streams_differ_in_commits_only(bench, node):
@@ -33,6 +26,19 @@ def streams_differ_in_commits_only(bench, node):
     assert plain["commits"] == 0 and plain["requests"] > 0, plain
     # Every producer commits at its end at least; how often between follows the machine.
     assert exact["commits"] >= 3 and exact["requests"] > 0, exact
+
+
+def work_is_fixed_by_count(bench, node):
+    # 17, 17 and 16 requests of three producers, four commits each; the clock decides nothing.
+    load = ("--topic", "counted", "--partitions", "6", "--connections", "3", "--rate", "500",
+            "--seconds", "60", "--requests", "50", "--records-min", "1", "--records-max", "4",
+            "--record-size", "100")
+    exact = run(bench, node, "stream", *load, "--commit-requests", "5")
+    assert exact["requests"] == 50 and exact["commits"] == 4 * 3, exact
+    plain = run(bench, node, "stream", *load)
+    assert plain["requests"] == 50 and plain["commits"] == 0, plain
+    for arguments in ((), ("--idempotent",)):
+        assert run(bench, node, "many", *load, *arguments)["requests"] == 50
 
 
 def members_of_both_protocols_settle(bench, node):
@@ -52,6 +58,8 @@ def mistakes_end_with_status_2(bench):
                             (["stream", "--rate", "0"], "--rate"),
                             (["stream", "--commit-ms", "-1"], "--commit-ms"),
                             (["stream", "--in-flight", "6"], "--in-flight"),
+                            (["stream", "--commit-ms", "9", "--commit-requests", "9"],
+                             "--commit-requests"),
                             (["stream", "--acks", "1"], "--acks"),
                             (["transaction", "--acks", "0"], "--acks")):
         done = subprocess.run([bench, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -65,6 +73,7 @@ def main(klammd, bench):
     with processes.Klamm(klammd, settings) as node:
         node.start()
         streams_differ_in_commits_only(bench, node)
+        work_is_fixed_by_count(bench, node)
         members_of_both_protocols_settle(bench, node)
         assert node.stop() == 0, node.output()
 

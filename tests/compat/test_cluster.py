@@ -112,7 +112,7 @@ def a_controller_alone_and_a_broker_alone(binary):
                          ) as controller, processes.Klamm(
                              binary, {**common, "process.roles": "broker", "node.id": "2"}
                          ) as broker:
-        broker.start(wait=False) # first: it waits for its controller
+        broker.start(wait=False)  # first: it waits for its controller
         controller.start(wait=False)
         processes.wait_until(lambda: "klammd is ready" in controller.output(), "a controller")
         assert "PLAINTEXT" not in controller.output().split("klammd is ready")[1]

@@ -41,8 +41,8 @@ def size_of(node, topic=TOPIC):
 class Writer:
     """Writes values of a kilobyte under few keys, and remembers the last ones."""
 
-    def __init__(self, node, codec):
-        self.last = {}
+    def __init__(self, node, codec, last):
+        self.last = last
         self.count = 0
         self.producer = confluent_kafka.Producer({
             "bootstrap.servers": node.address, "acks": "all", "linger.ms": 5,
@@ -91,14 +91,11 @@ def check_content(node, writer):
 
 def a_topic_shrinks_while_it_is_written_to(node, admin):
     create(admin, TOPIC, {"cleanup.policy": "compact", "segment.bytes": str(SEGMENT)})
+    last = {}
     for codec in ("none", "zstd", "lz4"):
-        writer = Writer(node, codec)
-        writer.last = node.last if hasattr(node, "last") else {}
-        node.last = writer.last
-        written = 0
-        while written < 12000:
+        writer = Writer(node, codec, last)
+        for _ in range(12):
             writer.write(1000)
-            written += 1000
         if codec == "none":
             # Without compaction it would be 12 MB and more; what stays is the keys, about 0.5 MB,
             # the active segment and one or two that are not compacted yet.

@@ -28,9 +28,15 @@ def properties(quorum, directories=("a",), roles="broker,controller"):
             f"log.dirs={','.join(directories)}\n{quorum}")
 
 
-def run(binary, place, text, arguments, deadline_s=20):
-    with open(os.path.join(place.directory, "server.properties"), "w") as file:
+def write(place, text):
+    path = os.path.join(place.directory, "server.properties")
+    with open(path, "w") as file:
         file.write(text)
+    return path
+
+
+def run(binary, place, text, arguments, deadline_s=20):
+    write(place, text)
     done = subprocess.run([os.path.abspath(binary), "server.properties", *arguments],
                           cwd=place.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=deadline_s, check=False)
@@ -107,8 +113,9 @@ def a_dynamic_quorum_begins_as_it_is_told(binary):
 
 def inspect_with_kafka(place, options, has_voters):
     path = os.path.join(place.directory, "server.properties")
-    text = open(path).read().replace("log.dirs=a", f"log.dirs={place.directory}/a")
-    open(path, "w").write(text)
+    with open(path) as file:
+        text = file.read()
+    write(place, text.replace("log.dirs=a", f"log.dirs={place.directory}/a"))
     status, output = processes.kafka_tool("kafka.tools.StorageTool", "info", "-c", path)
     assert status == 0 and meta(place, "a")["cluster.id"] in output, output
     if not has_voters:
@@ -158,10 +165,8 @@ def a_voter_among_others_does_not_start_on_an_empty_directory(binary):
 
 def a_broker_waits_for_its_cluster_and_can_be_stopped(binary):
     with processes.Process() as place:
-        path = os.path.join(place.directory, "server.properties")
-        with open(path, "w") as file:
-            file.write(properties(f"controller.quorum.voters=1@127.0.0.1:{processes.free_port()}\n",
-                                  roles="broker"))
+        path = write(place, properties(
+            f"controller.quorum.voters=1@127.0.0.1:{processes.free_port()}\n", roles="broker"))
         place._start([os.path.abspath(binary), path])
         processes.wait_until(lambda: "waiting for a controller" in place.output(), "the line")
         assert not has(place, "a", "meta.properties")
@@ -176,10 +181,8 @@ def a_broker_takes_the_id_of_its_cluster(binary):
     with processes.Klamm(binary, settings) as node, processes.Process() as place:
         node.settings["listeners"] = (f"PLAINTEXT://127.0.0.1:{node.port},"
                                       f"CONTROLLER://127.0.0.1:{port}")
-        path = os.path.join(place.directory, "server.properties")
-        with open(path, "w") as file:
-            file.write(properties(f"controller.quorum.voters=1@127.0.0.1:{port}\n",
-                                  roles="broker").replace(":9092", f":{place.port}"))
+        path = write(place, properties(f"controller.quorum.voters=1@127.0.0.1:{port}\n",
+                                       roles="broker").replace(":9092", f":{place.port}"))
         place._start([os.path.abspath(binary), path])
         processes.wait_until(lambda: "waiting for a controller" in place.output(), "the line")
         node.start()

@@ -3,7 +3,6 @@
 usage: test_moves.py KLAMMD
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -11,8 +10,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "differential"))
-import processes  # noqa: E402
 import wire  # noqa: E402
+from cluster_requests import (broker_ids, call, create, end_offsets, is_in_sync,  # noqa: E402
+                              reassign, wait)
 from loopback_nodes import BOTH, BROKER, KlammNode, Members  # noqa: E402
 
 TOPIC = "moving"
@@ -20,49 +20,14 @@ PARTITIONS = 4
 RECORDS = 20
 
 
-def call(node, name, version, values):
-    assert node.process.poll() is None, node.output()[-3000:]
-    connection = wire.Connection(node.port, timeout_s=30)
-    try:
-        return connection.call(name, version, values)
-    finally:
-        connection.close()
-
-
-def wait(condition, what):
-    def holds():
-        with contextlib.suppress(OSError, wire.Closed):
-            return condition()
-        return False
-
-    processes.wait_until(holds, what, 60)
-
-
-def is_in_sync(nodes, replicas):
-    for node in nodes:
-        answer = call(node, "Metadata", 7, {"Topics": [{"Name": TOPIC}]})["Topics"][0]
-        if answer["ErrorCode"] != 0 or any(
-                sorted(part["IsrNodes"]) != sorted(replicas) or part["LeaderId"] not in replicas
-                for part in answer["Partitions"]):
-            return False
-    return True
-
-
-def create(node, replicas):
-    answer = call(node, "CreateTopics", 5, {"Topics": [{
-        "Name": TOPIC, "NumPartitions": -1, "ReplicationFactor": -1, "Assignments": [
-            {"PartitionIndex": index, "BrokerIds": replicas} for index in range(PARTITIONS)]}],
-        "TimeoutMs": 20000})["Topics"][0]
-    assert answer["ErrorCode"] == 0, answer
-
-
 def move(nodes, replicas):
-    answer = call(nodes[0], "AlterPartitionReassignments", 0, {"TimeoutMs": 20000, "Topics": [{
-        "Name": TOPIC, "Partitions": [{"PartitionIndex": index, "Replicas": replicas}
-                                      for index in range(PARTITIONS)]}]})
-    parts = answer["Responses"][0]["Partitions"]
-    assert answer["ErrorCode"] == 0 and all(p["ErrorCode"] == 0 for p in parts), answer
-    wait(lambda: is_in_sync(nodes, replicas), f"replicas on {replicas}")
+    reassign(nodes[0], TOPIC, [replicas] * PARTITIONS)
+    wait_in_sync(nodes, replicas)
+
+
+def wait_in_sync(nodes, replicas):
+    wait(lambda: is_in_sync(nodes, TOPIC, [replicas] * PARTITIONS), f"replicas on {replicas}",
+         alive=nodes)
 
 
 def write(leader):
@@ -74,28 +39,22 @@ def write(leader):
         assert all(part["ErrorCode"] == 0 for part in answer), answer
 
 
-def ends(leader):
-    answer = call(leader, "ListOffsets", 5, {"ReplicaId": -1, "Topics": [{
-        "Name": TOPIC, "Partitions": [{"PartitionIndex": index, "Timestamp": -1}
-                                      for index in range(PARTITIONS)]}]})
-    return [part["Offset"] for part in answer["Topics"][0]["Partitions"]]
-
-
 def a_replica_comes_back_to_a_broker_that_gave_it_away(nodes):
     first, second = nodes
-    create(first, [1, 2])
-    wait(lambda: is_in_sync(nodes, [1, 2]), "both are in sync")
+    create(first, TOPIC, [[1, 2]] * PARTITIONS)
+    wait_in_sync(nodes, [1, 2])
     write(first)
     # What a broker finds at its start is not what it has later.
     assert second.stop() == 0, second.output()
     second.start()
-    wait(lambda: is_in_sync(nodes, [1, 2]), "both are in sync again")
+    wait_in_sync(nodes, [1, 2])
     for _ in range(3):
         move(nodes, [1])
         move(nodes, [1, 2])
     write(first)
     move(nodes, [2])
-    assert ends(second) == [2 * RECORDS] * PARTITIONS, ends(second)
+    ends = end_offsets(second, TOPIC, PARTITIONS)
+    assert ends == [2 * RECORDS] * PARTITIONS, ends
     write(second)
     move(nodes, [2, 1])
     assert all(node.process.poll() is None for node in nodes)
@@ -114,7 +73,7 @@ def settings_of_one_broker_are_set_through_it(nodes):
                 "ConfigurationKeys": ["log.retention.ms"]}]})["Results"][0]["Configs"]
             return found and found[0]["Value"] == "123456789"
 
-        wait(shown, f"node {node.number} shows its setting")
+        wait(shown, f"node {node.number} shows its setting", alive=nodes)
 
 
 def main():
@@ -125,8 +84,7 @@ def main():
             node.format()
         for node in nodes:
             node.start(wait=False)
-        wait(lambda: all(len(call(node, "Metadata", 7, {"Topics": []})["Brokers"]) == 2
-                         for node in nodes), "two brokers")
+        wait(lambda: all(broker_ids(node) == [1, 2] for node in nodes), "two brokers", alive=nodes)
         settings_of_one_broker_are_set_through_it(nodes)
         a_replica_comes_back_to_a_broker_that_gave_it_away(nodes)
         assert second.stop() == 0, second.output()

@@ -14,6 +14,7 @@ import copier_runs  # noqa: E402
 import processes  # noqa: E402
 from copier_runs import PARTITIONS  # noqa: E402
 
+
 def main():
     klammd, transactions, copier = sys.argv[1:4]
     nightly = "KLAMM_NIGHTLY" in os.environ

@@ -5,8 +5,6 @@ others act. Steps are in an order in which no two of them race.
 """
 
 import struct
-import time
-import uuid
 
 import processes
 import wire
@@ -569,11 +567,9 @@ def group_offsets_of_deleted_topic(target, topic):
     fetch_offsets(target, topic, 9, topic, (0,))
     target.call("DeleteTopics", 4, {"TopicNames": [topic], "TimeoutMs": 20000})
     target.topic_ids = {k: v for k, v in target.topic_ids.items() if v != topic}
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        answer = target.call("OffsetFetch", 7, {"GroupId": topic, "Topics": None}, note=False)
-        if not answer["Topics"]:
-            break
+    processes.wait_until(lambda: not target.call(
+        "OffsetFetch", 7, {"GroupId": topic, "Topics": None}, note=False)["Topics"],
+        f"{target.name}: no offsets of {topic}")
     create(target, topic)
     fetch_offsets(target, topic, 9, topic, (0,), label="a new topic")
     describe(target, topic, "a new topic")

@@ -20,9 +20,12 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
+import cluster_requests  # noqa: E402
 import interchange  # noqa: E402
 import processes  # noqa: E402
 import wire  # noqa: E402
+from cluster_requests import (active_controller, broker_ids, call, create, is_in_sync,  # noqa: E402
+                              partitions_of, reassign)
 from loopback_nodes import BOTH, BROKER, CONTROLLER, KafkaNode, KlammNode, Members  # noqa: E402
 
 SETTINGS = {
@@ -39,7 +42,7 @@ RECORDS = 50
 
 
 class Steps:
-    """Carries out steps and remembers which of them failed."""
+    """Carries out steps and remembers which of them failed. A step may return a text to be told."""
 
     def __init__(self, arrangement):
         self.arrangement = arrangement
@@ -50,7 +53,7 @@ class Steps:
         try:
             said = act()
             self.rows.append((text, True))
-            print(f"{self.arrangement}: ok    {text}{f': {said}' if said else ''} "
+            print(f"{self.arrangement}: ok    {text}{f': {said}' if isinstance(said, str) else ''} "
                   f"({time.monotonic() - begin:.1f} s)", flush=True)
             return True
         except Exception as error:  # whatever it is, it is what the experiment is about
@@ -67,61 +70,8 @@ class Steps:
 # ---- Asking -------------------------------------------------------------------------------------
 
 
-def call(node, name, version, values):
-    connection = wire.Connection(node.port, timeout_s=30)
-    try:
-        return connection.call(name, version, values)
-    finally:
-        connection.close()
-
-
 def wait(condition, what, deadline_s=DEADLINE_S):
-    """Like wait_until; a node that is away or starting answers later."""
-    last = [None]
-
-    def holds():
-        try:
-            return condition()
-        except (OSError, wire.Closed) as error:
-            last[0] = error
-            return False
-
-    try:
-        return processes.wait_until(holds, what, deadline_s)
-    except TimeoutError as error:
-        raise TimeoutError(f"{error}{f'; last: {last[0]!r}' if last[0] else ''}") from None
-
-
-def broker_ids(node):
-    return sorted(b["NodeId"] for b in call(node, "Metadata", 7, {"Topics": []})["Brokers"])
-
-
-def topic(node, name):
-    answer = call(node, "Metadata", 7, {"Topics": [{"Name": name}],
-                                        "AllowAutoTopicCreation": False})["Topics"][0]
-    return {p["PartitionIndex"]: p for p in answer["Partitions"]} if not answer["ErrorCode"] else {}
-
-
-def create(node, name, replicas):
-    answer = call(node, "CreateTopics", 5, {"Topics": [{
-        "Name": name, "NumPartitions": -1, "ReplicationFactor": -1, "Assignments": [
-            {"PartitionIndex": i, "BrokerIds": ids} for i, ids in enumerate(replicas)]}],
-        "TimeoutMs": 20000})["Topics"][0]
-    assert answer["ErrorCode"] == 0, answer
-
-
-def in_sync(nodes, name, replicas, leaders=None):
-    """Every node shows all replicas in sync, and the leaders asked for."""
-    for node in nodes:
-        found = topic(node, name)
-        if len(found) != len(replicas):
-            return False
-        for index, ids in enumerate(replicas):
-            if sorted(found[index]["IsrNodes"]) != sorted(ids):
-                return False
-            if leaders and found[index]["LeaderId"] != leaders[index]:
-                return False
-    return True
+    return cluster_requests.wait(condition, what, deadline_s)
 
 
 def write(nodes, name, partition, text):
@@ -134,7 +84,7 @@ def write(nodes, name, partition, text):
         def acknowledged(values=values):
             for node in nodes:
                 with contextlib.suppress(OSError, wire.Closed):
-                    found = topic(node, name).get(partition)
+                    found = partitions_of(node, name).get(partition)
                     leader = next((n for n in nodes if found and n.number == found["LeaderId"]), None)
                     if leader:
                         part = call(leader, "Produce", 8, values)["Responses"][0][
@@ -208,14 +158,6 @@ def elect_preferred(node, name, count):
     assert answer["ErrorCode"] == 0, answer
 
 
-def reassign(node, name, replicas):
-    answer = call(node, "AlterPartitionReassignments", 0, {"TimeoutMs": 20000, "Topics": [{
-        "Name": name, "Partitions": [{"PartitionIndex": i, "Replicas": ids}
-                                     for i, ids in enumerate(replicas)]}]})
-    parts = [p for t in answer["Responses"] for p in t["Partitions"]]
-    assert answer["ErrorCode"] == 0 and all(p["ErrorCode"] == 0 for p in parts), answer
-
-
 def pair(steps, klamm, kafka):
     """What a Klamm broker and a Kafka broker of one cluster do together."""
     both = (klamm, kafka)
@@ -225,13 +167,13 @@ def pair(steps, klamm, kafka):
     ids = lambda node: set(broker_ids(node)) >= {k, a}  # noqa: E731
     step = lambda text, act: steps.step(text, act, both)  # noqa: E731
     if not step("the brokers see each other", lambda: wait(
-            lambda: ids(klamm) and ids(kafka), "both are in the metadata") and None):
+            lambda: ids(klamm) and ids(kafka), "both are in the metadata")):
         return
     for node, name in ((kafka, "of-kafka"), (klamm, "of-klamm")):
         step(f"a topic created through node {node.number}", lambda n=node, t=name: create(
             n, t, replicas))
         step(f"{name}: one leads each partition, the other is in sync", lambda t=name: wait(
-            lambda: in_sync(both, t, replicas, [k, a]), "in sync") and None)
+            lambda: is_in_sync(both, t, replicas, [k, a]), "in sync"))
     step("acks=all to the partition that Klamm leads", lambda: write(both, "of-kafka", 0, "first"))
     step("acks=all to the partition that Kafka leads", lambda: write(both, "of-kafka", 1, "first"))
     step("a group reads both", lambda: consume_in_group(addresses, "of-kafka", 2 * RECORDS))
@@ -240,32 +182,32 @@ def pair(steps, klamm, kafka):
     for node, other in ((kafka, klamm), (klamm, kafka)):
         def stopped(node=node, other=other):
             assert node.stop(60) in (0, 143), "no clean stop"
-            wait(lambda: all(p["LeaderId"] == other.number
-                             for p in topic(other, "of-kafka").values()), "the other one leads")
+            wait(lambda: all(p["LeaderId"] == other.number for p in partitions_of(
+                other, "of-kafka").values()), "the other one leads")
         text = f"node {node.number} stops cleanly, node {other.number}"
         if step(f"{text} leads", stopped):
             step(f"{text} takes records", lambda o=other, n=node: [
-                write((o,), "of-kafka", p, f"without {n.number}") for p in (0, 1)] and None)
+                write((o,), "of-kafka", p, f"without {n.number}") for p in (0, 1)])
         node.start(wait=False)
         step(f"node {node.number} comes back and is in sync", lambda: wait(
-            lambda: in_sync(both, "of-kafka", replicas), "in sync again") and None)
+            lambda: is_in_sync(both, "of-kafka", replicas), "in sync again"))
         step("preferred leaders are elected", lambda n=node: (
             elect_preferred(n, "of-kafka", 2),
-            wait(lambda: in_sync(both, "of-kafka", replicas, [k, a]), "preferred leaders"))[0])
+            wait(lambda: is_in_sync(both, "of-kafka", replicas, [k, a]), "preferred leaders")))
     for node, other in ((kafka, klamm), (klamm, kafka)):
         node.kill()
         step(f"node {node.number} is killed, node {other.number} takes records",
              lambda o=other, n=node: [write((o,), "of-kafka", p, f"killed {n.number}")
-                                      for p in (0, 1)] and None)
+                                      for p in (0, 1)])
         node.start(wait=False)
         step(f"node {node.number} comes back and is in sync", lambda: wait(
-            lambda: in_sync(both, "of-kafka", replicas), "in sync again") and None)
+            lambda: is_in_sync(both, "of-kafka", replicas), "in sync again"))
     step("a group reads on where it was", lambda: consume_in_group(
         addresses, "of-kafka", 4 * 2 * RECORDS))
     for targets in ([[k], [k]], [[a], [a]], replicas):
         step(f"replicas are moved to {targets}", lambda t=targets: (
             reassign(klamm, "of-kafka", t),
-            wait(lambda: in_sync(both, "of-kafka", t), "moved"))[0])
+            wait(lambda: is_in_sync(both, "of-kafka", t), "moved")))
 
 
 def pair_on_disk(steps, klamm, kafka):
@@ -301,7 +243,7 @@ def run_broker(klammd, steps):
         kafka.start(deadline_s=300)
         klamm.start(wait=False)
         if steps.step("a Klamm broker registers with a Kafka controller", lambda: wait(
-                lambda: 3 in broker_ids(kafka), "unfenced") and None, (klamm, controller)):
+                lambda: 3 in broker_ids(kafka), "unfenced"), (klamm, controller)):
             pair(steps, klamm, kafka)
         stop(steps, klamm, kafka, controller)
         pair_on_disk(steps, klamm, kafka)
@@ -318,24 +260,12 @@ def run_controller(klammd, steps):
         klamm.start(wait=False)
         kafka.start(wait=False)
         if steps.step("a Kafka broker registers with a Klamm controller", lambda: wait(
-                lambda: 2 in broker_ids(klamm), "unfenced") and None, (kafka, controller)):
+                lambda: 2 in broker_ids(klamm), "unfenced"), (kafka, controller)):
             pair(steps, klamm, kafka)
         stop(steps, kafka, klamm, controller)
         pair_on_disk(steps, klamm, kafka)
         steps.step("Kafka's dump tool reads the Klamm controller's metadata log",
                    lambda: f"{interchange.dump_all(controller.data)} files")
-
-
-def active_controller(nodes):
-    for node in nodes:
-        with contextlib.suppress(OSError, wire.Closed):
-            answer = call(node, "DescribeQuorum", 0, {"Topics": [{
-                "TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})
-            if answer["ErrorCode"] == 0:
-                part = answer["Topics"][0]["Partitions"][0]
-                if part["ErrorCode"] == 0 and part["LeaderId"] in [n.number for n in nodes]:
-                    return part["LeaderId"]
-    return None
 
 
 def run_quorum(klammd, steps):
@@ -351,11 +281,11 @@ def run_quorum(klammd, steps):
         steps.step("three voters elect a controller", lambda: str(wait(
             lambda: active_controller(nodes), "a controller")), nodes)
         steps.step("all three register", lambda: wait(
-            lambda: all(broker_ids(n) == [1, 2, 3] for n in nodes), "brokers") and None, nodes)
+            lambda: all(broker_ids(n) == [1, 2, 3] for n in nodes), "brokers"), nodes)
         replicas = [[1, 2, 3], [2, 3, 1], [3, 1, 2]]
         steps.step("a topic", lambda: create(one, "spread", replicas), nodes)
         steps.step("everything in sync", lambda: wait(
-            lambda: in_sync(nodes, "spread", replicas), "in sync") and None, nodes)
+            lambda: is_in_sync(nodes, "spread", replicas), "in sync"), nodes)
         led = set()
         for number in range(8):
             leader = active_controller(nodes)
@@ -374,10 +304,10 @@ def run_quorum(klammd, steps):
             steps.step("a topic created meanwhile", lambda n=number, r=rest: create(
                 r[0], f"meanwhile-{n}", [[x.number for x in r]]), nodes)
             steps.step("records written meanwhile", lambda r=rest, n=number: [
-                write(r, "spread", p, f"meanwhile {n}") for p in range(3)] and None, nodes)
+                write(r, "spread", p, f"meanwhile {n}") for p in range(3)], nodes)
             gone.start(wait=False)
             steps.step(f"node {leader} is back and in sync", lambda: wait(
-                lambda: in_sync(nodes, "spread", replicas), "in sync") and None, nodes)
+                lambda: is_in_sync(nodes, "spread", replicas), "in sync"), nodes)
         print(f"quorum: led so far: {sorted(led)}")
         stop(steps, kafka, two, one)
         for node in (one, two):
@@ -400,23 +330,19 @@ def run_takeover(klammd, steps):
         steps.step("three Klamm nodes and a topic", lambda: (
             wait(lambda: all(broker_ids(n) == [1, 2, 3] for n in nodes), "brokers"),
             create(nodes[0], "spread", replicas),
-            wait(lambda: in_sync(nodes, "spread", replicas), "in sync"))[1], nodes)
-        steps.step("records", lambda: [write(nodes, "spread", p, "before") for p in range(3)] and None)
+            wait(lambda: is_in_sync(nodes, "spread", replicas), "in sync")), nodes)
+        steps.step("records", lambda: [write(nodes, "spread", p, "before") for p in range(3)])
         stop(steps, nodes[2])
-        kafka = KafkaNode(members, 3, SETTINGS)
-        kafka.remove()
-        kafka.directory = nodes[2].directory
-        kafka.log_path = os.path.join(kafka.directory, "kafka.log")
-        stack.enter_context(kafka)
+        kafka = stack.enter_context(KafkaNode(members, 3, SETTINGS, nodes[2].directory))
         kafka.start(wait=False)
         now = [nodes[0], nodes[1], kafka]
         steps.step("Kafka takes over node 3 and is in sync", lambda: wait(
-            lambda: in_sync(now, "spread", replicas), "in sync") and None, now)
-        steps.step("records with it", lambda: [write(now, "spread", p, "after") for p in range(3)] and None)
+            lambda: is_in_sync(now, "spread", replicas), "in sync"), now)
+        steps.step("records with it", lambda: [write(now, "spread", p, "after") for p in range(3)])
         stop(steps, kafka)
         nodes[2].start(wait=False)
         steps.step("Klamm takes over again", lambda: wait(
-            lambda: in_sync(nodes, "spread", replicas), "in sync") and None, nodes)
+            lambda: is_in_sync(nodes, "spread", replicas), "in sync"), nodes)
         stop(steps, *nodes)
         steps.step("the logs are the same bytes", lambda: (
             same_logs(nodes[0], nodes[1], "spread", 3), same_logs(nodes[0], nodes[2], "spread", 3))[0])

@@ -7,6 +7,7 @@ for any correct broker, so requests that race with time are followed up until th
 import time
 import uuid
 
+import processes
 import wire
 
 NOW = int(time.time() * 1000)
@@ -15,19 +16,28 @@ NOBODY = uuid.UUID("00000000-0000-0000-0000-00000000beef")
 
 def settle(target, topic, partitions):
     """Waits until all partitions of a topic have a leader (not noted)."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
+    def has_leaders():
         answer = target.call("Metadata", 9, {"Topics": [{"Name": topic}],
                                              "AllowAutoTopicCreation": False}, note=False)
         found = answer["Topics"][0]
-        if found["ErrorCode"] == 0 and len(found["Partitions"]) == partitions and all(
-                part["ErrorCode"] == 0 and part["LeaderId"] >= 0 for part in found["Partitions"]):
-            probe = target.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [
-                {"Name": topic, "Partitions": [{"PartitionIndex": p, "Timestamp": -1}
-                                               for p in range(partitions)]}]}, note=False)
-            if all(part["ErrorCode"] == 0 for part in probe["Topics"][0]["Partitions"]):
-                return
-    raise TimeoutError(f"{target.name}: {topic} has no leader")
+        if found["ErrorCode"] != 0 or len(found["Partitions"]) != partitions or any(
+                part["ErrorCode"] != 0 or part["LeaderId"] < 0 for part in found["Partitions"]):
+            return False
+        probe = target.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [
+            {"Name": topic, "Partitions": [{"PartitionIndex": p, "Timestamp": -1}
+                                           for p in range(partitions)]}]}, note=False)
+        return all(part["ErrorCode"] == 0 for part in probe["Topics"][0]["Partitions"])
+
+    processes.wait_until(has_leaders, f"{target.name}: leaders of {topic}")
+
+
+def retry(call, *errors):
+    """Asks until the answer is none of the errors; returns it."""
+    def other_answer():
+        answer = call()
+        return answer if answer.get("ErrorCode") not in errors else None
+
+    return processes.wait_until(other_answer, f"an answer that is none of {errors}")
 
 
 def create(target, topic, partitions=1, configs=None, note=False):
@@ -195,13 +205,14 @@ def delete_topics(target, topic):
         answer = target.call("DeleteTopics", version, values, note=False)
         answer["Responses"].sort(key=lambda r: r["Name"] or "")
         target.note(f"DeleteTopics v{version}", answer)
-        end = time.monotonic() + 10
-        while True:  # Kafka answers before its brokers know
+
+        def after(name=name):  # Kafka answers before its brokers know
             answer = target.call("Metadata", 9, {
                 "Topics": [{"Name": name}], "AllowAutoTopicCreation": False}, note=False)
-            if answer["Topics"][0]["ErrorCode"] != 0 or time.monotonic() > end:
-                break
-        target.note(f"Metadata after DeleteTopics v{version}", answer)
+            return answer if answer["Topics"][0]["ErrorCode"] != 0 else None
+
+        target.note(f"Metadata after DeleteTopics v{version}",
+                    processes.wait_until(after, f"{target.name}: the end of {name}"))
     create(target, topic)
     identifier = target.topic_id(topic)
     target.call("DeleteTopics", 6, {"Topics": [{"Name": topic, "TopicId": identifier}],
@@ -304,12 +315,8 @@ def idempotent(target, topic):
     create(target, topic)
     def init(version, fields):
         """Asks again while the broker has no producer ids yet (14)."""
-        end = time.monotonic() + 20
-        while True:
-            answer = target.call("InitProducerId", version, {
-                "TransactionTimeoutMs": 60000, **fields}, note=False)
-            if answer["ErrorCode"] != 14 or time.monotonic() > end:
-                return answer
+        return retry(lambda: target.call("InitProducerId", version, {
+            "TransactionTimeoutMs": 60000, **fields}, note=False), 14)
 
     for version in range(0, 6):
         answer = init(version, {"TransactionalId": None})
@@ -571,25 +578,29 @@ def describe_broker_configs(target, topic):
 
 def alter_configs(target, topic):
     create(target, topic)
+    marked, marks = "mark-" + topic, []
+    create(target, marked)
 
     def incremental(*operations, name=topic, kind=2, validate=False):
         return {"Resources": [{"ResourceType": kind, "ResourceName": name, "Configs": [
             {"Name": key, "ConfigOperation": op, "Value": value}
             for key, op, value in operations]}], "ValidateOnly": validate}
 
-    def overrides():
+    def overrides(name=topic):
         answer = target.call("DescribeConfigs", 4, {"Resources": [
-            {"ResourceType": 2, "ResourceName": topic, "ConfigurationKeys": None}]}, note=False)
+            {"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": None}]}, note=False)
         return [[c["Name"], c["Value"]] for c in sorted(
             answer["Results"][0]["Configs"], key=lambda c: c["Name"]) if c["ConfigSource"] == 1]
 
     def show(label):
-        """The topic's overrides, once they have stopped moving: Kafka answers before it applies."""
-        seen = [overrides()]
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
-            seen.append(overrides())
-        target.note(label, seen[-1])
+        """The topic's overrides. Kafka answers before it applies, but it applies in order: what is
+        changed on another topic afterwards is seen no earlier."""
+        marks.append(str(1000 + len(marks)))
+        target.call("IncrementalAlterConfigs", 1, incremental(
+            ("retention.ms", 0, marks[-1]), name=marked), note=False)
+        processes.wait_until(lambda: overrides(marked) == [["retention.ms", marks[-1]]],
+                             f"{target.name}: mark {marks[-1]}")
+        target.note(label, overrides())
 
     for version in range(0, 2):
         for label, operations in {

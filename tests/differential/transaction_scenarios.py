@@ -6,12 +6,11 @@ depends on it waits until DescribeTransactions says so (not noted).
 """
 
 import struct
-import time
 
 import processes
 import wire
 from group_scenarios import java_hash, records_of, settle_coordinator
-from scenarios import NOW, create, fetch_values
+from scenarios import NOW, create, fetch_values, retry
 from target import versions_of
 
 OLD, ABORTABLE, NEW = 9, 11, 12  # Produce versions before and after KIP-890
@@ -144,15 +143,6 @@ def producer_name(target, number):
         return number
     known = target.random_ids.setdefault("producers", {})
     return known.setdefault(number, f"<producer {len(known) + 1}>")
-
-
-def retry(call, *errors):
-    end = time.monotonic() + 30
-    while True:
-        answer = call()
-        if answer.get("ErrorCode") not in errors or time.monotonic() > end:
-            return answer
-        time.sleep(0.01)
 
 
 def settle_transactions(target, name):

@@ -46,7 +46,7 @@ def main():
         subprocess.run([transactions, cluster.addresses, "data", "20",
                         str(copier_runs.PARTITIONS)], check=True, timeout=300)
         copier_runs.copy(cluster.nodes, cluster.addresses, directory, copier,
-                         200000 if nightly else 30000, kills, seed)
+                         200000 if nightly else 20000, kills, seed)
         assert cluster.stop() == [0, 0, 0]
 
 

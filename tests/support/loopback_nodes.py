@@ -4,12 +4,8 @@ The quorum is static: Members says who votes and at which port, so that every no
 before the first starts. Where links are to be cut, see cluster_nodes.py instead.
 """
 
-import os
-import subprocess
-
 import processes
 
-CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
 BOTH, BROKER, CONTROLLER = "broker,controller", "broker", "controller"
 
 
@@ -26,21 +22,9 @@ class Members:
                         for number, roles in sorted(self.roles.items()) if "controller" in roles)
 
     def properties(self, number, data):
-        roles = self.roles[number]
-        listeners = []
-        if "broker" in roles:
-            listeners.append(f"PLAINTEXT://127.0.0.1:{self.ports[number]}")
-        if "controller" in roles:
-            listeners.append(f"CONTROLLER://127.0.0.1:{self.controller_ports[number]}")
-        return {
-            "node.id": str(number),
-            "process.roles": roles,
-            "listeners": ",".join(listeners),
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "controller.quorum.voters": self.voters(),
-            "log.dirs": data,
-        }
+        return processes.quorum_node(
+            number, self.roles[number], f"127.0.0.1:{self.ports[number]}",
+            f"127.0.0.1:{self.controller_ports[number]}", self.voters(), data)
 
     def listens(self, number):
         """The port at which the node is there for whoever asks first."""
@@ -57,30 +41,14 @@ class KlammNode(processes.Klamm):
         return {**self.members.properties(self.number, self.data), "klamm.shards": "1",
                 **self.settings}
 
-    def format(self):
-        path = os.path.join(self.directory, "format.properties")
-        with open(path, "w") as file:
-            file.writelines(f"{key}={value}\n" for key, value in self.properties().items())
-        subprocess.run([self.binary, "--format", path, "--cluster-id", CLUSTER_ID], check=True,
-                       stdout=subprocess.DEVNULL)
-
 
 class KafkaNode(processes.Kafka):
-    def __init__(self, members, number, settings=None):
-        super().__init__(settings)
+    def __init__(self, members, number, settings=None, directory=None):
+        super().__init__(settings, directory)
         self.members, self.number, self.port = members, number, members.listens(number)
 
     def properties(self):
         return {**self.members.properties(self.number, self.data), **self.settings}
-
-    def format(self, *arguments):
-        path = os.path.join(self.directory, "format.properties")
-        with open(path, "w") as file:
-            file.writelines(f"{key}={value}\n" for key, value in self.properties().items())
-        status, text = processes.kafka_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
-                                            "-c", path, *arguments)
-        if status != 0:
-            raise RuntimeError(f"format failed:\n{text}")
 
 
 class KlammCluster:

@@ -12,9 +12,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 DEADLINE_S = 30
+CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
 
 
 def free_port():
@@ -24,17 +26,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, what, deadline_s=DEADLINE_S):
-    """Polls `condition` until it is true; raises when the deadline passes."""
+def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=0.01):
+    """Polls `condition` until it is true and returns its value; raises when the deadline passes."""
     end = time.monotonic() + deadline_s
-    event = __import__("threading").Event()
+    event = threading.Event()
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise TimeoutError(f"not within {deadline_s} s: {what}")
-        event.wait(0.01)
+        event.wait(pause_s)
 
 
 def accepts_at(host, port):
@@ -64,6 +66,13 @@ class Process:
     @property
     def data(self):
         return os.path.join(self.directory, "data")
+
+    def write_properties(self, name="server.properties"):
+        """What properties() of the kind of broker says, as a file; its path."""
+        path = os.path.join(self.directory, name)
+        with open(path, "w") as file:
+            file.writelines(f"{key}={value}\n" for key, value in self.properties().items())
+        return path
 
     def _start(self, command, environment=None):
         log = open(self.log_path, "ab")
@@ -119,6 +128,24 @@ class Process:
         self.remove()
 
 
+def quorum_node(number, roles, place, controller_place, voters, data):
+    """Properties of one node of a static quorum; places are host:port, voters as Kafka writes them."""
+    listeners = []
+    if "broker" in roles:
+        listeners.append(f"PLAINTEXT://{place}")
+    if "controller" in roles:
+        listeners.append(f"CONTROLLER://{controller_place}")
+    return {
+        "node.id": str(number),
+        "process.roles": roles,
+        "listeners": ",".join(listeners),
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "controller.quorum.voters": voters,
+        "log.dirs": data,
+    }
+
+
 class Klamm(Process):
     """klammd; `settings` are properties that override those of the test."""
 
@@ -138,12 +165,12 @@ class Klamm(Process):
         values.update(self.settings)
         return values
 
+    def format(self):
+        subprocess.run([self.binary, "--format", self.write_properties(), "--cluster-id",
+                        CLUSTER_ID], check=True, stdout=subprocess.DEVNULL)
+
     def start(self, wait=True):
-        path = os.path.join(self.directory, "server.properties")
-        with open(path, "w") as file:
-            for key, value in self.properties().items():
-                file.write(f"{key}={value}\n")
-        self._start([self.binary, path])
+        self._start([self.binary, self.write_properties()])
         if wait:
             self.wait_ready()
         return self
@@ -178,16 +205,11 @@ class Kafka(Process):
         self.settings = dict(settings or {})
 
     def properties(self):
+        controller = f"127.0.0.1:{self.controller_port}"
         values = {
-            "node.id": "1",
-            "process.roles": "broker,controller",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},"
-                         f"CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "log.dirs": self.data,
+            **quorum_node(1, "broker,controller", self.address, controller, f"1@{controller}",
+                          self.data),
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
             "offsets.topic.replication.factor": "1",
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
@@ -196,16 +218,16 @@ class Kafka(Process):
         values.update(self.settings)
         return values
 
+    def format(self):
+        status, text = kafka_tool("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
+                                  "-c", self.write_properties())
+        if status != 0:
+            raise RuntimeError(f"format failed:\n{text}")
+
     def start(self, wait=True, deadline_s=90):
-        path = os.path.join(self.directory, "server.properties")
-        with open(path, "w") as file:
-            for key, value in self.properties().items():
-                file.write(f"{key}={value}\n")
+        path = self.write_properties()
         if not os.path.exists(os.path.join(self.data, "meta.properties")):
-            status, text = kafka_tool("kafka.tools.StorageTool", "format", "-t",
-                                      "QUJDREVGR0hJSktMTU5PUA", "-c", path)
-            if status != 0:
-                raise RuntimeError(f"format failed:\n{text}")
+            self.format()
         self._start(["java", *self.java_options, "-cp",
                      os.path.join(kafka_libraries(), "*"), "kafka.Kafka", path])
         if wait:

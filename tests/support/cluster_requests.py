@@ -1,0 +1,106 @@
+"""What tests of several nodes ask them, one connection a request; whoever imports this has wire's folder
+(tests/differential) in the path.
+
+`replicas` are the node ids of each partition of a topic, by partition.
+"""
+
+import contextlib
+
+import processes
+import wire
+
+
+def call(node, name, version, values, timeout_s=60):
+    connection = wire.Connection(node.port, timeout_s=timeout_s)
+    try:
+        return connection.call(name, version, values)
+    finally:
+        connection.close()
+
+
+def wait(condition, what, deadline_s=60, alive=()):
+    """Like wait_until; a node that is away or starting answers later, unless it is one of `alive`."""
+    last = [None]
+
+    def holds():
+        for node in alive:
+            assert node.process.poll() is None, node.output()[-3000:]
+        try:
+            return condition()
+        except (OSError, wire.Closed) as error:
+            last[0] = error
+            return False
+
+    try:
+        return processes.wait_until(holds, what, deadline_s)
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}{f'; last: {last[0]!r}' if last[0] else ''}") from None
+
+
+def broker_ids(node):
+    return sorted(b["NodeId"] for b in call(node, "Metadata", 7, {"Topics": []})["Brokers"])
+
+
+def partitions_of(node, topic):
+    """The partitions that the node shows, by index; none when it does not know the topic."""
+    answer = call(node, "Metadata", 7, {"Topics": [{"Name": topic}],
+                                        "AllowAutoTopicCreation": False})["Topics"][0]
+    return {p["PartitionIndex"]: p for p in answer["Partitions"]} if not answer["ErrorCode"] else {}
+
+
+def try_create(node, topic, replicas):
+    """The error code of CreateTopics."""
+    return call(node, "CreateTopics", 5, {"Topics": [{
+        "Name": topic, "NumPartitions": -1, "ReplicationFactor": -1, "Assignments": [
+            {"PartitionIndex": index, "BrokerIds": ids} for index, ids in enumerate(replicas)]}],
+        "TimeoutMs": 60000})["Topics"][0]["ErrorCode"]
+
+
+def create(node, topic, replicas):
+    error = try_create(node, topic, replicas)
+    assert error == 0, f"{topic}: error {error}"
+
+
+def is_in_sync(nodes, topic, replicas, leaders=None):
+    """Every node shows all replicas in sync, each partition led by one of them, or by who is asked for."""
+    for node in nodes:
+        found = partitions_of(node, topic)
+        if len(found) != len(replicas):
+            return False
+        for index, ids in enumerate(replicas):
+            leader = found[index]["LeaderId"]
+            if sorted(found[index]["IsrNodes"]) != sorted(ids) or leader not in ids:
+                return False
+            if leaders and leader != leaders[index]:
+                return False
+    return True
+
+
+def reassign(node, topic, replicas):
+    answer = call(node, "AlterPartitionReassignments", 0, {"TimeoutMs": 20000, "Topics": [{
+        "Name": topic, "Partitions": [{"PartitionIndex": index, "Replicas": ids}
+                                      for index, ids in enumerate(replicas)]}]})
+    parts = [part for found in answer["Responses"] for part in found["Partitions"]]
+    assert answer["ErrorCode"] == 0 and all(p["ErrorCode"] == 0 for p in parts), answer
+
+
+def end_offsets(node, topic, count):
+    """Of partitions [0, count), which the node leads."""
+    answer = call(node, "ListOffsets", 5, {"ReplicaId": -1, "Topics": [{
+        "Name": topic, "Partitions": [{"PartitionIndex": index, "Timestamp": -1}
+                                      for index in range(count)]}]})
+    return [part["Offset"] for part in answer["Topics"][0]["Partitions"]]
+
+
+def active_controller(nodes):
+    """The number of the one that leads the quorum, or None while there is none or nobody answers."""
+    numbers = [node.number for node in nodes]
+    for node in nodes:
+        with contextlib.suppress(OSError, wire.Closed):
+            answer = call(node, "DescribeQuorum", 0, {"Topics": [{
+                "TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]}, 5)
+            if answer["ErrorCode"] == 0:
+                part = answer["Topics"][0]["Partitions"][0]
+                if part["ErrorCode"] == 0 and part["LeaderId"] in numbers:
+                    return part["LeaderId"]
+    return None
