@@ -3,9 +3,6 @@
  * all the time, so that there is something to lose. In half of the seeds the voters are in the log:
  * one node begins, and an operator adds and removes voters while the trouble lasts (KIP-853). When
  * all faults have ended somebody must lead, and everybody follow, within a bounded time.
- *
- * Planted bugs are looked for with static voters: those of elections show in large quorums, which
- * one of changing voters seldom is.
  */
 #include <stdio.h>
 
@@ -55,8 +52,7 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
     cluster_init(cluster, sim, options,
                  &(struct cluster_shape){.node_count_max = CLUSTER_NODES_MAX,
                                          .controllers_only = true,
-                                         .is_dynamic = options->test_points == 0 &&
-                                                       random_chance(random, 1, 2)});
+                                         .is_dynamic = random_chance(random, 1, 2)});
     cluster_checks_init(checks, cluster);
     if (cluster->is_dynamic)
         add_operator(cluster, operator, random);
