@@ -5,6 +5,11 @@
 
 static const uint64_t NS_PER_MS = 1000000;
 
+static void first_stop(struct deferred *deferred)
+{
+    control_begin_stop(container_of(deferred, struct control, first_stop));
+}
+
 void control_boot(struct control *control, struct broker *broker, struct loop *loop,
                   struct control_host host)
 {
@@ -16,6 +21,7 @@ void control_boot(struct control *control, struct broker *broker, struct loop *l
         .started_ns = loop->now_ns,
     };
     loop->owner = control;
+    deferred_init(&control->first_stop, first_stop);
     arena_init(&control->arena, loop->heap, MEMORY_STATE, 0);
     listeners_init(&control->listeners, loop, broker);
     control_start(control);
@@ -102,5 +108,5 @@ void control_stop(struct control *control)
     if (control->exit_status == 0)
         log_info(control->loop->diagnostics, "stopping");
     control->state = CONTROL_STOPPING;
-    control_begin_stop(control);
+    loop_defer(control->loop, &control->first_stop);
 }

@@ -68,6 +68,7 @@ struct control {
     bool has_controller; /* started and not closed */
     struct membership membership;
     struct shard_stop *shard_stops; /* [shard_count] */
+    struct deferred first_stop;     /* a failure may be noticed in a call of what the stop closes */
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
     unsigned stopping;              /* shards or directories that the step waits for */
     struct directory_stop *directory_stops;

@@ -6,6 +6,7 @@ usage: test_cluster.py KLAMMD CLUSTER_SCRIPT
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -60,6 +61,18 @@ class Script(processes.Process):
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGTERM)
         super().remove()
+
+
+def a_port_that_is_taken_ends_its_node_with_one_line(binary, script):
+    """The others are a cluster by then, so the node is registered when it finds out."""
+    with Script(binary, script, 3) as cluster, socket.socket() as taken:
+        taken.bind(("127.0.0.1", cluster.port))
+        taken.listen()
+        cluster._start(cluster.command)
+        processes.wait_until(lambda: "node 1 has ended" in cluster.output(), "node 1 ends", 60)
+        output = cluster.output()
+        assert f"cannot listen on PLAINTEXT://localhost:{cluster.port}: address in use" in output, output
+        assert "node 1 has ended with status 1;" in output, output
 
 
 def three_nodes_start_and_stop_in_one_terminal(binary, script):
@@ -127,6 +140,7 @@ def main():
     the_number_of_nodes_does_not_change(binary, script)
     three_nodes_start_and_stop_in_one_terminal(binary, script)
     a_node_that_dies_leaves_the_others_alone(binary, script)
+    a_port_that_is_taken_ends_its_node_with_one_line(binary, script)
 
 
 if __name__ == "__main__":
