@@ -411,3 +411,26 @@ void fixture_assert_sessions(const struct follower_fixture *fixture)
             assert_session(fixture, fetcher);
     }
 }
+
+struct model_log *fixture_log_of(struct follower_fixture *fixture, int32_t id, unsigned partition)
+{
+    return &fixture_leader(fixture, id)->logs[partition];
+}
+
+struct follower *fixture_follower_of(const struct follower_fixture *fixture, unsigned partition)
+{
+    return fixture->replica[partition]->follower;
+}
+
+int64_t fixture_end_of(const struct follower_fixture *fixture, unsigned partition)
+{
+    return partition_log_end_offset(fixture->replica[partition]->log);
+}
+
+void fixture_complete_all(struct follower_fixture *fixture)
+{
+    while (memory_node_held(&fixture->node) > 0) {
+        memory_node_complete(&fixture->node, 0);
+        memory_node_run(&fixture->node);
+    }
+}

@@ -50,6 +50,14 @@ void fixture_lead(struct follower_fixture *fixture, unsigned partition, int32_t 
 /* Ends following and runs until it is over. */
 void fixture_unfollow(struct follower_fixture *fixture, unsigned partition);
 
+/* What the leader `id` has of the partition. */
+struct model_log *fixture_log_of(struct follower_fixture *fixture, int32_t id, unsigned partition);
+struct follower *fixture_follower_of(const struct follower_fixture *fixture, unsigned partition);
+/* The end of this node's log. */
+int64_t fixture_end_of(const struct follower_fixture *fixture, unsigned partition);
+/* Completes all held requests of the device, and those that follow from them. */
+void fixture_complete_all(struct follower_fixture *fixture);
+
 /* Runs the loop; leaders answer what they can say something to. True: something was answered. */
 bool fixture_step(struct follower_fixture *fixture);
 /* Steps until nobody has anything to say; answers that are waited for without news stay. */

@@ -16,31 +16,6 @@
 
 static struct follower_fixture test;
 
-static void begin(enum topic_durability durability, unsigned partition_count)
-{
-    follower_fixture_init(&test, durability, partition_count);
-}
-
-static void end(void)
-{
-    follower_fixture_deinit(&test);
-}
-
-static struct model_log *log_of(int32_t id, unsigned partition)
-{
-    return &fixture_leader(&test, id)->logs[partition];
-}
-
-static struct follower *follower_of(unsigned partition)
-{
-    return test.replica[partition]->follower;
-}
-
-static int64_t end_of(unsigned partition)
-{
-    return partition_log_end_offset(test.replica[partition]->log);
-}
-
 static int64_t watermark_of(unsigned partition)
 {
     return partition_log_high_watermark(test.replica[partition]->log);
@@ -57,16 +32,16 @@ static void pass(uint64_t delay_ns)
 static void a_follower_copies_its_leader_and_its_high_watermark(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 6);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 6);
     for (unsigned i = 0; i < 6; i++)
         fixture_follow(&test, i, 2, 5);
     for (unsigned i = 0; i < 6; i++)
-        model_append(&test, log_of(2, i), 3, 100);
+        model_append(&test, fixture_log_of(&test, 2, i), 3, 100);
     fixture_run(&test);
     for (unsigned i = 0; i < 6; i++) {
-        fixture_assert_same(&test, i, log_of(2, i));
+        fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
         assert_int_equal(watermark_of(i), 0);
-        log_of(2, i)->high_watermark = 3;
+        fixture_log_of(&test, 2, i)->high_watermark = 3;
     }
     fixture_run(&test);
     for (unsigned i = 0; i < 6; i++)
@@ -74,19 +49,19 @@ static void a_follower_copies_its_leader_and_its_high_watermark(void **state)
     assert_int_equal(test.fetchers.counters.full_requests, 1);
     assert_int_equal(test.channel_count, 1);
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_request_names_only_what_changed(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 6);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 6);
     struct model_leader *leader = fixture_leader(&test, 2);
     for (unsigned i = 0; i < 6; i++)
         fixture_follow(&test, i, 2, 5);
     fixture_run(&test);
     fixture_answer_all(&test);
-    model_append(&test, log_of(2, 4), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 4), 2, 10);
     fixture_run(&test);
     assert_int_equal(leader->asked_count, 1);
     assert_int_equal(leader->asked[0].topic, 4);
@@ -95,7 +70,7 @@ static void a_request_names_only_what_changed(void **state)
     assert_int_equal(leader->asked[0].leader_epoch, 5);
     assert_int_equal(leader->forgotten_count, 0);
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_follower_is_fetched_for_by_its_node_and_epoch(void **state)
@@ -105,7 +80,7 @@ static void a_follower_is_fetched_for_by_its_node_and_epoch(void **state)
         int16_t metadata_version, fetch_version;
     } cases[] = {{7, 13}, {9, 13}, {10, 15}, {18, 15}, {19, 16}, {20, 16}, {21, 17}, {29, 17}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        begin(TOPIC_DURABILITY_CACHE, 1);
+        follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
         fixture_show(&test, 70, 0, cases[i].metadata_version);
         fixture_follow(&test, 0, 2, 5);
         fixture_run(&test);
@@ -114,14 +89,14 @@ static void a_follower_is_fetched_for_by_its_node_and_epoch(void **state)
         assert_int_equal(leader->asked_replica, FIXTURE_NODE);
         if (cases[i].fetch_version >= 15)
             assert_int_equal(leader->asked_broker_epoch, 70);
-        end();
+        follower_fixture_deinit(&test);
     }
 }
 
 static void nothing_is_fetched_before_this_incarnation_is_registered(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_show(&test, -1, 0, 21);
     fixture_follow(&test, 0, 2, 5);
     fixture_run(&test);
@@ -130,49 +105,41 @@ static void nothing_is_fetched_before_this_incarnation_is_registered(void **stat
     fixture_run(&test);
     assert_int_equal(fixture_leader(&test, 2)->fetches, 2); /* the session, and then it waits */
     assert_int_equal(fixture_leader(&test, 2)->asked_broker_epoch, 71);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* More than one answer holds, and batches larger than a partition may have of one. */
 static void large_batches_pass_one_by_one(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
         for (unsigned j = 0; j < 4; j++)
-            model_append(&test, log_of(2, i), 1, 3 * 1024 * 1024);
+            model_append(&test, fixture_log_of(&test, 2, i), 1, 3 * 1024 * 1024);
     }
     fixture_leader(&test, 2)->max_bytes = 4 * 1024 * 1024;
     fixture_run(&test);
     for (unsigned i = 0; i < 2; i++)
-        fixture_assert_same(&test, i, log_of(2, i));
-    end();
+        fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Asking is acknowledging ---- */
 
-static void complete_all(void)
-{
-    while (memory_node_held(&test.node) > 0) {
-        memory_node_complete(&test.node, 0);
-        memory_node_run(&test.node);
-    }
-}
-
 static void in_sync_mode_the_next_offset_is_asked_for_when_it_is_durable(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_SYNC, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_SYNC, 2);
     struct model_leader *leader = fixture_leader(&test, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 1, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 1, 10);
     }
     fixture_run(&test); /* the files are open now */
     for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(end_of(i), 1);
-    model_append(&test, log_of(2, 0), 3, 10);
+        assert_int_equal(fixture_end_of(&test, i), 1);
+    model_append(&test, fixture_log_of(&test, 2, 0), 3, 10);
     unsigned fetches = leader->fetches;
     test.node.hold = true;
     fixture_run(&test);
@@ -180,50 +147,50 @@ static void in_sync_mode_the_next_offset_is_asked_for_when_it_is_durable(void **
     assert_int_equal(partition_log_durable_end(test.replica[0]->log), 1);
     assert_int_equal(leader->fetches, fetches);
     assert_int_equal(fixture_waiting(&test), 0);
-    complete_all();
+    fixture_complete_all(&test);
     assert_int_equal(partition_log_durable_end(test.replica[0]->log), 4);
     fixture_run(&test);
     assert_int_equal(leader->fetches, fetches + 1);
     assert_int_equal(leader->asked[0].fetch_offset, 4);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void in_cache_mode_the_next_offset_is_asked_for_when_it_is_written(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     struct model_leader *leader = fixture_leader(&test, 2);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 1, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 1, 10);
     fixture_run(&test);
     test.node.hold = true;
     test.node.slow = true;
-    model_append(&test, log_of(2, 0), 3, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 3, 10);
     unsigned fetches = leader->fetches;
     fixture_run(&test);
-    assert_int_equal(end_of(0), 4);
+    assert_int_equal(fixture_end_of(&test, 0), 4);
     assert_int_equal(partition_log_written_end(test.replica[0]->log), 1);
     assert_int_equal(leader->fetches, fetches);
-    complete_all();
+    fixture_complete_all(&test);
     fixture_run(&test);
     assert_int_equal(leader->fetches, fetches + 1);
     assert_int_equal(leader->asked[0].fetch_offset, 4);
     assert_true(partition_log_durable_end(test.replica[0]->log) <= 4);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* A slow disk keeps its own partitions back, and after a while nobody else's. */
 static void what_does_not_get_durable_is_left_out_after_a_while(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_SYNC, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_SYNC, 2);
     struct model_leader *leader = fixture_leader(&test, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 1, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 1, 10);
     }
     fixture_run(&test);
-    model_append(&test, log_of(2, 0), 3, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 3, 10);
     test.node.hold = true;
     fixture_run(&test);
     unsigned fetches = leader->fetches;
@@ -232,23 +199,23 @@ static void what_does_not_get_durable_is_left_out_after_a_while(void **state)
     assert_int_equal(leader->asked_count, 0);
     assert_int_equal(leader->forgotten_count, 1);
     fixture_assert_sessions(&test);
-    complete_all();
+    fixture_complete_all(&test);
     fixture_answer_all(&test);
     fixture_run(&test);
-    assert_true(follower_of(0)->told.in_session);
-    assert_int_equal(follower_of(0)->told.fetch_offset, 4);
+    assert_true(fixture_follower_of(&test, 0)->told.in_session);
+    assert_int_equal(fixture_follower_of(&test, 0)->told.fetch_offset, 4);
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_topic_that_turns_to_sync_is_asked_for_when_all_of_it_is_durable(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 4, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 4, 10);
     fixture_run(&test);
-    assert_int_equal(end_of(0), 4);
+    assert_int_equal(fixture_end_of(&test, 0), 4);
     assert_int_equal(partition_log_durable_end(test.replica[0]->log), 0);
     test.node.hold = true;
     struct topic_config config = test.topic;
@@ -256,13 +223,13 @@ static void a_topic_that_turns_to_sync_is_asked_for_when_all_of_it_is_durable(vo
     replica_set_config(test.replica[0], &config);
     fetchers_reconfigure(&test.fetchers, test.replica[0]);
     fixture_run(&test);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_SETTLING);
-    complete_all();
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_SETTLING);
+    fixture_complete_all(&test);
     fixture_run(&test);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_READY);
-    assert_int_equal(follower_of(0)->fetcher->durability, TOPIC_DURABILITY_SYNC);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_READY);
+    assert_int_equal(fixture_follower_of(&test, 0)->fetcher->durability, TOPIC_DURABILITY_SYNC);
     assert_int_equal(fixture_leader(&test, 2)->asked[0].fetch_offset, 4);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Divergence ---- */
@@ -270,29 +237,29 @@ static void a_topic_that_turns_to_sync_is_asked_for_when_all_of_it_is_durable(vo
 static void what_the_leader_does_not_have_is_cut(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
-    model_replicate(log_of(3, 0), log_of(2, 0), 10);
-    model_append(&test, log_of(2, 0), 5, 10); /* only this node gets it */
+    model_replicate(fixture_log_of(&test, 3, 0), fixture_log_of(&test, 2, 0), 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 5, 10); /* only this node gets it */
     fixture_run(&test);
-    assert_int_equal(end_of(0), 7);
+    assert_int_equal(fixture_end_of(&test, 0), 7);
     fixture_follow(&test, 0, 3, 6);
-    model_append(&test, log_of(3, 0), 1, 10);
+    model_append(&test, fixture_log_of(&test, 3, 0), 1, 10);
     fixture_run(&test);
-    fixture_assert_same(&test, 0, log_of(3, 0));
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 3, 0));
     assert_int_equal(test.fetchers.counters.truncations, 1);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* KIP-279: the leader's epoch before is none of ours, so one question is not enough. */
 static void a_history_of_failovers_takes_several_cuts(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *two = log_of(2, 0);
-    struct model_log *three = log_of(3, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *two = fixture_log_of(&test, 2, 0);
+    struct model_log *three = fixture_log_of(&test, 3, 0);
     fixture_follow(&test, 0, 2, 1);
     model_append(&test, two, 2, 10);
     model_replicate(three, two, 10);
@@ -309,28 +276,28 @@ static void a_history_of_failovers_takes_several_cuts(void **state)
     fixture_run(&test);
     fixture_assert_same(&test, 0, three);
     assert_true(test.fetchers.counters.truncations > 1);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_full_directory_delays_the_cut(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
-    model_replicate(log_of(3, 0), log_of(2, 0), 1);
-    model_append(&test, log_of(2, 0), 2, 10);
-    log_of(2, 0)->high_watermark = 4; /* cut below it, so that the file is copied */
+    model_replicate(fixture_log_of(&test, 3, 0), fixture_log_of(&test, 2, 0), 1);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
+    fixture_log_of(&test, 2, 0)->high_watermark = 4; /* cut below it, so that the file is copied */
     fixture_run(&test);
     memory_node_fail(&test.node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
     fixture_follow(&test, 0, 3, 6);
     fixture_run(&test);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_DELAYED);
-    assert_int_equal(end_of(0), 4);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_DELAYED);
+    assert_int_equal(fixture_end_of(&test, 0), 4);
     pass(2 * SECOND);
-    fixture_assert_same(&test, 0, log_of(3, 0));
-    end();
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 3, 0));
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Out of range ---- */
@@ -338,36 +305,37 @@ static void a_full_directory_delays_the_cut(void **state)
 static void a_follower_ahead_of_a_leader_without_epochs_is_cut_to_its_end(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 2, 10);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
-    assert_int_equal(end_of(0), 4);
-    struct model_log *three = log_of(3, 0);
-    model_replicate(three, log_of(2, 0), 1);
+    assert_int_equal(fixture_end_of(&test, 0), 4);
+    struct model_log *three = fixture_log_of(&test, 3, 0);
+    model_replicate(three, fixture_log_of(&test, 2, 0), 1);
     fixture_follow(&test, 0, 3, 6);
     three->epoch_count = 0; /* its checkpoint is lost */
     fixture_run(&test);
-    assert_int_equal(end_of(0), 2);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_DELAYED); /* nothing to compare with */
+    assert_int_equal(fixture_end_of(&test, 0), 2);
+    assert_int_equal(fixture_follower_of(&test, 0)->state,
+                     FOLLOWER_DELAYED); /* nothing to compare with */
     model_append(&test, three, 1, 10);
     pass(SECOND + SECOND / 10);
-    assert_int_equal(end_of(0), 3);
-    end();
+    assert_int_equal(fixture_end_of(&test, 0), 3);
+    follower_fixture_deinit(&test);
 }
 
 static void a_follower_behind_the_start_of_its_leader_begins_there(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 2, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 2, 10);
     }
     fixture_run(&test);
     fixture_unfollow(&test, 0);
-    struct model_log *log = log_of(2, 0);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     for (unsigned i = 0; i < 4; i++)
         model_append(&test, log, 2, 10);
     log->high_watermark = 8;
@@ -380,15 +348,15 @@ static void a_follower_behind_the_start_of_its_leader_begins_there(void **state)
     assert_int_equal(partition_log_start_offset(test.replica[0]->log), 6);
     assert_int_equal(watermark_of(0), 8);
     fixture_assert_same(&test, 0, log);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* DeleteRecords may move a log start into a batch, which is still sent whole. */
 static void the_first_batch_may_straddle_the_log_start(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_SYNC, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_SYNC, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     model_begin_epoch(log, 5);
     model_append(&test, log, 4, 10);
     model_append(&test, log, 10, 10);
@@ -400,14 +368,14 @@ static void the_first_batch_may_straddle_the_log_start(void **state)
     assert_int_equal(partition_log_start_offset(test.replica[0]->log), 9);
     assert_int_equal(watermark_of(0), 18);
     fixture_assert_same(&test, 0, log);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void the_log_start_follows_the_leader_and_is_told(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     fixture_follow(&test, 0, 2, 5);
     for (unsigned i = 0; i < 4; i++)
         model_append(&test, log, 2, 10);
@@ -418,7 +386,7 @@ static void the_log_start_follows_the_leader_and_is_told(void **state)
     assert_int_equal(partition_log_start_offset(test.replica[0]->log), 4);
     assert_int_equal(fixture_leader(&test, 2)->asked_count, 1);
     assert_int_equal(fixture_leader(&test, 2)->asked[0].log_start_offset, 4);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Errors ---- */
@@ -426,89 +394,89 @@ static void the_log_start_follows_the_leader_and_is_told(void **state)
 static void a_corrupt_batch_is_fetched_again_after_a_while(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     fixture_follow(&test, 0, 2, 5);
     model_append(&test, log, 2, 10);
     log->is_corrupt = true;
     fixture_run(&test);
-    assert_int_equal(end_of(0), 0);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_DELAYED);
+    assert_int_equal(fixture_end_of(&test, 0), 0);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_DELAYED);
     memory_node_advance(&test.node, SECOND / 2);
     fixture_run(&test);
-    assert_int_equal(end_of(0), 0);
+    assert_int_equal(fixture_end_of(&test, 0), 0);
     pass(SECOND);
     fixture_assert_same(&test, 0, log);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_full_disk_delays_and_loses_nothing(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_SYNC, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_SYNC, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 1, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 1, 10);
     }
     fixture_run(&test);
     memory_node_fail(&test.node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
-    assert_int_equal(end_of(0), 1);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_DELAYED);
-    assert_int_equal(follower_of(1)->state, FOLLOWER_READY);
-    for (unsigned i = 0; i < 4 && end_of(0) < 3; i++) {
+    assert_int_equal(fixture_end_of(&test, 0), 1);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_DELAYED);
+    assert_int_equal(fixture_follower_of(&test, 1)->state, FOLLOWER_READY);
+    for (unsigned i = 0; i < 4 && fixture_end_of(&test, 0) < 3; i++) {
         pass(SECOND + SECOND / 10);
         fixture_answer_all(&test);
         fixture_run(&test);
     }
-    fixture_assert_same(&test, 0, log_of(2, 0));
-    end();
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 2, 0));
+    follower_fixture_deinit(&test);
 }
 
 static void a_failed_log_is_not_fetched_for_any_more(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_SYNC, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_SYNC, 2);
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 1, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 1, 10);
     }
     fixture_run(&test);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     memory_node_fail(&test.node, STORAGE_WRITE, 0, STORAGE_IO);
     fixture_run(&test);
     assert_int_equal(test.replica[0]->state, REPLICA_OFFLINE);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_FAILED);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_FAILED);
     assert_int_equal(test.fetchers.counters.failed,
-                     follower_of(1)->state == FOLLOWER_FAILED ? 2 : 1);
+                     fixture_follower_of(&test, 1)->state == FOLLOWER_FAILED ? 2 : 1);
     fixture_assert_sessions(&test);
     fixture_unfollow(&test, 0);
     fixture_run(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_leader_that_does_not_know_its_role_yet_is_asked_soon_again(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     fixture_follow(&test, 0, 2, 5);
     model_append(&test, log, 2, 10);
     log->leader_epoch = 4;
     fixture_run(&test);
-    assert_int_equal(follower_of(0)->state, FOLLOWER_DELAYED);
+    assert_int_equal(fixture_follower_of(&test, 0)->state, FOLLOWER_DELAYED);
     log->leader_epoch = 5;
     pass(SECOND / 50);
     fixture_assert_same(&test, 0, log);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void errors_wait_longer_and_longer_but_not_for_ever(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     log->error = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     fixture_follow(&test, 0, 2, 5);
     for (unsigned i = 0; i < 1000; i++)
@@ -519,7 +487,7 @@ static void errors_wait_longer_and_longer_but_not_for_ever(void **state)
     model_append(&test, log, 1, 10);
     pass(SECOND + SECOND / 100);
     fixture_assert_same(&test, 0, log);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Sessions ---- */
@@ -527,16 +495,16 @@ static void errors_wait_longer_and_longer_but_not_for_ever(void **state)
 static void a_leader_without_room_for_sessions_is_asked_in_full(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 3);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 3);
     struct model_leader *leader = fixture_leader(&test, 2);
     leader->is_refusing_sessions = true;
     for (unsigned i = 0; i < 3; i++)
         fixture_follow(&test, i, 2, 5);
     for (unsigned i = 0; i < 3; i++)
-        model_append(&test, log_of(2, i), 2, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 2, 10);
     fixture_run(&test);
     for (unsigned i = 0; i < 3; i++)
-        fixture_assert_same(&test, i, log_of(2, i));
+        fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
     assert_int_equal(leader->asked_epoch, 0);
     assert_int_equal(leader->asked_count, 3);
     leader->is_refusing_sessions = false;
@@ -544,7 +512,7 @@ static void a_leader_without_room_for_sessions_is_asked_in_full(void **state)
     fixture_run(&test);
     assert_int_equal(leader->asked_epoch, 1);
     assert_int_equal(leader->asked_count, 0);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_lost_session_begins_anew(void **state)
@@ -554,31 +522,31 @@ static void a_lost_session_begins_anew(void **state)
                                               KAFKA_ERROR_INVALID_FETCH_SESSION_EPOCH,
                                               KAFKA_ERROR_FETCH_SESSION_TOPIC_ID_ERROR};
     for (unsigned i = 0; i < 3; i++) {
-        begin(TOPIC_DURABILITY_CACHE, 2);
+        follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 2);
         struct model_leader *leader = fixture_leader(&test, 2);
         for (unsigned j = 0; j < 2; j++)
             fixture_follow(&test, j, 2, 5);
         fixture_run(&test);
         fixture_answer_all(&test);
         leader->error = errors[i];
-        model_append(&test, log_of(2, 0), 2, 10);
+        model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
         fixture_answer_all(&test);
         fixture_run(&test);
-        fixture_assert_same(&test, 0, log_of(2, 0));
+        fixture_assert_same(&test, 0, fixture_log_of(&test, 2, 0));
         assert_int_equal(test.fetchers.counters.full_requests, 2);
         fixture_assert_sessions(&test);
-        end();
+        follower_fixture_deinit(&test);
     }
 }
 
 static void a_broken_connection_is_tried_again_soon_and_then_less_often(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
     fixture_run(&test);
     fixture_break(&test, CHANNEL_DISCONNECTED);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     unsigned requests = 0;
     uint64_t before = test.fetchers.counters.requests;
     for (unsigned i = 0; i < 500; i++) { /* 5 s */
@@ -589,15 +557,15 @@ static void a_broken_connection_is_tried_again_soon_and_then_less_often(void **s
     assert_int_equal(test.fetchers.counters.requests - before, requests);
     assert_in_range(requests, 7, 14);
     pass(2 * SECOND);
-    fixture_assert_same(&test, 0, log_of(2, 0));
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 2, 0));
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void who_comes_and_goes_is_told_to_the_session(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 4);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 4);
     for (unsigned i = 0; i < 3; i++)
         fixture_follow(&test, i, 2, 5);
     fixture_run(&test);
@@ -606,25 +574,25 @@ static void who_comes_and_goes_is_told_to_the_session(void **state)
     fixture_unfollow(&test, 2);
     fixture_follow(&test, 2, 2, 8); /* gone and back before the next request */
     for (unsigned i = 0; i < 4; i++)
-        model_append(&test, log_of(2, i), 1, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 1, 10);
     fixture_answer_all(&test);
     fixture_run(&test);
     fixture_assert_sessions(&test);
-    assert_int_equal(follower_of(0)->fetcher->session_count, 3);
-    assert_int_equal(end_of(1), 0);
+    assert_int_equal(fixture_follower_of(&test, 0)->fetcher->session_count, 3);
+    assert_int_equal(fixture_end_of(&test, 1), 0);
     for (unsigned i = 0; i < 4; i++) {
         if (i != 1)
-            fixture_assert_same(&test, i, log_of(2, i));
+            fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
     }
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* What was told about an epoch before is not repeated by the session, so it has to be asked for. */
 static void news_for_the_epoch_before_are_not_lost(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
-    struct model_log *log = log_of(2, 0);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
+    struct model_log *log = fixture_log_of(&test, 2, 0);
     fixture_follow(&test, 0, 2, 5);
     model_append(&test, log, 2, 10);
     fixture_run(&test);
@@ -637,13 +605,13 @@ static void news_for_the_epoch_before_are_not_lost(void **state)
     fixture_run(&test);
     assert_int_equal(watermark_of(0), 2);
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_new_address_is_a_new_connection(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 2);
     for (unsigned i = 0; i < 2; i++)
         fixture_follow(&test, i, 2, 5);
     fixture_run(&test);
@@ -652,73 +620,74 @@ static void a_new_address_is_a_new_connection(void **state)
     fixture_run(&test);
     assert_int_equal(test.channel_count, 1);
     fixture_show(&test, 70, 10, 21);
-    model_append(&test, log_of(2, 1), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 1), 2, 10);
     fixture_run(&test);
     assert_int_equal(test.channel_count, 2);
-    fixture_assert_same(&test, 1, log_of(2, 1));
+    fixture_assert_same(&test, 1, fixture_log_of(&test, 2, 1));
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 /* What comes while the leader holds a request does not wait until it has news or had enough. */
 static void newcomers_take_the_express(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 4);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 4);
     for (unsigned i = 0; i < 2; i++)
         fixture_follow(&test, i, 2, 5);
     fixture_run(&test);
     assert_int_equal(fixture_waiting(&test), 1);
     for (unsigned i = 2; i < 4; i++) {
         fixture_follow(&test, i, 2, 5);
-        model_append(&test, log_of(2, i), 3, 10);
+        model_append(&test, fixture_log_of(&test, 2, i), 3, 10);
     }
     fixture_run(&test);
-    assert_int_equal(end_of(2), 0);
+    assert_int_equal(fixture_end_of(&test, 2), 0);
     pass(FETCHER_EXPRESS_AFTER_MS * UINT64_C(1000000) + 2000000);
     assert_int_equal(test.channel_count, 2);
     assert_int_equal(fixture_waiting(&test), 2);
     for (unsigned i = 2; i < 4; i++)
-        fixture_assert_same(&test, i, log_of(2, i));
+        fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
     fixture_assert_sessions(&test);
-    const struct fetcher *main = follower_of(0)->fetcher;
-    assert_ptr_equal(follower_of(2)->fetcher, main->express);
+    const struct fetcher *main = fixture_follower_of(&test, 0)->fetcher;
+    assert_ptr_equal(fixture_follower_of(&test, 2)->fetcher, main->express);
     /* Its requests are held for a short time only. */
     assert_int_equal(main->express->fetch.max_wait_ms, FETCHER_EXPRESS_WAIT_MS);
     assert_int_equal(main->fetch.max_wait_ms, 500);
     /* With the answers to both everybody is in one session again. */
-    model_append(&test, log_of(2, 0), 1, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 1, 10);
     fixture_run(&test);
     fixture_answer_all(&test);
     fixture_run(&test);
-    assert_ptr_equal(follower_of(2)->fetcher, follower_of(0)->fetcher);
-    assert_null(follower_of(0)->fetcher->express);
+    assert_ptr_equal(fixture_follower_of(&test, 2)->fetcher,
+                     fixture_follower_of(&test, 0)->fetcher);
+    assert_null(fixture_follower_of(&test, 0)->fetcher->express);
     assert_int_equal(fixture_waiting(&test), 1);
     for (unsigned i = 0; i < 4; i++) {
         if (i != 1)
-            fixture_assert_same(&test, i, log_of(2, i));
+            fixture_assert_same(&test, i, fixture_log_of(&test, 2, i));
     }
     fixture_assert_sessions(&test);
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void a_partition_without_leader_waits(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_follow(&test, 0, 2, 5);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
     fixture_follow(&test, 0, -1, 6);
     fixture_run(&test);
-    assert_null(follower_of(0)->fetcher);
+    assert_null(fixture_follower_of(&test, 0)->fetcher);
     assert_true(list_is_empty(&test.channels));
     assert_int_equal(fixture_waiting(&test), 0);
     fixture_follow(&test, 0, 2, 7);
-    model_append(&test, log_of(2, 0), 2, 10);
+    model_append(&test, fixture_log_of(&test, 2, 0), 2, 10);
     fixture_run(&test);
-    fixture_assert_same(&test, 0, log_of(2, 0));
-    end();
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 2, 0));
+    follower_fixture_deinit(&test);
 }
 
 /* ---- Throttling ---- */
@@ -726,49 +695,49 @@ static void a_partition_without_leader_waits(void **state)
 static void listed_partitions_that_are_behind_are_throttled(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 2);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 2);
     /* Partition 0 of the topic is listed on node 1, partition 1 is not. */
     fixture_set_throttled(&test, 0, VIEW_LITERAL("7:3,0:1,0:4"));
     for (unsigned i = 0; i < 2; i++) {
         fixture_follow(&test, i, 2, 5);
         for (unsigned j = 0; j < 30; j++)
-            model_append(&test, log_of(2, i), 1, 100 * 1024);
-        log_of(2, i)->high_watermark = 30;
+            model_append(&test, fixture_log_of(&test, 2, i), 1, 100 * 1024);
+        fixture_log_of(&test, 2, i)->high_watermark = 30;
     }
     fetchers_set_throttle(&test.fetchers, 100 * 1024);
     fixture_leader(&test, 2)->max_bytes = 300 * 1024;
     uint64_t start = test.node.now_ns;
     fixture_run(&test);
-    fixture_assert_same(&test, 1, log_of(2, 1));
-    assert_true(end_of(0) < 30);
-    for (unsigned i = 0; i < 1000 && end_of(0) < 30; i++) {
+    fixture_assert_same(&test, 1, fixture_log_of(&test, 2, 1));
+    assert_true(fixture_end_of(&test, 0) < 30);
+    for (unsigned i = 0; i < 1000 && fixture_end_of(&test, 0) < 30; i++) {
         memory_node_advance(&test.node, SECOND / 10);
         fixture_run(&test);
         fixture_answer_all(&test);
         fixture_run(&test);
     }
-    fixture_assert_same(&test, 0, log_of(2, 0));
+    fixture_assert_same(&test, 0, fixture_log_of(&test, 2, 0));
     uint64_t seconds = (test.node.now_ns - start) / SECOND;
     assert_in_range(seconds, 15, 45); /* 3 MB at 100 KB a second, the first windows in advance */
-    end();
+    follower_fixture_deinit(&test);
 }
 
 static void every_replica_is_throttled_by_a_star_and_none_in_sync(void **state)
 {
     (void)state;
-    begin(TOPIC_DURABILITY_CACHE, 1);
+    follower_fixture_init(&test, TOPIC_DURABILITY_CACHE, 1);
     fixture_set_throttled(&test, 0, VIEW_LITERAL("*"));
     fetchers_set_throttle(&test.fetchers, 1);
     fixture_follow(&test, 0, 2, 5);
     for (unsigned i = 0; i < 20; i++) { /* the high watermark does not get ahead of it */
-        model_append(&test, log_of(2, 0), 1, 1000);
+        model_append(&test, fixture_log_of(&test, 2, 0), 1, 1000);
         fixture_run(&test);
-        log_of(2, 0)->high_watermark = i + 1;
+        fixture_log_of(&test, 2, 0)->high_watermark = i + 1;
         fixture_run(&test);
-        assert_int_equal(end_of(0), i + 1);
+        assert_int_equal(fixture_end_of(&test, 0), i + 1);
     }
-    assert_true(follower_of(0)->is_throttled);
-    end();
+    assert_true(fixture_follower_of(&test, 0)->is_throttled);
+    follower_fixture_deinit(&test);
 }
 
 int main(void)
