@@ -6,7 +6,7 @@ klammd runs under valgrind's callgrind (Debian package valgrind), which needs no
 processor. The work is fixed by count, not by time, and the load runs in interleaved pairs in one
 broker of one shard; a dump before and one after each run delimit what it cost. One request is under
 way at a time, so that each is a turn of the loop of its own and the count does not depend on how
-fast anything was, but for what is done now and then (memory given back five seconds after a load is
+fast anything was, but for what is done now and then (a burst some seconds after a load, probably memory given back, is
 up to 1.6 million instructions): that only adds, so the least of the runs counts. The load of many
 producers is due at a rate that klammd keeps up with under valgrind, and its count varies with how
 requests meet. The kernel's instructions are not in these figures; the CPU seconds beside them, user
