@@ -93,6 +93,8 @@ static void draw_common(struct cluster *cluster)
     set(cluster, common, "log.roll.ms=%llu", between(cluster, 500, 10000));
     set(cluster, common, "offsets.topic.num.partitions=2");
     set(cluster, common, "transaction.state.log.num.partitions=2");
+    if (cluster->is_cached)
+        set(cluster, common, "klamm.durability=cache");
 }
 
 static void draw_own(struct cluster *cluster, struct cluster_node *node, unsigned number)
@@ -228,6 +230,7 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenari
                                 .is_failover = shape->is_failover};
     random_init(&cluster->random, sim_seed(sim), 5000);
     draw_roles(cluster, shape);
+    cluster->is_cached = cluster->brokers != 0 && random_chance(&cluster->random, 1, 4);
     draw_common(cluster);
     for (unsigned i = 0; i < cluster->count; i++) {
         struct cluster_node *node = &cluster->nodes[i];

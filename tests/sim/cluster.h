@@ -33,6 +33,8 @@ struct cluster_node {
     bool needs_power_cut; /* its disk may have lied: only a power cut makes its state honest */
     bool is_formatted;
     bool is_stopping;  /* was asked to stop in this life */
+    bool is_lost;      /* has lost what it promised to keep, and may count as in sync yet */
+    unsigned losses;   /* so far */
     uint64_t start_ns; /* when it is to be started */
 };
 
@@ -49,8 +51,10 @@ struct cluster {
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
     bool is_failover;
+    bool is_cached;    /* klamm.durability=cache: a power cut takes what was acknowledged */
     bool has_eligible; /* formatted with eligible leader replicas, as by default */
     bool is_healed;
+    bool is_held;                                 /* operators do nothing */
     bool is_dynamic;                              /* the voters are in the log (kraft.version 1) */
     struct uuid directory_ids[CLUSTER_NODES_MAX]; /* of formatted nodes */
     uint64_t session_ns;                          /* of brokers */

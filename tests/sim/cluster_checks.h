@@ -36,11 +36,17 @@ struct seen_replica {
     int64_t compared_end;       /* how far it went when that was looked at */
     int64_t compared_committed; /* and what was committed then */
     unsigned life;
-    uint64_t look;     /* the node's last one at which it was there */
-    int32_t led_epoch; /* whose beginning was checked; -1: none */
-    int64_t watermark; /* of that epoch as leader */
-    int64_t shown;     /* the highest watermark of this life */
-    int64_t durable_end;
+    uint64_t look;       /* the node's last one at which it was there */
+    int32_t led_epoch;   /* whose beginning was checked; -1: none */
+    int64_t watermark;   /* of that epoch as leader */
+    int64_t shown;       /* the highest watermark of this life */
+    int64_t durable_end; /* what it keeps, as the durability of the cluster says */
+    int64_t highest_end; /* of these, in all lives */
+    /* The last word of a leader that it is in sync: in which epoch of the broker, by whom. */
+    int64_t proposed_broker_epoch;
+    int32_t proposed_leader_epoch;
+    unsigned proposed_life; /* of the leader */
+    uint64_t proposal;      /* 0: never */
 };
 
 struct seen_partition {

@@ -77,19 +77,18 @@ static void check_in_sync(struct cluster_checks *checks, const struct image *ima
         int32_t id = state->isr.ids[i];
         seen->in_sync |= UINT32_C(1) << id;
         const struct seen_replica *member = &seen->replicas[id];
-        bool is_seen = member->life == checks->cluster->nodes[id].broker.starts;
-        sim_require(checks->sim, !is_seen || member->durable_end >= committed,
+        bool is_known = checks_is_known(checks, seen, (unsigned)id);
+        sim_require(checks->sim, !is_known || member->durable_end >= committed,
                     "%s: %d is called in sync with [.., %lld) of %lld", seen->log.directory, id,
                     (long long)member->durable_end, (long long)committed);
         const struct image_node *broker = image_broker(image, id);
-        const struct remote_replica *remote =
-            checks_remote(checks, seen, state->leader, state->leader_epoch, id);
-        bool is_new = !(before >> id & 1);
+        /* The leader spoke of the life that the broker was in then (KIP-903). */
+        bool is_proposed = !(before >> id & 1) && member->proposal > 0 &&
+                           member->proposed_leader_epoch == state->leader_epoch;
         sim_require(checks->sim,
-                    !is_new || !remote || remote->broker_epoch < 0 || !broker ||
-                        remote->broker_epoch >= broker->epoch,
+                    !is_proposed || !broker || member->proposed_broker_epoch >= broker->epoch,
                     "%s: %d is in sync by what it had in epoch %lld, and has %lld since then",
-                    seen->log.directory, id, remote ? (long long)remote->broker_epoch : -1,
+                    seen->log.directory, id, (long long)member->proposed_broker_epoch,
                     broker ? (long long)broker->epoch : -1);
     }
 }

@@ -18,16 +18,14 @@ struct seen_partition *checks_partition(struct cluster_checks *checks, struct uu
 
 const struct replica *checks_find_replica(const struct sim_broker_process *process,
                                           struct uuid topic_id, int32_t partition);
+/* Whether it is known what the node holds in its present life, and that it must be enough. */
+bool checks_is_known(const struct cluster_checks *checks, const struct seen_partition *seen,
+                     unsigned node);
 /* How many nodes hold everything below `end`, counting those that are down. */
 int checks_holders(const struct cluster_checks *checks, const struct seen_partition *seen,
                    int64_t end);
 /* How many have to. */
 int checks_holders_wanted(const struct cluster_checks *checks, const struct seen_partition *seen);
-/* What the leader knows of the node; NULL: nobody leads in this epoch, or not that one. */
-const struct remote_replica *checks_remote(const struct cluster_checks *checks,
-                                           const struct seen_partition *seen, int32_t leader,
-                                           int32_t leader_epoch, int32_t node);
-
 /* cluster_checks_quorum.c, cluster_checks_image.c, cluster_checks_replica.c: behind an event. */
 void checks_quorum(struct cluster_checks *checks, unsigned node,
                    const struct sim_broker_process *process);

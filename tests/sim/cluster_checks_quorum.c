@@ -100,6 +100,9 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
         seen->led_epoch = seen->voted_epoch = -1;
         seen->watermark = 0;
         committed_copy_init(&seen->copy);
+        /* Only who is no voter may lose its disk. */
+        if (!checks->cluster->nodes[node].is_controller && checks->cluster->nodes[node].losses > 0)
+            seen->epoch = 0;
     }
     if (!quorum->is_persisting) {
         sim_require(checks->sim, quorum->epoch >= seen->epoch,

@@ -26,7 +26,7 @@ static void check_held_in_sync(struct cluster_checks *checks, struct seen_partit
         if (!remote->is_in_sync && !remote->is_changing)
             continue;
         struct seen_replica *member = &seen->replicas[remote->id];
-        if (member->life != checks->cluster->nodes[remote->id].broker.starts)
+        if (!checks_is_known(checks, seen, (unsigned)remote->id))
             continue;
         sim_require(checks->sim, member->durable_end >= watermark,
                     "%s: node %u shows up to %lld, and %d, which is in sync, has %lld",
@@ -42,6 +42,25 @@ static void check_held_in_sync(struct cluster_checks *checks, struct seen_partit
     sim_require(checks->sim, holders >= wanted || !is_clients_topic(seen),
                 "%s: node %u shows up to %lld, which %d nodes have, wanted are %d", name_of(seen),
                 node, (long long)watermark, holders, wanted);
+}
+
+/* M8: whom the leader proposes for the in-sync set, and in which of its lives it knew them. */
+static void note_proposal(struct seen_partition *seen, unsigned leader_life,
+                          const struct replica *replica)
+{
+    const struct in_sync *set = replica->leadership ? &replica->leadership->in_sync : NULL;
+    for (uint32_t i = 0; set && set->state == IN_SYNC_EXPANDING && i < set->count; i++) {
+        const struct remote_replica *remote = &set->remotes[i];
+        struct seen_replica *member = &seen->replicas[remote->id];
+        if (!remote->is_changing ||
+            (member->proposed_leader_epoch == replica->leader_epoch &&
+             member->proposed_life == leader_life && member->proposal == set->proposal))
+            continue;
+        member->proposed_broker_epoch = remote->broker_epoch;
+        member->proposed_leader_epoch = replica->leader_epoch;
+        member->proposed_life = leader_life;
+        member->proposal = set->proposal;
+    }
 }
 
 static void check_leader(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
@@ -63,6 +82,7 @@ static void check_leader(struct cluster_checks *checks, struct seen_partition *s
                 "%s: the watermark of node %u falls from %lld to %lld in epoch %d", name_of(seen),
                 node, (long long)own->watermark, (long long)watermark, replica->leader_epoch);
     own->watermark = watermark;
+    note_proposal(seen, own->life, replica);
 }
 
 /* Looks how much of what the node has written is what was committed. */
@@ -97,7 +117,10 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
     }
     int64_t watermark = partition_log_high_watermark(replica->log);
     int64_t end = partition_log_end_offset(replica->log);
-    own->durable_end = partition_log_durable_end(replica->log);
+    own->durable_end = checks->cluster->is_cached ? partition_log_written_end(replica->log)
+                                                  : partition_log_durable_end(replica->log);
+    if (own->durable_end > own->highest_end)
+        own->highest_end = own->durable_end;
     sim_require(checks->sim, end >= own->copy.checked,
                 "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
                 node, (long long)end, (long long)own->copy.checked);
@@ -132,25 +155,24 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
     }
 }
 
-const struct remote_replica *checks_remote(const struct cluster_checks *checks,
-                                           const struct seen_partition *seen, int32_t leader,
-                                           int32_t leader_epoch, int32_t node)
+bool checks_is_known(const struct cluster_checks *checks, const struct seen_partition *seen,
+                     unsigned node)
 {
-    const struct sim_broker_process *process =
-        leader >= 0 ? checks_process(checks, (unsigned)leader) : NULL;
-    const struct replica *replica =
-        process ? checks_find_replica(process, seen->topic_id, seen->partition) : NULL;
-    return replica && replica->leadership && replica->leader_epoch == leader_epoch
-               ? in_sync_find(&replica->leadership->in_sync, node)
-               : NULL;
+    const struct cluster_node *of = &checks->cluster->nodes[node];
+    return seen->replicas[node].life == of->broker.starts && !of->is_lost;
 }
 
 int checks_holders(const struct cluster_checks *checks, const struct seen_partition *seen,
                    int64_t end)
 {
     int holders = 0;
-    for (unsigned i = 0; i < checks->cluster->count; i++)
-        holders += seen->replicas[i].durable_end >= end || !sim_is_running(checks->sim, i);
+    for (unsigned i = 0; i < checks->cluster->count; i++) {
+        const struct seen_replica *replica = &seen->replicas[i];
+        /* What is asked about may be from before a loss. */
+        int64_t held =
+            checks->cluster->nodes[i].losses > 0 ? replica->highest_end : replica->durable_end;
+        holders += held >= end || !sim_is_running(checks->sim, i);
+    }
     return holders;
 }
 

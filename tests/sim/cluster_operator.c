@@ -12,6 +12,8 @@
 
 enum { OTHER_TOPICS = 3, REQUEST_MAX = 512 };
 
+enum { ELECTION = 3 }; /* its place in the table of operations */
+
 static const uint64_t ms = UINT64_C(1000000);
 
 struct cluster_operator {
@@ -171,6 +173,8 @@ static const struct {
 static unsigned draw_operation(struct cluster_operator *self)
 {
     unsigned all = 0, at = 0;
+    if (self->role->elects && (!self->role->is_free || !random_chance(&self->cluster.random, 1, 8)))
+        return ELECTION;
     for (unsigned i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
         all += operations[i].share;
     uint64_t draw = random_below(&self->cluster.random, all);
@@ -205,7 +209,8 @@ static void on_tick(struct timer *timer)
 {
     struct cluster_operator *self = container_of(timer, struct cluster_operator, tick);
     const struct cluster_role *role = self->role;
-    bool wants = !role->topic_exists || (role->is_free && !role->pauses);
+    bool pauses = role->pauses || *role->shared->is_held;
+    bool wants = !role->topic_exists || ((role->is_free || role->elects) && !pauses);
     if (wants && self->node < 0)
         operate(self);
     uint64_t pace_ns = role->topic_exists ? role->pace_ns : 200 * ms;

@@ -10,6 +10,7 @@ enum { CLUSTER_PENDING_MAX = 5 };
 struct cluster_clients {
     struct history *history;
     const unsigned *starts; /* of all brokers so far */
+    const bool *is_held;    /* operators do nothing */
     unsigned identities;    /* given out: producers whose past is unknown go on under a new one */
     /* An answer to acks=all said so; NULL: nobody wants to know. */
     void (*acknowledged)(void *context, int32_t partition, int64_t last_offset);
@@ -32,6 +33,7 @@ struct cluster_role {
     /* Operators. */
     int16_t replication_factor; /* of the topic */
     bool is_free;               /* does something now and then; else only makes the topic */
+    bool elects;                /* mostly preferred leaders, as fast as it can */
     bool topic_exists;          /* told */
     uint64_t operations;        /* told: answered without error */
     uint64_t refusals;          /* told */

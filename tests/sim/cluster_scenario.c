@@ -64,6 +64,9 @@ static void add_clients(struct scenario *scenario)
         (int16_t)(random_chance(random, 3, 4) ? most : 1 + random_below(random, most));
     operators->is_free = random_chance(random, 2, 3);
     operators->pace_ns = (100 + random_below(random, 3000)) * UINT64_C(1000000);
+    operators->elects = scenario->cluster.is_failover && random_chance(random, 3, 4);
+    if (operators->elects)
+        operators->pace_ns = (20 + random_below(random, 100)) * UINT64_C(1000000);
     scenario->producer_count = 1 + (unsigned)random_below(random, PRODUCERS_MAX);
     for (unsigned i = 0; i < scenario->producer_count; i++) {
         struct cluster_role *role = add_client(scenario, cluster_producer_boot);
@@ -185,6 +188,7 @@ static void run(struct sim *sim, const struct scenario_options *options,
     cluster_checks_init(&scenario->checks, &scenario->cluster);
     scenario->shared = (struct cluster_clients){.history = &scenario->history,
                                                 .starts = &scenario->cluster.starts,
+                                                .is_held = &scenario->cluster.is_held,
                                                 .acknowledged = cluster_checks_acknowledged,
                                                 .is_leaving = cluster_checks_is_leaving,
                                                 .context = &scenario->checks};
