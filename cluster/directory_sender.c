@@ -45,13 +45,6 @@ static void make_key(uint8_t *key, struct uuid topic_id, int32_t partition)
     store_u32(key + UUID_SIZE, (uint32_t)partition);
 }
 
-static void *must_get(struct arena *arena, size_t count, size_t size)
-{
-    void *memory = arena_get_array(arena, count ? count : 1, size);
-    klamm_assert(memory != NULL);
-    return memory;
-}
-
 static void end(struct directory_sender *sender, struct entry *entry)
 {
     map_remove(&sender->by_partition, view_of(entry->key, KEY_SIZE));
@@ -98,9 +91,9 @@ static int compare(const void *a, const void *b, void *unused)
 static void fill(struct directory_sender *sender, struct entry *const *entries, size_t count)
 {
     struct assign_replicas_to_dirs_request *request = &sender->request;
-    request->directories = must_get(&sender->arena, count, sizeof(*request->directories));
-    request_topic *topic = must_get(&sender->arena, count, sizeof(*topic));
-    request_partition *partition = must_get(&sender->arena, count, sizeof(*partition));
+    request->directories = arena_must_get(&sender->arena, count, sizeof(*request->directories));
+    request_topic *topic = arena_must_get(&sender->arena, count, sizeof(*topic));
+    request_partition *partition = arena_must_get(&sender->arena, count, sizeof(*partition));
     for (size_t i = 0; i < count; i++) {
         bool is_new = i == 0 || !uuid_equal(entries[i - 1]->directory, entries[i]->directory);
         if (is_new)
@@ -123,8 +116,8 @@ static void build_request(struct directory_sender *sender, size_t count)
     assign_replicas_to_dirs_request_init(request);
     request->broker_id = sender->options.broker_id;
     request->broker_epoch = sender->options.broker_epoch(sender->options.self);
-    struct entry **entries = must_get(&sender->arena, count, sizeof(struct entry *));
-    struct entry **scratch = must_get(&sender->arena, count, sizeof(struct entry *));
+    struct entry **entries = arena_must_get(&sender->arena, count, sizeof(struct entry *));
+    struct entry **scratch = arena_must_get(&sender->arena, count, sizeof(struct entry *));
     size_t filled = 0;
     list_for_each(link, &sender->sent) entries[filled++] = entry_of(link);
     sort_stable(entries, count, sizeof(struct entry *), scratch, compare, NULL);

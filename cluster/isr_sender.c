@@ -33,13 +33,6 @@ static void make_key(uint8_t *key, struct uuid topic_id, int32_t partition)
     store_u32(key + UUID_SIZE, (uint32_t)partition);
 }
 
-static void *must_get(struct arena *arena, size_t count, size_t size)
-{
-    void *memory = arena_get_array(arena, count ? count : 1, size);
-    klamm_assert(memory != NULL);
-    return memory;
-}
-
 /* The change leaves this module. */
 static void end(struct isr_sender *sender, struct isr_change *change, enum kafka_error error,
                 const response_partition *state)
@@ -71,7 +64,7 @@ static void fill_partition(struct arena *arena, const struct isr_change *change,
     out->partition_epoch = change->partition_epoch;
     out->leader_recovery_state = change->recovery;
     out->new_isr_with_epochs =
-        must_get(arena, change->member_count, sizeof(*out->new_isr_with_epochs));
+        arena_must_get(arena, change->member_count, sizeof(*out->new_isr_with_epochs));
     out->new_isr_with_epochs_count = change->member_count;
     for (uint32_t i = 0; i < change->member_count; i++) {
         alter_partition_request_broker_state_init(&out->new_isr_with_epochs[i]);
@@ -100,7 +93,7 @@ static void fill_topics(struct isr_sender *sender, struct map *places)
     for (size_t i = 0; i < request->topics_count; i++) {
         request_topic *topic = &request->topics[i];
         topic->partitions =
-            must_get(&sender->arena, topic->partitions_count, sizeof(*topic->partitions));
+            arena_must_get(&sender->arena, topic->partitions_count, sizeof(*topic->partitions));
         topic->partitions_count = 0;
     }
 }
@@ -112,7 +105,7 @@ static void build_request(struct isr_sender *sender, size_t count)
     alter_partition_request_init(request);
     request->broker_id = sender->options.broker_id;
     request->broker_epoch = sender->options.broker_epoch(sender->options.self);
-    request->topics = must_get(&sender->arena, count, sizeof(*request->topics));
+    request->topics = arena_must_get(&sender->arena, count, sizeof(*request->topics));
     struct map places;
     map_init(&places, sender->options.loop->heap, MEMORY_SCRATCH, sender->options.loop->seed);
     fill_topics(sender, &places);
