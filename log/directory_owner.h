@@ -47,8 +47,12 @@ struct directory_owner {
     struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
     struct timer high_watermark_timer;
     struct timer offset_timer;
-    struct directory_gather *gather;    /* the one under way, or NULL */
-    bool must_write;                    /* the last writing failed: changed or not, write again */
+    struct directory_gather *gather; /* the one under way, or NULL */
+    struct {
+        uint32_t failures; /* in a row; above 0, changed or not, everything is written again */
+        enum storage_status status; /* of the last one */
+        uint64_t since_ns;          /* the first one */
+    } unwritten;
     unsigned wanted;                    /* kinds of checkpoints wished meanwhile */
     struct directory_flush_wait *waits; /* to be told after the next gathering */
     struct {
