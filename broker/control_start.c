@@ -75,7 +75,8 @@ static void controller_closed(void *owner, bool clean)
 {
     struct control *control = owner;
     control->has_controller = false;
-    control->is_clean &= clean;
+    if (!clean)
+        control->unclean = UINT64_MAX;
     control_begin_stop(control);
 }
 
@@ -265,6 +266,8 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
         control_fail(control, "no log directory works, or the metadata's failed");
     else if (control->has_controller)
         membership_fail_directory(&control->membership, owner->directory_id);
+    if (control->state >= CONTROL_STOPPING && control->exit_status == 0)
+        control->exit_status = 1; /* what the stop was to leave in order is not */
 }
 
 /* What is missing before a voter among others may start, for who reads the one line. */

@@ -687,7 +687,7 @@ static enum job_progress stop_step(struct job *job, const struct job_context *co
 static void stop_job_done(struct job *job)
 {
     struct directory_stop *stop = container_of(job, struct directory_stop, job);
-    stop->done(stop, stop->is_written);
+    stop->done(stop, stop->is_written || stop->had_failed);
 }
 
 static void stop_flushed(struct directory_flush_wait *wait, bool ok)
@@ -707,6 +707,7 @@ void directory_owner_stop(struct directory_owner *owner, struct directory_stop *
     klamm_assert(!owner->stop);
     owner->stop = stop;
     stop->owner = owner;
+    stop->had_failed = owner->is_failed;
     timer_clear(&owner->high_watermark_timer);
     timer_clear(&owner->offset_timer);
     stop->wait.done = stop_flushed;

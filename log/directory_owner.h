@@ -88,6 +88,9 @@ void directory_owner_flush(struct directory_owner *owner, struct directory_flush
  * The clean stop, after all partitions were closed on the loops but before directory_shard_stop
  * (committers remember the offsets of closed partitions): writes the checkpoints and, when
  * `is_clean`, the marker last; releases the lock; then `done`. The loops must still turn.
+ *
+ * `ok` is false when something could not be written now. A directory that has failed before was
+ * reported then; there is nothing to write in it, and its stop ends well.
  */
 struct directory_stop {
     void (*done)(struct directory_stop *stop, bool ok);
@@ -96,6 +99,7 @@ struct directory_stop {
     struct directory_owner *owner; /* private from here */
     struct directory_flush_wait wait;
     struct job job;
+    bool had_failed;
     bool is_written;
 };
 void directory_owner_stop(struct directory_owner *owner, struct directory_stop *stop);
