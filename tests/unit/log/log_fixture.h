@@ -59,6 +59,9 @@ void fixture_append_free(struct log_fixture *fixture, struct fixture_append *app
 
 void fixture_init(struct log_fixture *fixture);
 void fixture_deinit(struct log_fixture *fixture);
+/* For cmocka: a new fixture with a partition that was made, in *state. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
 /* Makes the partition, or opens it; fixture->log is NULL when that fails. */
 void fixture_create(struct log_fixture *fixture);
 void fixture_open(struct log_fixture *fixture);
@@ -73,6 +76,11 @@ void fixture_crash(struct log_fixture *fixture);
 int64_t fixture_write(struct log_fixture *fixture, int32_t count, size_t value_size);
 int64_t fixture_write_at(struct log_fixture *fixture, int32_t count, size_t value_size,
                          int64_t timestamp_ms);
+/* One record of producer `id`, epoch 1; and the end of its transaction, whose offset is returned.
+ */
+void fixture_write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
+                            bool transactional);
+int64_t fixture_write_marker(struct log_fixture *fixture, int64_t id, bool commit);
 /* Reads up to the log end; warms when needed. Returns the status. */
 enum log_read_status fixture_read(struct log_fixture *fixture, const struct log_read *read,
                                   struct log_slice *slice);

@@ -18,23 +18,6 @@
 #define FIRST_INDEX FIXTURE_DIRECTORY "/00000000000000000000.index"
 #define FIRST_TIMES FIXTURE_DIRECTORY "/00000000000000000000.timeindex"
 
-static int setup(void **state)
-{
-    struct log_fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture_init(fixture);
-    fixture_create(fixture);
-    assert_non_null(fixture->log);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* A copy of a file's bytes. */
 struct bytes {
     uint8_t *data;
@@ -512,56 +495,6 @@ static void a_cut_makes_index_entries_again_that_found_no_space(void **state)
         2 * TIME_INDEX_ENTRY_SIZE);
 }
 
-/* Writes a batch of producer `id`; transactional when `transactional`. */
-static void write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
-                           bool transactional)
-{
-    struct batch_options options = fixture_options();
-    options.producer_id = id;
-    options.producer_epoch = 1;
-    options.base_sequence = sequence;
-    options.transactional = transactional;
-    struct fixture_append append;
-    fixture_batch(fixture, &append, &options, 1, 10, fixture->node.wall_ms);
-    append.append.origin = LOG_APPEND_CLIENT;
-    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
-    memory_node_run(&fixture->node);
-    fixture_append_free(fixture, &append);
-}
-
-static void expect_producer(struct log_fixture *fixture, int64_t id, int32_t sequence)
-{
-    struct producer_info info;
-    assert_true(producer_state_find(partition_log_producers(fixture->log), id, &info));
-    assert_int_equal(info.last_sequence, sequence);
-}
-
-static void deleted_segments_leave_a_snapshot_of_their_producers(void **state)
-{
-    struct log_fixture *fixture = *state;
-    for (int32_t i = 0; i < 3; i++) {
-        partition_log_roll(fixture->log);
-        /* The seal of the first segment finds no space, and is made up for without a snapshot. */
-        if (i == 1)
-            memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
-        write_producer(fixture, 5 + i, 0, false);
-        maintain(fixture);
-    }
-    partition_log_set_high_watermark(fixture->log, 3);
-    partition_log_advance_start(fixture->log, 1);
-    maintain(fixture);
-    assert_int_equal(partition_log_segment_count(fixture->log), 3);
-    fixture_crash(fixture);
-    expect_producer(fixture, 5, 0);
-    partition_log_set_high_watermark(fixture->log, 3);
-    partition_log_advance_start(fixture->log, 2);
-    maintain(fixture);
-    assert_int_equal(partition_log_segment_count(fixture->log), 1);
-    fixture_crash(fixture);
-    expect_producer(fixture, 5, 0);
-    expect_producer(fixture, 6, 0);
-}
-
 static void a_segment_is_synced_before_it_is_deleted(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -579,101 +512,6 @@ static void a_segment_is_synced_before_it_is_deleted(void **state)
     assert_int_equal(partition_log_durable_end(fixture->log), 4);
     maintain(fixture);
     assert_int_equal(partition_log_segment_count(fixture->log), 1);
-}
-
-static void recovery_makes_the_snapshots_of_segments_that_it_scans(void **state)
-{
-    struct log_fixture *fixture = *state;
-    for (int32_t i = 0; i < 3; i++) {
-        partition_log_roll(fixture->log);
-        write_producer(fixture, 5, i, false);
-    }
-    struct bytes snapshot = copy_of(fixture, FIXTURE_DIRECTORY "/00000000000000000002.snapshot");
-    assert_true(snapshot.size > 10);
-    struct job_context context = memory_node_context(&fixture->node);
-    storage_run_path(context.storage, STORAGE_UNLINK,
-                     FIXTURE_DIRECTORY "/00000000000000000001.snapshot", NULL);
-    memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000002.snapshot",
-                         VIEW_LITERAL("torn"));
-    fixture_drop(fixture);
-    fixture->recovery_point = 0;
-    fixture_open(fixture);
-    assert_true(
-        memory_node_exists(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000001.snapshot"));
-    struct view again = memory_node_durable_file(&fixture->node, FIXTURE_DIRECTORY
-                                                 "/00000000000000000002.snapshot");
-    assert_int_equal(again.size, snapshot.size);
-    assert_memory_equal(again.data, snapshot.data, snapshot.size);
-    free(snapshot.data);
-}
-
-static void write_marker(struct log_fixture *fixture, int64_t id, bool commit)
-{
-    struct control_marker marker = {.commit = commit,
-                                    .producer_id = id,
-                                    .producer_epoch = 1,
-                                    .coordinator_epoch = 3,
-                                    .timestamp_ms = fixture->node.wall_ms};
-    uint8_t batch[CONTROL_RECORD_MARKER_BATCH_SIZE];
-    struct log_append append = {.data = batch, .origin = LOG_APPEND_COORDINATOR};
-    append.size = control_record_build_marker(batch, &marker);
-    assert_int_equal(partition_log_append(fixture->log, &append), LOG_APPEND_QUEUED);
-    memory_node_run(&fixture->node);
-}
-
-static void producers_and_aborted_transactions_survive_any_stop(void **state)
-{
-    struct log_fixture *fixture = *state;
-    for (int32_t i = 0; i < 3; i++)
-        write_producer(fixture, 5, i, false);
-    write_producer(fixture, 6, 0, true); /* offset 3 */
-    write_marker(fixture, 6, false);     /* offset 4 */
-    write_producer(fixture, 8, 0, true); /* offset 5, stays open */
-    partition_log_set_high_watermark(fixture->log, 6);
-    for (int pass = 0; pass < 4; pass++) {
-        struct producer_info info;
-        assert_int_equal(partition_log_last_stable_offset(fixture->log), 5);
-        assert_true(producer_state_find(partition_log_producers(fixture->log), 5, &info));
-        assert_int_equal(info.last_sequence, 2);
-        struct arena arena;
-        arena_init(&arena, &fixture->heap, MEMORY_SCRATCH, 0);
-        struct log_slice slice;
-        struct log_read read = {
-            .offset = 0, .max_bytes = 1 << 20, .bound = LOG_READ_LAST_STABLE, .arena = &arena};
-        assert_int_equal(fixture_read(fixture, &read, &slice), LOG_READ_OK);
-        assert_int_equal(slice.aborted_count, 1);
-        assert_int_equal(slice.aborted[0].producer_id, 6);
-        assert_int_equal(slice.aborted[0].first_offset, 3);
-        log_slice_release(&slice);
-        arena_deinit(&arena);
-        if (pass % 2 == 0) {
-            fixture_close(fixture);
-            fixture_open(fixture);
-            assert_int_equal(fixture->scanned_bytes, 0);
-        } else {
-            fixture_crash(fixture);
-        }
-        partition_log_set_high_watermark(fixture->log, 6);
-    }
-}
-
-static void snapshots_of_earlier_stops_do_not_pile_up(void **state)
-{
-    struct log_fixture *fixture = *state;
-    for (int32_t i = 0; i < 5; i++) {
-        fixture_write(fixture, 1, 100);
-        fixture_close(fixture);
-        fixture_open(fixture);
-    }
-    struct job_context context = memory_node_context(&fixture->node);
-    struct storage_listing *listing;
-    unsigned count = 0;
-    assert_int_equal(storage_run_list(context.storage, FIXTURE_DIRECTORY, context.heap, &listing),
-                     STORAGE_OK);
-    for (size_t i = 0; i < listing->count; i++)
-        count += strstr(listing->entries[i].name, ".snapshot") != NULL;
-    storage_listing_release(listing);
-    assert_int_equal(count, 1);
 }
 
 static void what_a_start_has_found_survives_a_power_cut(void **state)
@@ -838,9 +676,9 @@ static void damaged_files_never_stop_the_process(void **state)
         fixture->config.index_interval_bytes = 300;
         fixture_create(fixture);
         for (int32_t i = 0; i < 12; i++)
-            write_producer(fixture, 5, i, false);
-        write_producer(fixture, 6, 0, true);
-        write_marker(fixture, 6, false);
+            fixture_write_producer(fixture, 5, i, false);
+        fixture_write_producer(fixture, 6, 0, true);
+        fixture_write_marker(fixture, 6, false);
         for (int i = 0; i < 20; i++)
             fixture_write(fixture, 2, 300);
         fixture_close(fixture);
@@ -861,7 +699,7 @@ static void damaged_files_never_stop_the_process(void **state)
     }
 }
 
-#define CLAIM(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
@@ -869,7 +707,6 @@ int main(void)
         CLAIM(a_tail_torn_at_any_byte_is_cut_to_whole_batches),
         CLAIM(a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point),
         CLAIM(a_zero_tail_is_cut),
-        CLAIM(snapshots_of_earlier_stops_do_not_pile_up),
         CLAIM(what_a_start_has_found_survives_a_power_cut),
         CLAIM(a_start_syncs_nothing_of_a_log_that_was_durable),
         CLAIM(the_name_of_an_empty_segment_is_durable_before_what_follows),
@@ -889,10 +726,7 @@ int main(void)
         CLAIM(a_cut_keeps_the_recovery_point_before_a_segment_without_side_files),
         CLAIM(an_older_text_of_epochs_never_replaces_a_newer_one),
         CLAIM(a_cut_makes_index_entries_again_that_found_no_space),
-        CLAIM(producers_and_aborted_transactions_survive_any_stop),
-        CLAIM(deleted_segments_leave_a_snapshot_of_their_producers),
         CLAIM(a_segment_is_synced_before_it_is_deleted),
-        CLAIM(recovery_makes_the_snapshots_of_segments_that_it_scans),
         cmocka_unit_test(damaged_files_never_stop_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
