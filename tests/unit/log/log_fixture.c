@@ -356,3 +356,19 @@ int64_t fixture_write_marker(struct log_fixture *fixture, int64_t id, bool commi
     memory_node_run(&fixture->node);
     return append.base_offset;
 }
+
+void fixture_maintain(struct log_fixture *fixture)
+{
+    memory_node_advance(&fixture->node, UINT64_C(2000000000));
+    partition_log_maintain(fixture->log, false);
+    memory_node_run(&fixture->node);
+}
+
+struct fixture_bytes fixture_copy(struct log_fixture *fixture, const char *path)
+{
+    struct view view = memory_node_file(&fixture->node, path);
+    struct fixture_bytes bytes = {malloc(view.size + 1), view.size};
+    if (view.size)
+        memcpy(bytes.data, view.data, view.size);
+    return bytes;
+}

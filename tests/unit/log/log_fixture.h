@@ -50,6 +50,13 @@ struct log_fixture {
     bool closed_clean;
 };
 
+/* A copy of a file's bytes; `data` is the caller's, to free. */
+struct fixture_bytes {
+    uint8_t *data;
+    size_t size;
+};
+
+struct fixture_bytes fixture_copy(struct log_fixture *fixture, const char *path);
 struct batch_options fixture_options(void);
 /* A batch into heap memory of the fixture; give back with fixture_append_free. */
 void fixture_batch(struct log_fixture *fixture, struct fixture_append *append,
@@ -81,6 +88,8 @@ int64_t fixture_write_at(struct log_fixture *fixture, int32_t count, size_t valu
 void fixture_write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
                             bool transactional);
 int64_t fixture_write_marker(struct log_fixture *fixture, int64_t id, bool commit);
+/* The regular maintenance, 2 s later. */
+void fixture_maintain(struct log_fixture *fixture);
 /* Reads up to the log end; warms when needed. Returns the status. */
 enum log_read_status fixture_read(struct log_fixture *fixture, const struct log_read *read,
                                   struct log_slice *slice);

@@ -18,21 +18,6 @@
 #define FIRST_INDEX FIXTURE_DIRECTORY "/00000000000000000000.index"
 #define FIRST_TIMES FIXTURE_DIRECTORY "/00000000000000000000.timeindex"
 
-/* A copy of a file's bytes. */
-struct bytes {
-    uint8_t *data;
-    size_t size;
-};
-
-static struct bytes copy_of(struct log_fixture *fixture, const char *path)
-{
-    struct view view = memory_node_file(&fixture->node, path);
-    struct bytes bytes = {malloc(view.size + 1), view.size};
-    if (view.size)
-        memcpy(bytes.data, view.data, view.size);
-    return bytes;
-}
-
 /* Starts unclean with this content of the first log. */
 static void restart_with(struct log_fixture *fixture, const uint8_t *data, size_t size,
                          int64_t recovery_point)
@@ -61,7 +46,7 @@ static void a_tail_torn_at_any_byte_is_cut_to_whole_batches(void **state)
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 6; i++)
         fixture_write(fixture, i % 3 + 1, 5);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     for (size_t size = 0; size <= log.size; size++) {
         restart_with(fixture, log.data, size, 0);
         assert_int_equal(fixture->open_status, LOG_OPEN_OK);
@@ -76,7 +61,7 @@ static void a_flipped_byte_cuts_there_when_it_is_behind_the_recovery_point(void 
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 4; i++)
         fixture_write(fixture, 2, 5);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     size_t batch_size = log.size / 4;
     /* In the third batch; the leader epoch (-1 here) is covered by no check against the past. */
     for (size_t i = 2 * batch_size; i < 3 * batch_size; i++) {
@@ -110,7 +95,7 @@ static void a_zero_tail_is_cut(void **state)
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 4; i++)
         fixture_write(fixture, 2, 5);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     uint8_t *padded = calloc(1, log.size + 8192);
     memcpy(padded, log.data, log.size);
     restart_with(fixture, padded, log.size + 8192, 0);
@@ -129,7 +114,7 @@ static void later_segments_go_with_a_torn_one(void **state)
     for (int32_t i = 0; i < 20; i++)
         fixture_write(fixture, 1, 200);
     assert_true(partition_log_segment_count(fixture->log) >= 5);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     restart_with(fixture, log.data, log.size - 1, 0);
     assert_int_equal(fixture->open_status, LOG_OPEN_OK);
     assert_int_equal(partition_log_segment_count(fixture->log), 1);
@@ -147,7 +132,7 @@ static void a_segment_that_follows_its_torn_predecessor_stays(void **state)
     for (int32_t i = 0; i < 3; i++)
         fixture_write(fixture, 1, 200);
     /* What a write without space left, and its cut did not take away before the power went. */
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     uint8_t *longer = calloc(1, log.size + 39);
     memcpy(longer, log.data, log.size);
     memcpy(longer + log.size, log.data, 39);
@@ -169,7 +154,7 @@ static void a_segment_that_lost_whole_batches_takes_later_ones_along(void **stat
     partition_log_set_config(fixture->log, &fixture->config);
     for (int32_t i = 0; i < 20; i++)
         fixture_write(fixture, 1, 200);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     struct view rest = view_of(log.data, log.size);
     struct view batch;
     assert_int_equal(batch_next(&rest, &batch), BATCH_OK);
@@ -186,8 +171,8 @@ static void indexes_made_again_equal_those_written_while_appending(void **state)
     for (int32_t i = 0; i < 200; i++)
         fixture_write_at(fixture, 1, 300 + (size_t)i, 1700000000000 + (i * 7919) % 1000);
     fixture_close(fixture);
-    struct bytes index = copy_of(fixture, FIRST_INDEX);
-    struct bytes times = copy_of(fixture, FIRST_TIMES);
+    struct fixture_bytes index = fixture_copy(fixture, FIRST_INDEX);
+    struct fixture_bytes times = fixture_copy(fixture, FIRST_TIMES);
     assert_true(index.size > 50);
     assert_true(times.size >= 12);
     fixture->clean = false;
@@ -232,7 +217,7 @@ static void a_missing_or_padded_index_is_made_again_after_a_clean_stop(void **st
     for (int32_t i = 0; i < 100; i++)
         fixture_write(fixture, 1, 500);
     fixture_close(fixture);
-    struct bytes index = copy_of(fixture, FIRST_INDEX);
+    struct fixture_bytes index = fixture_copy(fixture, FIRST_INDEX);
     uint8_t *padded = calloc(1, index.size + 4096);
     memcpy(padded, index.data, index.size);
     struct job_context context = memory_node_context(&fixture->node);
@@ -257,13 +242,13 @@ static void recovery_is_the_same_a_second_time(void **state)
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 50; i++)
         fixture_write(fixture, 1, 500);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     restart_with(fixture, log.data, log.size - 10, 0);
-    struct bytes once = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes once = fixture_copy(fixture, FIRST_LOG);
     fixture_crash(fixture);
     fixture->recovery_point = 0;
     assert_int_equal(fixture->cut_bytes, 0);
-    struct bytes twice = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes twice = fixture_copy(fixture, FIRST_LOG);
     assert_int_equal(once.size, twice.size);
     assert_memory_equal(once.data, twice.data, once.size);
     free(log.data);
@@ -276,7 +261,7 @@ static void half_finished_replacements_are_resolved(void **state)
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 10; i++)
         fixture_write(fixture, 1, 50);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     fixture_close(fixture);
     memory_node_put_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000005.log.deleted",
                          VIEW_LITERAL("x"));
@@ -357,14 +342,6 @@ static void assert_epoch_of(struct log_fixture *fixture, int64_t offset, int32_t
     assert_int_equal(found->epoch, leader_epoch);
 }
 
-/* Time for the regular step, and what it starts. */
-static void maintain(struct log_fixture *fixture)
-{
-    memory_node_advance(&fixture->node, UINT64_C(2000000000));
-    partition_log_maintain(fixture->log, false);
-    memory_node_run(&fixture->node);
-}
-
 static void epochs_found_in_sealed_segments_survive_a_second_crash(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -383,7 +360,7 @@ static void epochs_found_in_sealed_segments_survive_a_second_crash(void **state)
             assert_epoch_of(fixture, 2 * epoch - 1, epoch);
         fixture_crash(fixture);
     }
-    maintain(fixture);
+    fixture_maintain(fixture);
     assert_int_equal(partition_log_recovery_point(fixture->log), 8);
     fixture_crash(fixture);
     for (int32_t epoch = 1; epoch <= 4; epoch++)
@@ -464,7 +441,7 @@ static void an_older_text_of_epochs_never_replaces_a_newer_one(void **state)
     fixture_append_free(fixture, &append);
     partition_log_roll(fixture->log);
     write_in_epoch(fixture, 3);
-    maintain(fixture);
+    fixture_maintain(fixture);
     assert_int_equal(partition_log_recovery_point(fixture->log), 8);
     fixture_crash(fixture);
     for (int32_t epoch = 1; epoch <= 3; epoch++)
@@ -510,7 +487,7 @@ static void a_segment_is_synced_before_it_is_deleted(void **state)
     assert_int_equal(partition_log_segment_count(fixture->log), 2);
     memory_node_run(&fixture->node);
     assert_int_equal(partition_log_durable_end(fixture->log), 4);
-    maintain(fixture);
+    fixture_maintain(fixture);
     assert_int_equal(partition_log_segment_count(fixture->log), 1);
 }
 
@@ -604,7 +581,7 @@ static void what_the_recovery_point_covers_is_not_read_again(void **state)
     struct log_fixture *fixture = *state;
     for (int32_t i = 0; i < 20; i++)
         fixture_write(fixture, 1, 100000);
-    struct bytes log = copy_of(fixture, FIRST_LOG);
+    struct fixture_bytes log = fixture_copy(fixture, FIRST_LOG);
     restart_with(fixture, log.data, log.size, 18);
     assert_int_equal(fixture->open_status, LOG_OPEN_OK);
     assert_int_equal(partition_log_end_offset(fixture->log), 20);
@@ -624,7 +601,7 @@ static void damage(struct log_fixture *fixture, struct random_stream *random)
         &listing->entries[random_below(random, (uint64_t)listing->count)];
     char path[256];
     snprintf(path, sizeof(path), FIXTURE_DIRECTORY "/%s", entry->name);
-    struct bytes bytes = copy_of(fixture, path);
+    struct fixture_bytes bytes = fixture_copy(fixture, path);
     size_t capacity = bytes.size + 200;
     uint8_t *data = calloc(1, capacity);
     if (bytes.size)

@@ -26,17 +26,17 @@ static void deleted_segments_leave_a_snapshot_of_their_producers(void **state)
         if (i == 1)
             memory_node_fail(&fixture->node, STORAGE_WRITE, 0, STORAGE_NO_SPACE);
         fixture_write_producer(fixture, 5 + i, 0, false);
-        maintain(fixture);
+        fixture_maintain(fixture);
     }
     partition_log_set_high_watermark(fixture->log, 3);
     partition_log_advance_start(fixture->log, 1);
-    maintain(fixture);
+    fixture_maintain(fixture);
     assert_int_equal(partition_log_segment_count(fixture->log), 3);
     fixture_crash(fixture);
     expect_producer(fixture, 5, 0);
     partition_log_set_high_watermark(fixture->log, 3);
     partition_log_advance_start(fixture->log, 2);
-    maintain(fixture);
+    fixture_maintain(fixture);
     assert_int_equal(partition_log_segment_count(fixture->log), 1);
     fixture_crash(fixture);
     expect_producer(fixture, 5, 0);
@@ -50,7 +50,8 @@ static void recovery_makes_the_snapshots_of_segments_that_it_scans(void **state)
         partition_log_roll(fixture->log);
         fixture_write_producer(fixture, 5, i, false);
     }
-    struct bytes snapshot = copy_of(fixture, FIXTURE_DIRECTORY "/00000000000000000002.snapshot");
+    struct fixture_bytes snapshot =
+        fixture_copy(fixture, FIXTURE_DIRECTORY "/00000000000000000002.snapshot");
     assert_true(snapshot.size > 10);
     struct job_context context = memory_node_context(&fixture->node);
     storage_run_path(context.storage, STORAGE_UNLINK,
