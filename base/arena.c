@@ -77,6 +77,14 @@ void *arena_get_array(struct arena *arena, size_t count, size_t size)
     return block;
 }
 
+void *arena_must_get(struct arena *arena, size_t count, size_t size)
+{
+    void *block = arena_get_array(arena, count, size);
+    if (!block)
+        klamm_halt(__FILE__, __LINE__, "out of memory for an array that cannot be refused");
+    return block;
+}
+
 struct view arena_copy(struct arena *arena, struct view view)
 {
     if (view_is_null(view))

@@ -28,6 +28,11 @@ void arena_init(struct arena *arena, struct heap *heap, enum memory_class memory
 void *arena_get(struct arena *arena, size_t size);
 /* count * size bytes of zeros, or NULL when refused or when the product overflows. */
 void *arena_get_array(struct arena *arena, size_t count, size_t size);
+/*
+ * As arena_get_array, for what cannot be refused: an arena without a limit of its own, and memory
+ * without which its owner cannot go on. Halts instead of answering NULL.
+ */
+void *arena_must_get(struct arena *arena, size_t count, size_t size);
 /* A copy of `view` that lives as long as the arena; the null view when `view` is null or refused.
  */
 struct view arena_copy(struct arena *arena, struct view view);

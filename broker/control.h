@@ -72,7 +72,7 @@ struct control {
     unsigned stop_step;             /* the next step of the stop, in the order of control_stop.c */
     unsigned stopping;              /* shards or directories that the step waits for */
     struct directory_stop *directory_stops;
-    bool is_clean;
+    uint64_t unclean; /* directories that must not get a clean marker, a bit each by place */
 };
 
 /* On the control loop. */

@@ -21,13 +21,6 @@ static const char *keep_string(struct control *control, struct view text)
     return copy;
 }
 
-static void *keep_array(struct control *control, size_t count, size_t size)
-{
-    void *array = arena_get_array(&control->arena, count ? count : 1, size);
-    klamm_assert(array != NULL);
-    return array;
-}
-
 static struct uuid random_id(struct loop *loop)
 {
     uint64_t words[2];
@@ -82,7 +75,8 @@ static void controller_closed(void *owner, bool clean)
 {
     struct control *control = owner;
     control->has_controller = false;
-    control->is_clean &= clean;
+    if (!clean)
+        control->unclean = UINT64_MAX;
     control_begin_stop(control);
 }
 
@@ -124,7 +118,7 @@ static void fill_endpoints(struct control *control, struct broker_registration_r
     bool advertised = config->advertised_count > 0;
     const struct listener_config *list = advertised ? config->advertised : config->listeners;
     size_t count = advertised ? config->advertised_count : config->listener_count;
-    request->listeners = keep_array(control, count, sizeof(*request->listeners));
+    request->listeners = arena_must_get(&control->arena, count, sizeof(*request->listeners));
     request->listeners_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (list[i].is_controller)
@@ -157,7 +151,8 @@ static int64_t previous_broker_epoch(const struct control *control)
 static const struct broker_registration_request *make_registration(struct control *control)
 {
     const struct server_config *config = control->broker->config;
-    struct broker_registration_request *request = keep_array(control, 1, sizeof(*request));
+    struct broker_registration_request *request =
+        arena_must_get(&control->arena, 1, sizeof(*request));
     broker_registration_request_init(request);
     request->broker_id = config->node_id;
     request->cluster_id = view_of_string(control->boot.cluster_id_found);
@@ -166,7 +161,8 @@ static const struct broker_registration_request *make_registration(struct contro
     control->broker->incarnation = random_id(control->loop);
     request->incarnation_id = control->broker->incarnation;
     fill_endpoints(control, request);
-    request->log_dirs = keep_array(control, control->directories.count, sizeof(*request->log_dirs));
+    request->log_dirs =
+        arena_must_get(&control->arena, control->directories.count, sizeof(*request->log_dirs));
     for (size_t i = 0; i < control->directories.count; i++)
         if (!control->directories.found[i].is_failed)
             request->log_dirs[request->log_dirs_count++] =
@@ -242,7 +238,7 @@ static void shard_attached(struct shard_attach *attach)
 static void attach_shards(struct control *control)
 {
     unsigned count = control->broker->shard_count;
-    control->attaches = keep_array(control, count, sizeof(*control->attaches));
+    control->attaches = arena_must_get(&control->arena, count, sizeof(*control->attaches));
     control->attaching = count;
     cleaner_permits_init(&control->cleaning, control->loop,
                          cleaning_permit_count(&control->broker->config->settings));
@@ -270,6 +266,8 @@ static void directory_failed(struct directory_owner *owner, enum storage_status 
         control_fail(control, "no log directory works, or the metadata's failed");
     else if (control->has_controller)
         membership_fail_directory(&control->membership, owner->directory_id);
+    if (control->state >= CONTROL_STOPPING && control->exit_status == 0)
+        control->exit_status = 1; /* what the stop was to leave in order is not */
 }
 
 /* What is missing before a voter among others may start, for who reads the one line. */
@@ -302,7 +300,7 @@ static void directories_opened(struct job *job)
         log_info(control->loop->diagnostics, "log directories: %s", boot->message);
     control->directories = (struct directories){boot->path_count, boot->found};
     control->broker->directories = &control->directories;
-    control->owners = keep_array(control, boot->path_count, sizeof(*control->owners));
+    control->owners = arena_must_get(&control->arena, boot->path_count, sizeof(*control->owners));
     const struct broker_settings *settings = &control->broker->config->settings;
     struct directory_owner_options options = {
         .high_watermark_interval_ns =
@@ -359,8 +357,8 @@ void control_start(struct control *control)
     const struct server_config *config = control->broker->config;
     enum config_quorum quorum = server_config_quorum(config);
     size_t count = config->log_dirs.count;
-    const char **paths = keep_array(control, count, sizeof(*paths));
-    struct uuid *ids = keep_array(control, count, sizeof(*ids));
+    const char **paths = arena_must_get(&control->arena, count, sizeof(*paths));
+    struct uuid *ids = arena_must_get(&control->arena, count, sizeof(*ids));
     for (size_t i = 0; i < count; i++) {
         paths[i] = keep_string(control, config->log_dirs.items[i]);
         ids[i] = random_id(control->loop);

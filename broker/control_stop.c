@@ -2,6 +2,9 @@
  * The orderly stop. control_begin_stop runs the next step that is due and is called again when that
  * step is done; a start that is under way ends its own step first and then calls it.
  *
+ * Clean or not is said of each log directory: one that failed takes no marker from the others, and
+ * a failure that was reported while the node served does not make the stop a failed one.
+ *
  * The quorum closes before the directories get their markers: the marker is the last write of a
  * directory, and the lock that goes with it covers the metadata log.
  */
@@ -41,7 +44,7 @@ static void shard_stopped(struct shard_stop *stop)
 {
     struct control *control = stop->context;
     if (stop->step == SHARD_STOP_LOGS)
-        control->is_clean &= stop->is_clean;
+        control->unclean |= stop->unclean;
     if (--control->stopping > 0)
         return;
     if (stop->step == SHARD_STOP_CONNECTIONS)
@@ -69,7 +72,6 @@ static void leave(struct control *control)
 static void begin(struct control *control)
 {
     unsigned count = control->broker->shard_count;
-    control->is_clean = true;
     control->shard_stops = arena_get_array(&control->arena, count, sizeof(*control->shard_stops));
     klamm_assert(control->shard_stops != NULL);
     for (unsigned i = 0; i < count; i++) {
@@ -102,7 +104,7 @@ static void stop_directories(struct control *control)
             continue;
         struct directory_stop *stop = &control->directory_stops[i];
         stop->done = directory_stopped;
-        stop->is_clean = control->is_clean;
+        stop->is_clean = (control->unclean >> i & 1) == 0;
         stop->broker_epoch = membership_broker_epoch(&control->membership);
         control->stopping++;
         directory_owner_stop(&control->owners[i], stop);

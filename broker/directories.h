@@ -6,9 +6,13 @@
 #ifndef KLAMM_BROKER_DIRECTORIES_H
 #define KLAMM_BROKER_DIRECTORIES_H
 
+#include <assert.h>
+
 #include "log/directory_owner.h"
 #include "log/directory_shard.h"
 #include "log/log_directory.h"
+
+static_assert(LOG_DIRECTORY_COUNT_MAX <= 64, "sets of directories are kept as bits of a uint64_t");
 
 struct directories {
     size_t count;

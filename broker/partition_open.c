@@ -40,6 +40,7 @@ static void log_opened(struct log_open_job *job)
     } else {
         log_error(diagnostics, "partition offline: directory=%s", open->path.text);
         replica_fail(replica);
+        shard->unopened |= UINT64_C(1) << open->place;
         if (job->status == LOG_OPEN_IO)
             directory_shard_fail(&shard->directories[open->place], STORAGE_IO);
     }

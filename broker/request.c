@@ -39,9 +39,7 @@ static void release(struct request *request)
 
 void *request_get(struct request *request, size_t count, size_t size)
 {
-    void *memory = arena_get_array(&request->arena, count ? count : 1, size);
-    klamm_assert(memory != NULL);
-    return memory;
+    return arena_must_get(&request->arena, count, size);
 }
 
 struct answer *request_encode(struct request *request, const void *response, size_t slice_capacity,

@@ -42,6 +42,7 @@ struct shard {
     struct log_shard logs;
     struct producer_state_options producers;
     struct directory_shard *directories; /* [broker->directories->count]; NULL before attaching */
+    uint64_t unopened; /* directories (a bit each, by place) with a log that could not be opened */
     struct replica_host replica_host;
     struct cleaner cleaner; /* once the directories are attached */
     struct replica_table replicas;

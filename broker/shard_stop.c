@@ -1,7 +1,7 @@
 /*
  * Connections get STOP_PATIENCE_MS to take their answers; then they are cut. Logs that are still
  * being opened are waited for. A log whose replica is offline is left as it is: its directory gets
- * no clean marker.
+ * no clean marker, the others do.
  */
 #include "broker/shard_stop.h"
 
@@ -14,7 +14,7 @@ enum { STOP_PATIENCE_MS = 5000, OPENING_POLL_MS = 10 };
 struct closing_log {
     struct log_close close;
     struct shard_stop *stop;
-    struct replica *replica;
+    size_t place; /* of its log directory */
 };
 
 static void stop_home(struct message *message, struct loop *at)
@@ -40,7 +40,8 @@ static void log_closed(struct log_close *close, bool clean)
 {
     struct closing_log *closing = container_of(close, struct closing_log, close);
     struct shard_stop *stop = closing->stop;
-    stop->is_clean &= clean;
+    if (!clean)
+        stop->unclean |= UINT64_C(1) << closing->place;
     heap_put(stop->shard->loop->heap, MEMORY_STATE, closing, sizeof(*closing));
     one_closed(stop);
 }
@@ -49,21 +50,27 @@ static void close_replica(struct shard_stop *stop, struct replica *replica)
 {
     struct shard *shard = stop->shard;
     bool healthy = replica->state == REPLICA_LEADING || replica->state == REPLICA_FOLLOWING;
+    bool is_unseen = replica->state == REPLICA_OPENING && !replica->log;
     replica_table_remove(&shard->replicas, replica);
     struct partition_log *log = replica_detach(replica, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     replica_destroy(replica);
-    if (!healthy)
-        stop->is_clean = false;
+    if (is_unseen)
+        stop->unclean = UINT64_MAX;
     if (!log)
         return;
+    int place = directories_find_path(shard->broker->directories, partition_log_directory(log));
+    klamm_assert(place >= 0);
     struct closing_log *closing = heap_must_get(shard->loop->heap, MEMORY_STATE, sizeof(*closing));
     closing->stop = stop;
+    closing->place = (size_t)place;
     closing->close.closed = log_closed;
     stop->closing++;
-    if (healthy)
+    if (healthy) {
         partition_log_close(log, &closing->close);
-    else
+    } else {
+        stop->unclean |= UINT64_C(1) << closing->place;
         partition_log_drop(log, &closing->close);
+    }
 }
 
 static void close_logs(struct timer *timer)
@@ -78,7 +85,7 @@ static void close_logs(struct timer *timer)
     timer_clear(&shard->lag_check);
     if (shard->directories)
         cleaner_stop(&shard->cleaner);
-    stop->is_clean = true;
+    stop->unclean = shard->unopened;
     stop->closing = 1;
     list_for_each_safe(link, after, &shard->replicas.replicas)
     {

@@ -22,7 +22,8 @@ enum shard_stop_step { SHARD_STOP_CONNECTIONS, SHARD_STOP_LOGS, SHARD_STOP_DIREC
 struct shard_stop {
     struct message message;
     enum shard_stop_step step;
-    bool is_clean; /* out, of LOGS: every log was closed with all its data on disk */
+    /* Out, of LOGS: directories (a bit each, by place) with a log whose data is not all on disk. */
+    uint64_t unclean;
     struct connection_counters counters;      /* out, of CONNECTIONS: what they counted */
     void (*stopped)(struct shard_stop *stop); /* on the control loop */
     void *context;                            /* the caller's */

@@ -219,13 +219,6 @@ static size_t take(struct verifications *verifications, struct verification_requ
     return count;
 }
 
-static void *must_get(struct arena *arena, size_t count, size_t size)
-{
-    void *memory = arena_get_array(arena, count, size);
-    klamm_assert(memory != NULL);
-    return memory;
-}
-
 static void add_partition(add_request *transaction, struct arena *arena, size_t capacity,
                           const struct verification *verification)
 {
@@ -237,7 +230,7 @@ static void add_partition(add_request *transaction, struct arena *arena, size_t 
     if (!topic) {
         topic = &transaction->topics[transaction->topics_count++];
         topic->name = arena_copy(arena, verification->topic);
-        topic->partitions = must_get(arena, capacity, sizeof(*topic->partitions));
+        topic->partitions = arena_must_get(arena, capacity, sizeof(*topic->partitions));
     }
     topic->partitions[topic->partitions_count++] = verification->partition;
 }
@@ -246,12 +239,12 @@ static void fill(struct verification_request *request, size_t count)
 {
     const struct verification *first =
         container_of(request->questions.next, struct verification, link);
-    add_request *transaction = must_get(&request->arena, 1, sizeof(*transaction));
+    add_request *transaction = arena_must_get(&request->arena, 1, sizeof(*transaction));
     transaction->transactional_id = arena_copy(&request->arena, first->transactional_id);
     transaction->producer_id = first->producer_id;
     transaction->producer_epoch = first->producer_epoch;
     transaction->verify_only = !first->adds;
-    transaction->topics = must_get(&request->arena, count, sizeof(*transaction->topics));
+    transaction->topics = arena_must_get(&request->arena, count, sizeof(*transaction->topics));
     list_for_each(link, &request->questions) add_partition(
         transaction, &request->arena, count, container_of(link, struct verification, link));
     add_partitions_to_txn_request_init(&request->message);

@@ -1,6 +1,6 @@
 /*
- * An entry waits in `queued`, moves to `sent` when the request is built, and ends or goes back. The
- * request names directories, topics and partitions in the order of their ids.
+ * Entries wait in an outbox, which sends and repeats; here is what a request says and what its
+ * answer means. The request names directories, topics and partitions in the order of their ids.
  *
  * An answer that a partition is not known may come from a controller that is behind, or from one
  * that is none any more; only the metadata decides that there is nothing to tell.
@@ -22,47 +22,34 @@ typedef struct assign_replicas_to_dirs_request_partition_data request_partition;
 typedef struct assign_replicas_to_dirs_response_directory_data response_directory;
 typedef struct assign_replicas_to_dirs_response_topic_data response_topic;
 
-enum { KEY_SIZE = UUID_SIZE + 4 };
-
 struct entry {
-    struct list link;
-    uint8_t key[KEY_SIZE];
+    struct outbox_item item;
     struct uuid topic_id;
     int32_t partition;
     struct uuid directory;
-    bool is_sent;    /* in the request under way */
     bool is_changed; /* told otherwise since it left */
 };
 
-static struct entry *entry_of(struct list *link)
+static struct directory_sender *sender_of(struct outbox *outbox)
 {
-    return container_of(link, struct entry, link);
+    return container_of(outbox, struct directory_sender, outbox);
 }
 
-static void make_key(uint8_t *key, struct uuid topic_id, int32_t partition)
+static struct entry *entry_of(struct outbox_item *item)
 {
-    memcpy(key, topic_id.bytes, UUID_SIZE);
-    store_u32(key + UUID_SIZE, (uint32_t)partition);
+    return container_of(item, struct entry, item);
 }
 
-static void *must_get(struct arena *arena, size_t count, size_t size)
+static struct entry *linked_entry(struct list *link)
 {
-    void *memory = arena_get_array(arena, count ? count : 1, size);
-    klamm_assert(memory != NULL);
-    return memory;
+    return entry_of(container_of(link, struct outbox_item, link));
 }
 
-static void end(struct directory_sender *sender, struct entry *entry)
+static void end(struct outbox *outbox, struct outbox_item *item)
 {
-    map_remove(&sender->by_partition, view_of(entry->key, KEY_SIZE));
-    list_remove(&entry->link);
-    heap_put(sender->options.loop->heap, MEMORY_STATE, entry, sizeof(*entry));
-}
-
-static void end_all(struct directory_sender *sender, struct list *entries)
-{
-    while (!list_is_empty(entries))
-        end(sender, entry_of(entries->next));
+    struct entry *entry = entry_of(item);
+    outbox_remove(outbox, item);
+    heap_put(outbox->loop->heap, MEMORY_STATE, entry, sizeof(*entry));
 }
 
 /* Whether the metadata says otherwise of a replica that is still here. */
@@ -98,9 +85,10 @@ static int compare(const void *a, const void *b, void *unused)
 static void fill(struct directory_sender *sender, struct entry *const *entries, size_t count)
 {
     struct assign_replicas_to_dirs_request *request = &sender->request;
-    request->directories = must_get(&sender->arena, count, sizeof(*request->directories));
-    request_topic *topic = must_get(&sender->arena, count, sizeof(*topic));
-    request_partition *partition = must_get(&sender->arena, count, sizeof(*partition));
+    request->directories =
+        arena_must_get(&sender->outbox.arena, count, sizeof(*request->directories));
+    request_topic *topic = arena_must_get(&sender->outbox.arena, count, sizeof(*topic));
+    request_partition *partition = arena_must_get(&sender->outbox.arena, count, sizeof(*partition));
     for (size_t i = 0; i < count; i++) {
         bool is_new = i == 0 || !uuid_equal(entries[i - 1]->directory, entries[i]->directory);
         if (is_new)
@@ -119,98 +107,59 @@ static void fill(struct directory_sender *sender, struct entry *const *entries, 
 static void build_request(struct directory_sender *sender, size_t count)
 {
     struct assign_replicas_to_dirs_request *request = &sender->request;
-    arena_reset(&sender->arena);
+    arena_reset(&sender->outbox.arena);
     assign_replicas_to_dirs_request_init(request);
     request->broker_id = sender->options.broker_id;
     request->broker_epoch = sender->options.broker_epoch(sender->options.self);
-    struct entry **entries = must_get(&sender->arena, count, sizeof(struct entry *));
-    struct entry **scratch = must_get(&sender->arena, count, sizeof(struct entry *));
+    struct entry **entries = arena_must_get(&sender->outbox.arena, count, sizeof(struct entry *));
+    struct entry **scratch = arena_must_get(&sender->outbox.arena, count, sizeof(struct entry *));
     size_t filled = 0;
-    list_for_each(link, &sender->sent) entries[filled++] = entry_of(link);
+    list_for_each(link, &sender->outbox.sent) entries[filled++] = linked_entry(link);
     sort_stable(entries, count, sizeof(struct entry *), scratch, compare, NULL);
     fill(sender, entries, count);
 }
 
 /* ---- Its answer ---- */
 
-static void retry_later(struct directory_sender *sender)
+static uint64_t grown_pause_ns(struct directory_sender *sender)
 {
-    if (sender->is_closed)
-        return;
     sender->retry_ns = sender->retry_ns == 0 ? RETRY_FIRST_NS : 2 * sender->retry_ns;
     if (sender->retry_ns > RETRY_LAST_NS)
         sender->retry_ns = RETRY_LAST_NS;
-    if (!timer_is_set(&sender->retry))
-        loop_set_timer(sender->options.loop, &sender->retry, sender->retry_ns);
+    return sender->retry_ns;
 }
 
-/* What is still in `sent` goes before what was told since. */
-static void take_back_sent(struct directory_sender *sender)
-{
-    list_for_each(link, &sender->sent)
-    {
-        entry_of(link)->is_sent = false;
-        entry_of(link)->is_changed = false;
-    }
-    list_splice_back(&sender->sent, &sender->queued);
-    list_splice_back(&sender->queued, &sender->sent);
-}
-
-static void take_topic(struct directory_sender *sender, const response_topic *topic)
+static void take_topic(struct outbox *outbox, const response_topic *topic)
 {
     for (size_t i = 0; i < topic->partitions_count; i++) {
-        uint8_t key[KEY_SIZE];
-        make_key(key, topic->topic_id, topic->partitions[i].partition_index);
-        struct entry *entry = map_get(&sender->by_partition, view_of(key, KEY_SIZE));
-        if (!entry || !entry->is_sent || topic->partitions[i].error_code != KAFKA_ERROR_NONE)
+        struct outbox_item *item =
+            outbox_find(outbox, topic->topic_id, topic->partitions[i].partition_index);
+        if (!item || !item->is_sent || topic->partitions[i].error_code != KAFKA_ERROR_NONE)
             continue;
-        sender->told++;
-        if (!entry->is_changed)
-            end(sender, entry);
+        sender_of(outbox)->told++;
+        if (!entry_of(item)->is_changed)
+            end(outbox, item);
     }
 }
 
-static void take_answer(struct directory_sender *sender,
-                        const struct assign_replicas_to_dirs_response *answer)
+static uint64_t answered(struct outbox *outbox, const void *response, bool is_hopeless)
 {
-    sender->last_error = KAFKA_ERROR_NONE;
+    (void)is_hopeless;
+    struct directory_sender *sender = sender_of(outbox);
+    const struct assign_replicas_to_dirs_response *answer = response;
+    if (!answer)
+        return grown_pause_ns(sender);
     for (size_t i = 0; i < answer->directories_count; i++) {
         const response_directory *directory = &answer->directories[i];
         for (size_t k = 0; k < directory->topics_count; k++)
-            take_topic(sender, &directory->topics[k]);
+            take_topic(outbox, &directory->topics[k]);
     }
     bool is_refused = false;
-    list_for_each(link, &sender->sent) is_refused |= !entry_of(link)->is_changed;
+    list_for_each(link, &outbox->sent) is_refused |= !linked_entry(link)->is_changed;
     if (is_refused)
-        retry_later(sender);
-    else
-        sender->retry_ns = 0;
-}
-
-static void note_failure(struct directory_sender *sender, enum kafka_error error, const char *text)
-{
-    if ((int16_t)error != sender->last_error)
-        log_warn(sender->options.loop->diagnostics,
-                 "the directories of replicas are not assigned yet: %s", text);
-    sender->last_error = (int16_t)error;
-}
-
-static void answered(struct controller_call *call, enum channel_status status, const void *response)
-{
-    struct directory_sender *sender = container_of(call, struct directory_sender, call);
-    const struct assign_replicas_to_dirs_response *answer = response;
-    sender->is_asking = false;
-    if (!answer && (status == CHANNEL_UNSUPPORTED || status == CHANNEL_MALFORMED))
-        note_failure(sender, KAFKA_ERROR_UNSUPPORTED_VERSION, channel_status_text(status));
-    else if (answer && answer->error_code != KAFKA_ERROR_NONE)
-        note_failure(sender, (enum kafka_error)answer->error_code,
-                     kafka_error_text((enum kafka_error)answer->error_code));
-    if (answer && answer->error_code == KAFKA_ERROR_NONE)
-        take_answer(sender, answer);
-    else
-        retry_later(sender);
-    take_back_sent(sender);
-    loop_defer(sender->options.loop, &sender->pump);
+        return grown_pause_ns(sender);
+    sender->retry_ns = 0;
+    return 0;
 }
 
 static enum kafka_error error_of(const void *response)
@@ -223,108 +172,73 @@ static enum kafka_error error_of(const void *response)
 
 static size_t choose(struct directory_sender *sender)
 {
+    struct outbox *outbox = &sender->outbox;
     size_t count = 0;
-    while (!list_is_empty(&sender->queued) && count < DIRECTORY_SENDER_BATCH) {
-        struct entry *entry = entry_of(sender->queued.next);
+    while (!list_is_empty(&outbox->queued) && count < DIRECTORY_SENDER_BATCH) {
+        struct entry *entry = linked_entry(outbox->queued.next);
         if (!is_needed(sender, entry)) {
-            end(sender, entry);
+            end(outbox, &entry->item);
             continue;
         }
-        list_remove(&entry->link);
-        list_push_back(&sender->sent, &entry->link);
-        entry->is_sent = true;
+        outbox_take(outbox);
+        entry->is_changed = false;
         count++;
     }
     return count;
 }
 
-static void send(struct directory_sender *sender)
+static void ask(struct outbox *outbox)
 {
+    struct directory_sender *sender = sender_of(outbox);
     if (sender->options.broker_epoch(sender->options.self) < 0) {
-        retry_later(sender);
+        outbox_pause(outbox, grown_pause_ns(sender));
         return;
     }
     size_t count = choose(sender);
     if (count == 0)
         return;
     build_request(sender, count);
-    sender->call = (struct controller_call){
-        .api = &assign_replicas_to_dirs_call,
-        .message = &sender->request,
-        .version_max = ASSIGN_REPLICAS_TO_DIRS_REQUEST_VERSION_MAX,
-        .error_of = error_of,
-        .done = answered,
-    };
-    sender->is_asking = true;
-    sender->requests++;
-    controller_channel_send(sender->options.channel, &sender->call);
+    outbox_send(outbox, &sender->request);
 }
 
-/* A request that runs on this node itself is waited for. */
-static void finish_close(struct directory_sender *sender)
-{
-    end_all(sender, &sender->queued);
-    if (sender->is_asking)
-        return;
-    end_all(sender, &sender->sent);
-    arena_deinit(&sender->arena);
-    map_deinit(&sender->by_partition);
-}
-
-static void pump(struct deferred *deferred)
-{
-    struct directory_sender *sender = container_of(deferred, struct directory_sender, pump);
-    if (sender->is_closed)
-        finish_close(sender);
-    else if (!sender->is_asking && !timer_is_set(&sender->retry) && !list_is_empty(&sender->queued))
-        send(sender);
-}
-
-static void retry_due(struct timer *timer)
-{
-    struct directory_sender *sender = container_of(timer, struct directory_sender, retry);
-    loop_defer(sender->options.loop, &sender->pump);
-}
+static const struct outbox_kind kind = {
+    .api = &assign_replicas_to_dirs_call,
+    .version_max = ASSIGN_REPLICAS_TO_DIRS_REQUEST_VERSION_MAX,
+    .not_yet = "the directories of replicas are not assigned yet",
+    .error_of = error_of,
+    .ask = ask,
+    .answered = answered,
+    .drop = end,
+};
 
 void directory_sender_init(struct directory_sender *sender,
                            const struct directory_sender_options *options)
 {
     *sender = (struct directory_sender){.options = *options};
-    list_init(&sender->queued);
-    list_init(&sender->sent);
-    map_init(&sender->by_partition, options->loop->heap, MEMORY_STATE, options->loop->seed);
-    arena_init(&sender->arena, options->loop->heap, MEMORY_SCRATCH, 0);
-    timer_init(&sender->retry, retry_due);
-    deferred_init(&sender->pump, pump);
+    outbox_init(&sender->outbox, &kind, options->loop, options->channel);
 }
 
 void directory_sender_add(struct directory_sender *sender, struct uuid topic_id, int32_t partition,
                           struct uuid directory)
 {
-    if (sender->is_closed)
+    struct outbox *outbox = &sender->outbox;
+    if (outbox->is_closed)
         return;
-    uint8_t key[KEY_SIZE];
-    make_key(key, topic_id, partition);
-    struct entry *entry = map_get(&sender->by_partition, view_of(key, KEY_SIZE));
-    if (!entry) {
-        entry = heap_must_get(sender->options.loop->heap, MEMORY_STATE, sizeof(*entry));
+    struct outbox_item *item = outbox_find(outbox, topic_id, partition);
+    if (!item) {
+        struct entry *entry = heap_must_get(outbox->loop->heap, MEMORY_STATE, sizeof(*entry));
         *entry = (struct entry){.topic_id = topic_id, .partition = partition};
-        memcpy(entry->key, key, KEY_SIZE);
-        bool ok = map_put(&sender->by_partition, view_of(entry->key, KEY_SIZE), entry);
+        item = &entry->item;
+        bool ok = outbox_add(outbox, item, topic_id, partition);
         klamm_assert(ok);
-        list_push_back(&sender->queued, &entry->link);
     }
-    if (entry->is_sent && !uuid_equal(entry->directory, directory))
+    struct entry *entry = entry_of(item);
+    if (item->is_sent && !uuid_equal(entry->directory, directory))
         entry->is_changed = true;
     entry->directory = directory;
-    loop_defer(sender->options.loop, &sender->pump);
 }
 
 void directory_sender_close(struct directory_sender *sender)
 {
-    if (sender->is_closed)
-        return;
-    sender->is_closed = true;
-    timer_clear(&sender->retry);
-    finish_close(sender);
+    outbox_close(&sender->outbox);
 }

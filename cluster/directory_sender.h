@@ -14,11 +14,8 @@
 #ifndef KLAMM_CLUSTER_DIRECTORY_SENDER_H
 #define KLAMM_CLUSTER_DIRECTORY_SENDER_H
 
-#include "base/arena.h"
-#include "base/map.h"
-#include "base/uuid.h"
-#include "cluster/controller_channel.h"
 #include "cluster/metadata/publisher.h"
+#include "cluster/outbox.h"
 #include "protocol/messages/assign_replicas_to_dirs.h"
 
 enum { DIRECTORY_SENDER_BATCH = 2250 };
@@ -34,20 +31,10 @@ struct directory_sender_options {
 
 struct directory_sender {
     struct directory_sender_options options;
-    struct list queued; /* entries to be sent, oldest first */
-    struct list sent;   /* in the request under way */
-    struct map by_partition;
-    struct controller_call call;
-    bool is_asking;
-    bool is_closed;
+    struct outbox outbox; /* of entries, one for each partition */
     struct assign_replicas_to_dirs_request request;
-    struct arena arena; /* of the request */
-    struct timer retry; /* nothing is sent while it is set */
-    uint64_t retry_ns;  /* the pause after the last failure; 0: it was none */
-    int16_t last_error; /* of whole requests; each kind is logged once */
-    struct deferred pump;
-    uint64_t requests; /* counters */
-    uint64_t told;     /* replicas that the controller has taken */
+    uint64_t retry_ns; /* the pause after the last failure; 0: it was none */
+    uint64_t told;     /* counter: replicas that the controller has taken */
 };
 
 void directory_sender_init(struct directory_sender *sender,

@@ -17,18 +17,13 @@
 #ifndef KLAMM_CLUSTER_ISR_SENDER_H
 #define KLAMM_CLUSTER_ISR_SENDER_H
 
-#include "base/arena.h"
-#include "base/map.h"
-#include "base/uuid.h"
-#include "cluster/controller_channel.h"
+#include "cluster/outbox.h"
 #include "protocol/messages/alter_partition.h"
 
 struct isr_member {
     int32_t broker_id;
     int64_t broker_epoch; /* -1: any incarnation */
 };
-
-enum { ISR_CHANGE_KEY_SIZE = UUID_SIZE + 4 };
 
 /* Embedded by whoever proposes. */
 struct isr_change {
@@ -49,9 +44,7 @@ struct isr_change {
     const struct alter_partition_response_partition_data *state;
     void (*done)(struct isr_change *change);
     /* Private. */
-    struct list link;
-    uint8_t key[ISR_CHANGE_KEY_SIZE];
-    bool is_sent; /* in the request under way */
+    struct outbox_item item;
 };
 
 struct isr_sender_options {
@@ -64,20 +57,8 @@ struct isr_sender_options {
 
 struct isr_sender {
     struct isr_sender_options options;
-    struct list queued;  /* changes to be sent, oldest first */
-    struct list sent;    /* in the request under way */
-    struct list refused; /* to be told in the deferred phase */
-    struct map by_partition;
-    struct controller_call call;
-    bool is_asking;
-    bool is_closed;
+    struct outbox outbox; /* of changes */
     struct alter_partition_request request;
-    struct arena arena; /* of the request */
-    struct timer retry; /* nothing is sent while it is set */
-    struct deferred pump;
-    int16_t last_error; /* of whole requests; each kind is logged once */
-    uint64_t requests;  /* counters */
-    uint64_t changes;   /* in them, repeated ones too */
 };
 
 void isr_sender_init(struct isr_sender *sender, const struct isr_sender_options *options);

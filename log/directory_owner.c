@@ -390,6 +390,30 @@ static void tell_waits(struct directory_flush_wait *wait, bool ok)
     }
 }
 
+/* An attempt follows every few seconds: said when it begins, when the reason changes, at its end.
+ */
+static void note_unwritten(struct directory_owner *owner, enum storage_status status)
+{
+    if (owner->unwritten.failures == 0)
+        owner->unwritten.since_ns = owner->loop->now_ns;
+    if (owner->unwritten.failures == 0 || owner->unwritten.status != status)
+        log_warn(owner->loop->diagnostics, "checkpoints of %s are not written: %s",
+                 owner->path.text, storage_status_text(status));
+    owner->unwritten.failures++;
+    owner->unwritten.status = status;
+}
+
+static void note_written(struct directory_owner *owner)
+{
+    uint64_t for_ns = owner->loop->now_ns - owner->unwritten.since_ns;
+    if (owner->unwritten.failures > 0)
+        log_info(owner->loop->diagnostics,
+                 "checkpoints of %s are written again: %u attempts had failed, for %llu s",
+                 owner->path.text, owner->unwritten.failures,
+                 (unsigned long long)(for_ns / UINT64_C(1000000000)));
+    owner->unwritten.failures = 0;
+}
+
 static void finish_gather(struct directory_gather *gather)
 {
     struct directory_owner *owner = gather->owner;
@@ -403,12 +427,12 @@ static void finish_gather(struct directory_gather *gather)
     owner->gather = NULL;
     heap_put(owner->loop->heap, MEMORY_STATE, gather, sizeof(*gather));
     /* No space or a missing name is said and tried again; a device error is the end. */
-    owner->must_write = status != STORAGE_OK;
-    if (status == STORAGE_IO || status == STORAGE_POISONED)
+    if (status == STORAGE_OK)
+        note_written(owner);
+    else if (status != STORAGE_IO && status != STORAGE_POISONED)
+        note_unwritten(owner, status);
+    else
         directory_owner_fail(owner, status);
-    else if (status != STORAGE_OK)
-        log_warn(owner->loop->diagnostics, "checkpoints of %s were not written: %s",
-                 owner->path.text, storage_status_text(status));
     tell_waits(waits, status == STORAGE_OK && !owner->is_failed);
     if (!owner->gather && (owner->wanted || owner->waits))
         begin_gather(owner);
@@ -482,7 +506,7 @@ static void begin_gather(struct directory_owner *owner)
     gather->kinds = owner->wanted;
     gather->waits = owner->waits;
     gather->state_epoch = owner->stop && owner->stop->is_clean ? owner->stop->broker_epoch : -1;
-    gather->is_forced = gather->waits != NULL || owner->must_write;
+    gather->is_forced = gather->waits != NULL || owner->unwritten.failures > 0;
     if (gather->is_forced)
         gather->kinds = GATHER_OFFSETS | GATHER_HIGH_WATERMARKS;
     owner->wanted = 0;
@@ -663,7 +687,7 @@ static enum job_progress stop_step(struct job *job, const struct job_context *co
 static void stop_job_done(struct job *job)
 {
     struct directory_stop *stop = container_of(job, struct directory_stop, job);
-    stop->done(stop, stop->is_written);
+    stop->done(stop, stop->is_written || stop->had_failed);
 }
 
 static void stop_flushed(struct directory_flush_wait *wait, bool ok)
@@ -683,6 +707,7 @@ void directory_owner_stop(struct directory_owner *owner, struct directory_stop *
     klamm_assert(!owner->stop);
     owner->stop = stop;
     stop->owner = owner;
+    stop->had_failed = owner->is_failed;
     timer_clear(&owner->high_watermark_timer);
     timer_clear(&owner->offset_timer);
     stop->wait.done = stop_flushed;

@@ -47,8 +47,12 @@ struct directory_owner {
     struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
     struct timer high_watermark_timer;
     struct timer offset_timer;
-    struct directory_gather *gather;    /* the one under way, or NULL */
-    bool must_write;                    /* the last writing failed: changed or not, write again */
+    struct directory_gather *gather; /* the one under way, or NULL */
+    struct {
+        uint32_t failures; /* in a row; above 0, changed or not, everything is written again */
+        enum storage_status status; /* of the last one */
+        uint64_t since_ns;          /* the first one */
+    } unwritten;
     unsigned wanted;                    /* kinds of checkpoints wished meanwhile */
     struct directory_flush_wait *waits; /* to be told after the next gathering */
     struct {
@@ -84,6 +88,9 @@ void directory_owner_flush(struct directory_owner *owner, struct directory_flush
  * The clean stop, after all partitions were closed on the loops but before directory_shard_stop
  * (committers remember the offsets of closed partitions): writes the checkpoints and, when
  * `is_clean`, the marker last; releases the lock; then `done`. The loops must still turn.
+ *
+ * `ok` is false when something could not be written now. A directory that has failed before was
+ * reported then; there is nothing to write in it, and its stop ends well.
  */
 struct directory_stop {
     void (*done)(struct directory_stop *stop, bool ok);
@@ -92,6 +99,7 @@ struct directory_stop {
     struct directory_owner *owner; /* private from here */
     struct directory_flush_wait wait;
     struct job job;
+    bool had_failed;
     bool is_written;
 };
 void directory_owner_stop(struct directory_owner *owner, struct directory_stop *stop);

@@ -63,13 +63,6 @@ struct builder {
     size_t forgotten_count;
 };
 
-static void *take_array(struct fetcher *fetcher, size_t count, size_t size)
-{
-    void *array = arena_get_array(&fetcher->arena, count, size);
-    klamm_assert(array != NULL);
-    return array;
-}
-
 static size_t list_size(const struct list *list)
 {
     size_t count = 0;
@@ -83,11 +76,12 @@ static void builder_init(struct builder *builder, struct fetcher *fetcher, size_
 {
     *builder = (struct builder){.fetcher = fetcher};
     arena_reset(&fetcher->arena);
-    builder->topics = take_array(fetcher, told_count, sizeof(*builder->topics));
-    builder->partitions = take_array(fetcher, told_count, sizeof(*builder->partitions));
+    builder->topics = arena_must_get(&fetcher->arena, told_count, sizeof(*builder->topics));
+    builder->partitions = arena_must_get(&fetcher->arena, told_count, sizeof(*builder->partitions));
     builder->forgotten_topics =
-        take_array(fetcher, forgotten_count, sizeof(*builder->forgotten_topics));
-    builder->forgotten = take_array(fetcher, forgotten_count, sizeof(*builder->forgotten));
+        arena_must_get(&fetcher->arena, forgotten_count, sizeof(*builder->forgotten_topics));
+    builder->forgotten =
+        arena_must_get(&fetcher->arena, forgotten_count, sizeof(*builder->forgotten));
 }
 
 /* Invariant 3 of the fetchers: asking for an offset acknowledges everything below it. */

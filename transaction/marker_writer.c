@@ -374,13 +374,6 @@ static size_t load(struct marker_writer *writer, struct marker_flight *flight)
     return batches;
 }
 
-static void *flight_get(struct marker_flight *flight, size_t count, size_t size)
-{
-    void *memory = arena_get_array(&flight->arena, count, size);
-    klamm_assert(memory != NULL);
-    return memory;
-}
-
 static request_marker *marker_of(request_marker *marker, const struct marker_work *work)
 {
     write_txn_markers_request_writable_txn_marker_init(marker);
@@ -398,8 +391,8 @@ static void fill_request(struct marker_flight *flight, size_t batches)
 {
     struct write_txn_markers_request *request = &flight->send.request;
     write_txn_markers_request_init(request);
-    request->markers = flight_get(flight, batches, sizeof(*request->markers));
-    request_topic *topics = flight_get(flight, batches, sizeof(*topics));
+    request->markers = arena_must_get(&flight->arena, batches, sizeof(*request->markers));
+    request_topic *topics = arena_must_get(&flight->arena, batches, sizeof(*topics));
     const struct marker_work *work = NULL;
     request_marker *marker = NULL;
     list_for_each(link, &flight->batches)
@@ -413,7 +406,7 @@ static void fill_request(struct marker_flight *flight, size_t batches)
         write_txn_markers_request_writable_txn_marker_topic_init(topics);
         topics->name = arena_copy(&flight->arena, batch->topic);
         topics->partition_indexes =
-            flight_get(flight, batch->count, sizeof(*topics->partition_indexes));
+            arena_must_get(&flight->arena, batch->count, sizeof(*topics->partition_indexes));
         memcpy(topics->partition_indexes, batch->partitions,
                batch->count * sizeof(*batch->partitions));
         topics->partition_indexes_count = batch->count;

@@ -200,13 +200,6 @@ static void take_partitions(struct transaction *transaction, struct heap *heap,
 
 /* ---- Records ---- */
 
-static void *must_get(struct arena *arena, size_t count, size_t size)
-{
-    void *memory = arena_get_array(arena, count ? count : 1, size);
-    klamm_assert(memory != NULL);
-    return memory;
-}
-
 void transaction_to_record(const struct transaction *transaction, struct arena *arena,
                            struct transaction_log_value *value)
 {
@@ -222,13 +215,13 @@ void transaction_to_record(const struct transaction *transaction, struct arena *
     value->client_transaction_version = transaction->client_version;
     value->transaction_partitions_count = transaction->topic_count;
     value->transaction_partitions =
-        must_get(arena, transaction->topic_count, sizeof(*value->transaction_partitions));
+        arena_must_get(arena, transaction->topic_count, sizeof(*value->transaction_partitions));
     for (uint32_t i = 0; i < transaction->topic_count; i++) {
         struct transaction_log_value_partitions_schema *to = &value->transaction_partitions[i];
         const struct transaction_topic *from = &transaction->topics[i];
         to->topic = from->name;
         to->partition_ids_count = from->count;
-        to->partition_ids = must_get(arena, from->count, sizeof(*to->partition_ids));
+        to->partition_ids = arena_must_get(arena, from->count, sizeof(*to->partition_ids));
         if (from->count > 0)
             memcpy(to->partition_ids, from->partitions, from->count * sizeof(*to->partition_ids));
     }
@@ -237,7 +230,7 @@ void transaction_to_record(const struct transaction *transaction, struct arena *
 /* Grows an array of the arena by one. */
 static void *grow(struct arena *arena, const void *array, size_t count, size_t size)
 {
-    uint8_t *grown = must_get(arena, count + 1, size);
+    uint8_t *grown = arena_must_get(arena, count + 1, size);
     if (count > 0)
         memcpy(grown, array, count * size);
     return grown;

@@ -8,6 +8,7 @@
 #include "broker/coordinator_part.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
+#include "broker/topic_split.h"
 #include "consumer/group_requests.h"
 
 API_CODEC(offset_commit);
@@ -19,7 +20,7 @@ struct commit_context {
     struct coordinator_item item;
     struct offset_commit_request asked;
     struct offset_commit_response answer;
-    int16_t *errors; /* per partition of the request, in order; NONE: the coordinator is asked */
+    struct topic_split split; /* of the request */
 };
 
 /* Notes what is wrong with the topic's partitions and adds the others to what is asked. */
@@ -58,14 +59,10 @@ static void offset_commit_split(struct request *request)
     context->asked.topics =
         request_get(request, message->topics_count, sizeof(*context->asked.topics));
     context->asked.topics_count = 0;
-    size_t count = 0;
+    topic_split_init(&context->split, &request->arena, message->topics_count);
     for (size_t i = 0; i < message->topics_count; i++)
-        count += message->topics[i].partitions_count;
-    int16_t *errors = context->errors = request_get(request, count, sizeof(*errors));
-    for (size_t i = 0; i < message->topics_count; i++) {
-        ask_topic(request, &context->asked, &message->topics[i], errors);
-        errors += message->topics[i].partitions_count;
-    }
+        ask_topic(request, &context->asked, &message->topics[i],
+                  topic_split_add(&context->split, message->topics[i].partitions_count));
     offset_commit_response_init(&context->answer);
     if (context->asked.topics_count == 0) {
         offset_commit_join(request);
@@ -122,31 +119,18 @@ static void fill(struct request *request, struct offset_commit_response *respons
     struct offset_commit_response_topic **known =
         request_get(request, message->topics_count, sizeof(struct offset_commit_response_topic *));
     response->topics = request_get(request, message->topics_count, sizeof(*response->topics));
-    const int16_t *error = context->errors;
-    for (size_t i = 0; i < message->topics_count; i++)
-        for (size_t j = 0; j < message->topics[i].partitions_count; j++, error++)
-            if (*error != KAFKA_ERROR_NONE)
-                add_partition(topic_of(request, response, &known[i], &message->topics[i]),
-                              message->topics[i].partitions[j].partition_index, *error);
     enum kafka_error whole = context->asked.topics_count == 0
                                  ? KAFKA_ERROR_NONE
                                  : coordinator_item_answer(&context->item);
-    size_t asked = 0, place = 0;
-    error = context->errors;
-    for (size_t i = 0; i < message->topics_count; i++) {
-        for (size_t j = 0; j < message->topics[i].partitions_count; j++, error++) {
-            if (*error != KAFKA_ERROR_NONE)
-                continue;
-            int16_t answered = whole == KAFKA_ERROR_NONE
-                                   ? context->answer.topics[asked].partitions[place].error_code
-                                   : (int16_t)whole;
-            add_partition(topic_of(request, response, &known[i], &message->topics[i]),
-                          message->topics[i].partitions[j].partition_index, answered);
-            place++;
-        }
-        if (place > 0)
-            asked++;
-        place = 0;
+    struct topic_walk at = topic_walk_of(&context->split, TOPIC_WALK_REFUSED_FIRST);
+    while (topic_walk_next(&at)) {
+        const struct offset_commit_request_topic *topic = &message->topics[at.topic];
+        int16_t error = (int16_t)(at.error != KAFKA_ERROR_NONE ? at.error : whole);
+        if (error == KAFKA_ERROR_NONE)
+            error =
+                context->answer.topics[at.asked_topic].partitions[at.asked_partition].error_code;
+        add_partition(topic_of(request, response, &known[at.topic], topic),
+                      topic->partitions[at.partition].partition_index, error);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "broker/coordinator_part.h"
 #include "broker/shard.h"
+#include "broker/topic_split.h"
 #include "consumer/group_requests.h"
 
 API_CODEC(offset_delete);
@@ -14,22 +15,23 @@ struct delete_context {
     struct coordinator_items items;
     struct coordinator_item item;
     struct offset_delete_request asked;
-    bool *is_asked; /* per partition of the request, in order */
+    struct topic_split split; /* of the request */
     struct offset_delete_response answer;
 };
 
 /* Partitions that exist are what the coordinator is asked about. */
 static void ask_topic(struct request *request, struct offset_delete_request *asked,
-                      const struct offset_delete_request_topic *topic, bool *is_asked)
+                      const struct offset_delete_request_topic *topic, int16_t *errors)
 {
     struct offset_delete_request_topic *out = &asked->topics[asked->topics_count];
     *out = *topic;
     out->partitions = request_get(request, topic->partitions_count, sizeof(*out->partitions));
     out->partitions_count = 0;
     for (size_t i = 0; i < topic->partitions_count; i++) {
-        is_asked[i] = image_partition_by_name(request->shard->image, topic->name,
-                                              topic->partitions[i].partition_index) != NULL;
-        if (is_asked[i])
+        bool is_there = image_partition_by_name(request->shard->image, topic->name,
+                                                topic->partitions[i].partition_index) != NULL;
+        errors[i] = is_there ? KAFKA_ERROR_NONE : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        if (is_there)
             out->partitions[out->partitions_count++] = topic->partitions[i];
     }
     if (out->partitions_count > 0)
@@ -45,14 +47,10 @@ static void offset_delete_split(struct request *request)
     context->asked.topics =
         request_get(request, message->topics_count, sizeof(*context->asked.topics));
     context->asked.topics_count = 0;
-    size_t count = 0;
+    topic_split_init(&context->split, &request->arena, message->topics_count);
     for (size_t i = 0; i < message->topics_count; i++)
-        count += message->topics[i].partitions_count;
-    bool *is_asked = context->is_asked = request_get(request, count, sizeof(*is_asked));
-    for (size_t i = 0; i < message->topics_count; i++) {
-        ask_topic(request, &context->asked, &message->topics[i], is_asked);
-        is_asked += message->topics[i].partitions_count;
-    }
+        ask_topic(request, &context->asked, &message->topics[i],
+                  topic_split_add(&context->split, message->topics[i].partitions_count));
     offset_delete_response_init(&context->answer);
     coordinator_items_place(request, &context->items, &context->item, COORDINATOR_GROUPS,
                             message->group_id, &context->asked, &context->answer);
@@ -102,24 +100,15 @@ static void fill(struct request *request, const struct delete_context *context,
     struct offset_delete_response_topic **known =
         request_get(request, message->topics_count, sizeof(struct offset_delete_response_topic *));
     response->topics = request_get(request, message->topics_count, sizeof(*response->topics));
-    const bool *is_asked = context->is_asked;
-    for (size_t i = 0; i < message->topics_count; i++)
-        for (size_t j = 0; j < message->topics[i].partitions_count; j++)
-            if (!*is_asked++)
-                add_partition(topic_of(request, response, &known[i], &message->topics[i]),
-                              message->topics[i].partitions[j].partition_index,
-                              KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    size_t asked = 0, place = 0;
-    is_asked = context->is_asked;
-    for (size_t i = 0; i < message->topics_count; i++) {
-        for (size_t j = 0; j < message->topics[i].partitions_count; j++)
-            if (*is_asked++)
-                add_partition(topic_of(request, response, &known[i], &message->topics[i]),
-                              message->topics[i].partitions[j].partition_index,
-                              context->answer.topics[asked].partitions[place++].error_code);
-        if (place > 0)
-            asked++;
-        place = 0;
+    struct topic_walk at = topic_walk_of(&context->split, TOPIC_WALK_REFUSED_FIRST);
+    while (topic_walk_next(&at)) {
+        const struct offset_delete_request_topic *topic = &message->topics[at.topic];
+        int16_t error = (int16_t)at.error;
+        if (error == KAFKA_ERROR_NONE)
+            error =
+                context->answer.topics[at.asked_topic].partitions[at.asked_partition].error_code;
+        add_partition(topic_of(request, response, &known[at.topic], topic),
+                      topic->partitions[at.partition].partition_index, error);
     }
 }
 

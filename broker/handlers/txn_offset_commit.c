@@ -11,6 +11,7 @@
 #include "broker/coordinator_part.h"
 #include "broker/shard.h"
 #include "broker/topic_lookup.h"
+#include "broker/topic_split.h"
 #include "broker/verifications.h"
 #include "consumer/group_requests.h"
 
@@ -27,7 +28,7 @@ struct commit_context {
     struct coordinator_item item;
     struct txn_offset_commit_request asked; /* the partitions that exist */
     struct txn_offset_commit_response answer;
-    int16_t *errors; /* per partition of the request, in order; NONE: the coordinator is asked */
+    struct topic_split split; /* of the request */
     /* The owner's. */
     struct verification_wait verification;
     uint64_t guard;
@@ -65,14 +66,10 @@ static void txn_offset_commit_split(struct request *request)
     context->asked.topics =
         request_get(request, message->topics_count, sizeof(*context->asked.topics));
     context->asked.topics_count = 0;
-    size_t count = 0;
+    topic_split_init(&context->split, &request->arena, message->topics_count);
     for (size_t i = 0; i < message->topics_count; i++)
-        count += message->topics[i].partitions_count;
-    int16_t *errors = context->errors = request_get(request, count, sizeof(*errors));
-    for (size_t i = 0; i < message->topics_count; i++) {
-        ask_topic(request, &context->asked, &message->topics[i], errors);
-        errors += message->topics[i].partitions_count;
-    }
+        ask_topic(request, &context->asked, &message->topics[i],
+                  topic_split_add(&context->split, message->topics[i].partitions_count));
     txn_offset_commit_response_init(&context->answer);
     if (context->asked.topics_count == 0) {
         txn_offset_commit_join(request);
@@ -193,26 +190,23 @@ static void fill(struct request *request, struct txn_offset_commit_response *res
 {
     const struct txn_offset_commit_request *message = REQUEST_MESSAGE(txn_offset_commit, request);
     const struct commit_context *context = request->context;
-    const int16_t *error = context->errors;
     int16_t whole = context->asked.topics_count == 0 ? 0 : whole_error(request);
-    size_t asked = 0;
     response->topics_count = message->topics_count;
     response->topics = request_get(request, message->topics_count, sizeof(*response->topics));
     for (size_t i = 0; i < message->topics_count; i++) {
         const struct txn_offset_commit_request_topic *topic = &message->topics[i];
-        struct txn_offset_commit_response_topic *out = &response->topics[i];
-        size_t place = 0;
-        out->name = topic->name;
-        out->partitions = request_get(request, topic->partitions_count, sizeof(*out->partitions));
-        for (size_t j = 0; j < topic->partitions_count; j++, error++) {
-            int16_t answer = *error;
-            if (answer == KAFKA_ERROR_NONE)
-                answer = whole != KAFKA_ERROR_NONE
-                             ? whole
-                             : context->answer.topics[asked].partitions[place++].error_code;
-            add_partition(out, topic->partitions[j].partition_index, answer);
-        }
-        asked += place > 0;
+        response->topics[i].name = topic->name;
+        response->topics[i].partitions =
+            request_get(request, topic->partitions_count, sizeof(*response->topics[i].partitions));
+    }
+    struct topic_walk at = topic_walk_of(&context->split, TOPIC_WALK_IN_ORDER);
+    while (topic_walk_next(&at)) {
+        int16_t error = at.error != KAFKA_ERROR_NONE ? (int16_t)at.error : whole;
+        if (error == KAFKA_ERROR_NONE)
+            error =
+                context->answer.topics[at.asked_topic].partitions[at.asked_partition].error_code;
+        add_partition(&response->topics[at.topic],
+                      message->topics[at.topic].partitions[at.partition].partition_index, error);
     }
 }
 

@@ -60,10 +60,11 @@ static void opened(struct log_open_job *open)
 {
     struct metadata_log *log = open->context;
     if (open->status != LOG_OPEN_OK) {
-        log->stage = METADATA_LOG_NONE;
+        bool is_waited_for = log->is_closing;
+        log->stage = METADATA_LOG_UNOPENED;
         metadata_log_fail(log,
                           open->message[0] ? open->message : "the metadata log cannot be opened");
-        if (log->is_closing)
+        if (is_waited_for)
             committer_stop(&log->committer, committer_stopped);
         return;
     }
@@ -265,6 +266,8 @@ void metadata_log_close(struct metadata_log *log)
     }
     if (log->stage == METADATA_LOG_OPEN)
         metadata_log_close_next(log);
+    else if (log->stage == METADATA_LOG_UNOPENED)
+        committer_stop(&log->committer, committer_stopped);
     else if (log->stage == METADATA_LOG_NONE)
         loop_defer(log->loop, &log->close_step);
     /* Else the job that is under way ends here: booted or opened. */

@@ -161,7 +161,13 @@ struct metadata_log {
     struct timer maintenance;
     struct timer farewell; /* closing: how long others are waited for */
     struct deferred close_step;
-    enum { METADATA_LOG_BOOTING, METADATA_LOG_OPENING, METADATA_LOG_OPEN, METADATA_LOG_NONE } stage;
+    enum {
+        METADATA_LOG_BOOTING,
+        METADATA_LOG_OPENING,
+        METADATA_LOG_OPEN,
+        METADATA_LOG_UNOPENED, /* it could not be: only its committer is there */
+        METADATA_LOG_NONE
+    } stage;
     bool is_closing;
     bool is_log_closing;
     bool is_clean;

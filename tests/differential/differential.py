@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import processes  # noqa: E402
 import cluster_scenarios  # noqa: E402
+import config_scenarios  # noqa: E402
 import consumer_group_scenarios  # noqa: E402
 import group_scenarios  # noqa: E402
 import scenarios  # noqa: E402
@@ -95,8 +96,9 @@ def main():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
         return 77
     patterns, used, same, answers = known_differences(), set(), 0, 0
-    every = (scenarios.SCENARIOS + group_scenarios.SCENARIOS + consumer_group_scenarios.SCENARIOS +
-             transaction_scenarios.SCENARIOS + cluster_scenarios.SCENARIOS)
+    every = (scenarios.SCENARIOS + config_scenarios.SCENARIOS + group_scenarios.SCENARIOS +
+             consumer_group_scenarios.SCENARIOS + transaction_scenarios.SCENARIOS +
+             cluster_scenarios.SCENARIOS)
     chosen = [s for s in every
               if fnmatch.fnmatchcase(s.__name__, options.only or "*")]
     settings = {"group.initial.rebalance.delay.ms": "0"}  # as Kafka's tests have it

@@ -109,6 +109,10 @@ def end_of(node, index):
     return answer["Topics"][0]["Partitions"][0]["Offset"]
 
 
+def is_marked_clean(path):
+    return os.path.exists(os.path.join(path, ".kafka_cleanshutdown"))
+
+
 def lose(path):
     """Whatever is asked for by a name in the directory fails, in a way that is not a mistake of names."""
     os.rename(path, path + "-lost")
@@ -156,7 +160,8 @@ def leaders_leave_a_directory_that_fails(klammd):
         assert write(nodes, everything)
 
         # As long as the directory may come back, nothing takes its place.
-        assert hurt.stop() == 1, hurt.output()  # not everything could be left in order
+        assert hurt.stop() == 0, hurt.output()
+        assert is_marked_clean(hurt.data) and not is_marked_clean(second_of(hurt) + "-lost")
         hurt.start()
         wait(lambda: all_in_sync(kept, None, [1, 2, 3]), "what is left is in sync", *nodes)
         assert all_in_sync(lost, None, [1, 3]), partitions_of(first)
@@ -196,6 +201,7 @@ def a_lone_node_begins_nothing_anew(klammd):
         assert all(parts[index]["LeaderId"] == -1 for index in lost), parts
         assert not lie_in(node.data) & lost
         assert node.stop() == 0, node.output()
+        assert is_marked_clean(node.data)
         find_again(second_of(node))
         node.start()
         wait(lambda: write([node], range(PARTITIONS)), "all are led again", node)

@@ -129,6 +129,9 @@ static void an_arena_gives_aligned_blocks_within_its_limit(void **state)
     assert_null(arena_get(&arena, SIZE_MAX));
     assert_null(arena_get_array(&arena, SIZE_MAX / 2, 4));
     assert_true(heap.used[MEMORY_SCRATCH] <= 200000);
+    uint64_t *zeros = arena_must_get(&arena, 3, sizeof(*zeros));
+    assert_int_equal(zeros[0] | zeros[1] | zeros[2], 0);
+    assert_non_null(arena_must_get(&arena, 0, sizeof(*zeros)));
     arena_reset(&arena);
     assert_non_null(arena_get(&arena, 1000));
     arena_deinit(&arena);

@@ -7,45 +7,22 @@
 
 #include "cluster/directory_sender.h"
 #include "cluster/metadata/draft.h"
-#include "tests/unit/log/memory_node.h"
+#include "tests/unit/cluster/asked_controller.h"
 
-enum { OWN = 1, MS = 1000000, TOPICS = 3, PARTITIONS = 1000 };
+enum { OWN = ASKED_NODE_ID, MS = 1000000, TOPICS = 3, PARTITIONS = 1000 };
 
 static const struct uuid one = {.bytes = {[15] = 201}};
 static const struct uuid two = {.bytes = {[15] = 202}};
 
 static struct {
-    struct memory_node node;
-    struct controller_channel channel;
+    struct asked_controller controller;
     struct directory_sender sender;
     struct publisher publisher; /* only its newest image */
-    struct controller_call *asked;
-    int64_t broker_epoch;
 } test;
 
 static struct uuid topic_id(unsigned topic)
 {
     return uuid_of_halves(9, topic);
-}
-
-static bool leader(void *self, struct controller_address *address)
-{
-    (void)self;
-    *address = (struct controller_address){OWN, 1, VIEW_LITERAL("one"), 9093};
-    return true;
-}
-
-static void local(void *self, struct controller_call *call)
-{
-    (void)self;
-    assert_null(test.asked);
-    test.asked = call;
-}
-
-static int64_t broker_epoch(void *self)
-{
-    (void)self;
-    return test.broker_epoch;
 }
 
 static void adopt(struct image_draft *draft)
@@ -78,21 +55,16 @@ static int init(void **state)
 {
     (void)state;
     memset(&test, 0, sizeof(test));
-    test.broker_epoch = 40;
-    memory_node_init(&test.node);
-    struct loop *loop = memory_node_loop(&test.node, 0);
+    asked_controller_init(&test.controller);
+    struct loop *loop = test.controller.loop;
     test.publisher.current = image_create_empty(loop->heap, VIEW_LITERAL("cluster"));
     make_topics();
-    struct controller_channel_options channel = {.loop = loop,
-                                                 .node_id = OWN,
-                                                 .client_id = VIEW_LITERAL("klamm"),
-                                                 .host = {leader, local, NULL}};
-    controller_channel_init(&test.channel, &channel);
     struct directory_sender_options options = {.loop = loop,
-                                               .channel = &test.channel,
+                                               .channel = &test.controller.channel,
                                                .publisher = &test.publisher,
                                                .broker_id = OWN,
-                                               .broker_epoch = broker_epoch};
+                                               .broker_epoch = asked_controller_broker_epoch,
+                                               .self = &test.controller};
     directory_sender_init(&test.sender, &options);
     return 0;
 }
@@ -100,24 +72,23 @@ static int init(void **state)
 static int deinit(void **state)
 {
     (void)state;
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     directory_sender_close(&test.sender);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     image_release(test.publisher.current);
-    memory_node_deinit(&test.node);
+    asked_controller_deinit(&test.controller);
     return 0;
 }
 
 static void tell(unsigned topic, int32_t partition, struct uuid directory)
 {
     directory_sender_add(&test.sender, topic_id(topic), partition, directory);
-    assert_null(test.asked); /* never inside the call */
+    assert_null(test.controller.asked); /* never inside the call */
 }
 
 static const struct assign_replicas_to_dirs_request *asked(void)
 {
-    assert_non_null(test.asked);
-    return test.asked->message;
+    return asked_controller_message(&test.controller);
 }
 
 static size_t asked_count(void)
@@ -129,20 +100,12 @@ static size_t asked_count(void)
     return count;
 }
 
-static void end_call(const struct assign_replicas_to_dirs_response *response)
-{
-    struct controller_call *call = test.asked;
-    test.asked = NULL;
-    controller_call_answered(call, response);
-    memory_node_run(&test.node);
-}
-
 static void refuse(enum kafka_error error)
 {
     struct assign_replicas_to_dirs_response response;
     assign_replicas_to_dirs_response_init(&response);
     response.error_code = (int16_t)error;
-    end_call(&response);
+    asked_controller_answer(&test.controller, &response);
 }
 
 /* Takes all that was asked for, but one partition of a topic that gets the error. */
@@ -173,7 +136,7 @@ static void answer_but(unsigned topic, int32_t partition, enum kafka_error error
             }
         }
     }
-    end_call(&response);
+    asked_controller_answer(&test.controller, &response);
 }
 
 static void answer(void)
@@ -188,7 +151,7 @@ static void a_request_names_directories_topics_and_partitions(void **state)
     tell(0, 7, one);
     tell(1, 2, two);
     tell(0, 3, two);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     assert_int_equal(asked()->broker_id, OWN);
     assert_int_equal(asked()->broker_epoch, 40);
     assert_int_equal(asked()->directories_count, 2);
@@ -205,7 +168,7 @@ static void a_request_names_directories_topics_and_partitions(void **state)
     assert_int_equal(last->topics[1].partitions[0].partition_index, 2);
     assert_int_equal(last->topics[1].partitions[1].partition_index, 5);
     answer();
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
     assert_int_equal(test.sender.told, 4);
 }
 
@@ -215,25 +178,25 @@ static void many_replicas_go_in_batches_one_at_a_time(void **state)
     for (unsigned topic = 0; topic < TOPICS; topic++)
         for (int32_t i = 0; i < PARTITIONS; i++)
             tell(topic, i, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     assert_int_equal(asked_count(), DIRECTORY_SENDER_BATCH);
     answer();
     assert_int_equal(asked_count(), TOPICS * PARTITIONS - DIRECTORY_SENDER_BATCH);
     answer();
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
     assert_int_equal(test.sender.told, TOPICS * PARTITIONS);
 }
 
 static void nothing_is_told_before_the_registration(void **state)
 {
     (void)state;
-    test.broker_epoch = -1;
+    test.controller.broker_epoch = -1;
     tell(0, 0, one);
-    memory_node_run(&test.node);
-    memory_node_advance(&test.node, 150 * MS);
-    assert_null(test.asked);
-    test.broker_epoch = 41;
-    memory_node_advance(&test.node, 400 * MS);
+    memory_node_run(&test.controller.node);
+    memory_node_advance(&test.controller.node, 150 * MS);
+    assert_null(test.controller.asked);
+    test.controller.broker_epoch = 41;
+    memory_node_advance(&test.controller.node, 400 * MS);
     assert_int_equal(asked()->broker_epoch, 41);
     answer();
 }
@@ -242,22 +205,22 @@ static void a_refused_request_is_repeated_after_pauses_that_grow(void **state)
 {
     (void)state;
     tell(0, 0, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     uint64_t pause_ms = 100;
     for (int i = 0; i < 10; i++) {
         refuse(KAFKA_ERROR_STALE_BROKER_EPOCH);
-        memory_node_advance(&test.node, (pause_ms - 1) * MS);
-        assert_null(test.asked);
-        test.broker_epoch++;
-        memory_node_advance(&test.node, 2 * MS);
-        assert_int_equal(asked()->broker_epoch, test.broker_epoch);
+        memory_node_advance(&test.controller.node, (pause_ms - 1) * MS);
+        assert_null(test.controller.asked);
+        test.controller.broker_epoch++;
+        memory_node_advance(&test.controller.node, 2 * MS);
+        assert_int_equal(asked()->broker_epoch, test.controller.broker_epoch);
         pause_ms = pause_ms < 5000 ? 2 * pause_ms : 10000;
     }
     answer();
     tell(0, 1, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     refuse(KAFKA_ERROR_STALE_BROKER_EPOCH);
-    memory_node_advance(&test.node, 101 * MS);
+    memory_node_advance(&test.controller.node, 101 * MS);
     assert_int_equal(asked_count(), 1); /* the first pause again */
     answer();
 }
@@ -268,10 +231,10 @@ static void what_the_controller_does_not_know_is_told_again(void **state)
     (void)state;
     tell(0, 0, one);
     tell(0, 1, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     answer_but(0, 1, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    assert_null(test.asked);
-    memory_node_advance(&test.node, 101 * MS);
+    assert_null(test.controller.asked);
+    memory_node_advance(&test.controller.node, 101 * MS);
     assert_int_equal(asked_count(), 1);
     assert_int_equal(asked()->directories[0].topics[0].partitions[0].partition_index, 1);
     answer();
@@ -296,11 +259,11 @@ static void what_the_metadata_shows_or_has_no_more_is_not_told(void **state)
     tell(0, PARTITIONS, one); /* no such partition */
     tell(TOPICS, 0, one);     /* no such topic */
     tell(1, 4, two);          /* the only news */
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     assert_int_equal(asked_count(), 1);
     assert_int_equal(asked()->directories[0].topics[0].partitions[0].partition_index, 4);
     answer();
-    assert_int_equal(map_count(&test.sender.by_partition), 0);
+    assert_int_equal(map_count(&test.sender.outbox.by_partition), 0);
 }
 
 static void what_is_told_last_counts(void **state)
@@ -308,31 +271,31 @@ static void what_is_told_last_counts(void **state)
     (void)state;
     tell(0, 0, one);
     tell(0, 0, two);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     assert_int_equal(asked_count(), 1);
     assert_true(uuid_equal(asked()->directories[0].id, two));
     /* While that is under way: */
     directory_sender_add(&test.sender, topic_id(0), 0, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     answer();
     assert_int_equal(asked_count(), 1);
     assert_true(uuid_equal(asked()->directories[0].id, one));
     answer();
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
 }
 
 static void the_end_forgets_what_was_not_told(void **state)
 {
     (void)state;
     tell(0, 0, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     directory_sender_add(&test.sender, topic_id(0), 1, one);
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     directory_sender_close(&test.sender);
     directory_sender_add(&test.sender, topic_id(0), 2, one);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     refuse(KAFKA_ERROR_NOT_CONTROLLER); /* it runs on this node */
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
 }
 
 int main(void)

@@ -8,18 +8,10 @@
 #include <cmocka.h>
 
 #include "cluster/controller/alter_configs.h"
-#include "cluster/controller/alter_partition.h"
-#include "cluster/controller/assign_replicas_to_dirs.h"
-#include "cluster/controller/broker_departure.h"
-#include "cluster/controller/elect_leaders.h"
-#include "cluster/controller/update_features.h"
-#include "tests/unit/cluster/decision_bench.h"
+#include "tests/unit/cluster/decision_requests.h"
 
 #define ELIGIBLE "eligible.leader.replicas.version"
 #define MIN_ISR  "min.insync.replicas"
-#define IDS(...)                                                                                   \
-    ((struct node_list){(int32_t[]){__VA_ARGS__}, sizeof((int32_t[]){__VA_ARGS__}) / 4})
-#define NOBODY ((struct node_list){NULL, 0})
 
 enum { UPGRADE = 1, SAFE_DOWNGRADE = 2 };
 
@@ -30,11 +22,6 @@ static void start(struct decision_bench *bench)
     bench_set_broker(bench, 3, false);
     bench_set_feature(bench, ELIGIBLE, 1);
     bench_set_config(bench, CONFIG_RESOURCE_BROKER, "", MIN_ISR, "2");
-}
-
-static struct partition_state state_of(const struct decision_bench *bench, const char *topic)
-{
-    return image_partition_state(bench_partition(bench, topic));
 }
 
 static void assert_list(struct node_list list, struct node_list wanted)
@@ -48,7 +35,7 @@ static void assert_state(const struct decision_bench *bench, const char *topic, 
                          struct node_list isr, struct node_list eligible,
                          struct node_list last_known)
 {
-    struct partition_state state = state_of(bench, topic);
+    struct partition_state state = bench_state(bench, topic);
     assert_int_equal(state.leader, leader);
     assert_list(state.isr, isr);
     assert_list(state.eligible, eligible);
@@ -88,58 +75,22 @@ static void leave(struct decision_bench *bench, int32_t id, enum broker_removal 
     struct uuid directory = uuid_of_halves(50, (uint64_t)id);
     struct broker_departure departure = {
         .broker_id = id, .removal = removal, .directories = &directory, .directory_count = 1};
-    struct decision decision;
-    bench_decide(bench, &decision);
-    partition_changes_for_removed(&decision, &departure);
-    bench_commit(bench, &decision);
+    bench_broker_leaves(bench, &departure);
     bench_set_broker(bench, id, true);
 }
 
 static void come(struct decision_bench *bench, int32_t id)
 {
-    struct decision decision;
-    bench_decide(bench, &decision);
-    partition_changes_for_added(&decision, id);
-    bench_commit(bench, &decision);
+    bench_broker_comes(bench, id);
     bench_set_broker(bench, id, false);
 }
 
 /* ---- The feature ----------------------------------------------------------------------------- */
 
-struct level {
-    const char *feature;
-    int16_t level;
-};
-
-static enum kafka_error update(struct decision_bench *bench, const struct level *levels,
-                               size_t count, int8_t type, struct decision *decision)
-{
-    struct update_features_request_feature_update_key keys[2];
-    for (size_t i = 0; i < count; i++) {
-        update_features_request_feature_update_key_init(&keys[i]);
-        keys[i].feature = view_of_string(levels[i].feature);
-        keys[i].max_version_level = levels[i].level;
-        keys[i].upgrade_type = type;
-    }
-    struct update_features_request request;
-    update_features_request_init(&request);
-    request.feature_updates = keys;
-    request.feature_updates_count = count;
-    struct update_features_response response;
-    bench_decide(bench, decision);
-    decide_update_features(decision, &request, 2, &response);
-    if (response.error_code != KAFKA_ERROR_NONE)
-        assert_int_equal(decision->records.count, 0);
-    bench_commit(bench, decision);
-    return (enum kafka_error)response.error_code;
-}
-
 static enum kafka_error set_level(struct decision_bench *bench, const char *feature, int16_t level,
                                   int8_t type)
 {
-    struct decision decision;
-    struct level wanted = {feature, level};
-    return update(bench, &wanted, 1, type, &decision);
+    return bench_update_features(bench, &(struct feature_level){feature, level}, 1, type, NULL);
 }
 
 static struct view min_isr_of(const struct decision_bench *bench, const char *broker)
@@ -172,10 +123,11 @@ static void turned_on_a_minimum_of_the_cluster_stays(void **state)
     bench_init(&bench);
     bench_set_config(&bench, CONFIG_RESOURCE_BROKER, "", MIN_ISR, "2");
     bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 1);
-    struct decision decision;
-    struct level wanted = {ELIGIBLE, 1};
-    assert_int_equal(update(&bench, &wanted, 1, UPGRADE, &decision), KAFKA_ERROR_NONE);
-    assert_int_equal(decision.records.count, 1);
+    size_t record_count;
+    struct feature_level wanted = {ELIGIBLE, 1};
+    assert_int_equal(bench_update_features(&bench, &wanted, 1, UPGRADE, &record_count),
+                     KAFKA_ERROR_NONE);
+    assert_int_equal(record_count, 1);
     assert_true(view_equal(min_isr_of(&bench, ""), VIEW_LITERAL("2")));
     bench_deinit(&bench);
 }
@@ -188,13 +140,13 @@ static void the_feature_needs_a_metadata_version(void **state)
     bench_set_feature(&bench, "metadata.version", 22);
     assert_int_equal(set_level(&bench, ELIGIBLE, 1, UPGRADE), KAFKA_ERROR_INVALID_UPDATE_VERSION);
     assert_int_equal(set_level(&bench, ELIGIBLE, 2, UPGRADE), KAFKA_ERROR_INVALID_UPDATE_VERSION);
-    struct decision decision;
-    struct level both[] = {{ELIGIBLE, 1}, {"metadata.version", 23}};
-    assert_int_equal(update(&bench, both, 2, UPGRADE, &decision), KAFKA_ERROR_NONE);
+    struct feature_level both[] = {{ELIGIBLE, 1}, {"metadata.version", 23}};
+    assert_int_equal(bench_update_features(&bench, both, 2, UPGRADE, NULL), KAFKA_ERROR_NONE);
     assert_int_equal(set_level(&bench, "metadata.version", 22, SAFE_DOWNGRADE),
                      KAFKA_ERROR_INVALID_UPDATE_VERSION);
-    struct level back[] = {{ELIGIBLE, 0}, {"metadata.version", 22}};
-    assert_int_equal(update(&bench, back, 2, SAFE_DOWNGRADE, &decision), KAFKA_ERROR_NONE);
+    struct feature_level back[] = {{ELIGIBLE, 0}, {"metadata.version", 22}};
+    assert_int_equal(bench_update_features(&bench, back, 2, SAFE_DOWNGRADE, NULL),
+                     KAFKA_ERROR_NONE);
     assert_int_equal(image_feature_level(bench.image, VIEW_LITERAL(ELIGIBLE)), 0);
     bench_deinit(&bench);
 }
@@ -219,7 +171,7 @@ static void turned_off_whoever_could_lead_is_in_sync_again(void **state)
     assert_state(&bench, "last", -1, IDS(3), NOBODY, NOBODY);
     come(&bench, 3);
     assert_state(&bench, "away", 3, IDS(2, 3), NOBODY, NOBODY);
-    assert_int_equal(state_of(&bench, "away").recovery, IMAGE_RECOVERED);
+    assert_int_equal(bench_state(&bench, "away").recovery, IMAGE_RECOVERED);
     bench_deinit(&bench);
 }
 
@@ -243,25 +195,10 @@ static void what_another_build_left_of_it_goes(void **state)
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-static enum kafka_error alter(struct decision_bench *bench, int8_t type, const char *resource,
-                              int8_t operation, const char *value)
+static enum kafka_error alter(struct decision_bench *bench, enum config_resource_type type,
+                              const char *resource, int8_t operation, const char *value)
 {
-    struct incremental_alter_configs_request_alterable_config config = {
-        VIEW_LITERAL(MIN_ISR), operation, value ? view_of_string(value) : VIEW_NULL};
-    struct incremental_alter_configs_request_alter_configs_resource asked = {
-        type, view_of_string(resource), &config, 1};
-    struct incremental_alter_configs_request request;
-    incremental_alter_configs_request_init(&request);
-    request.resources = &asked;
-    request.resources_count = 1;
-    struct incremental_alter_configs_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_incremental_alter_configs(&decision, &request, &response);
-    if (response.responses[0].error_code != KAFKA_ERROR_NONE)
-        assert_int_equal(decision.records.count, 0);
-    bench_commit(bench, &decision);
-    return (enum kafka_error)response.responses[0].error_code;
+    return bench_alter_config(bench, type, resource, MIN_ISR, operation, value);
 }
 
 static void brokers_have_no_minimum_of_their_own(void **state)
@@ -326,53 +263,23 @@ static void another_minimum_forgets_where_somebody_leads(void **state)
 
 /* ---- In-sync sets ---------------------------------------------------------------------------- */
 
-static enum kafka_error propose(struct decision_bench *bench, struct uuid topic,
-                                struct node_list isr)
-{
-    const struct image_partition *now =
-        image_topic_partition(image_topic_by_id(bench->image, topic), 0);
-    struct alter_partition_request_broker_state members[4];
-    struct alter_partition_request_partition_data partition;
-    alter_partition_request_partition_data_init(&partition);
-    for (uint32_t i = 0; i < isr.count; i++)
-        members[i] = (struct alter_partition_request_broker_state){isr.ids[i], -1};
-    partition.leader_epoch = now->leader_epoch;
-    partition.partition_epoch = now->partition_epoch;
-    partition.new_isr_with_epochs = members;
-    partition.new_isr_with_epochs_count = isr.count;
-    struct alter_partition_request_topic_data data = {topic, &partition, 1};
-    struct alter_partition_request request;
-    alter_partition_request_init(&request);
-    request.broker_id = now->leader;
-    request.broker_epoch = 100 + now->leader;
-    request.topics = &data;
-    request.topics_count = 1;
-    struct alter_partition_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_alter_partition(&decision, &request, 3, &response);
-    bench_commit(bench, &decision);
-    assert_int_equal(response.error_code, KAFKA_ERROR_NONE);
-    return (enum kafka_error)response.topics[0].partitions[0].error_code;
-}
-
 static void who_leaves_below_the_minimum_stays_eligible(void **state)
 {
     (void)state;
     struct decision_bench bench;
     start(&bench);
-    struct uuid topic = bench_add_topic(&bench, "t", IDS(1, 2, 3), IDS(1, 2, 3), 1);
-    assert_int_equal(propose(&bench, topic, IDS(1, 2)), KAFKA_ERROR_NONE);
+    bench_add_topic(&bench, "t", IDS(1, 2, 3), IDS(1, 2, 3), 1);
+    assert_int_equal(bench_propose(&bench, "t", IDS(1, 2)), KAFKA_ERROR_NONE);
     assert_state(&bench, "t", 1, IDS(1, 2), NOBODY, NOBODY);
-    assert_int_equal(propose(&bench, topic, IDS(1)), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_propose(&bench, "t", IDS(1)), KAFKA_ERROR_NONE);
     assert_state(&bench, "t", 1, IDS(1), IDS(2), NOBODY);
-    assert_int_equal(propose(&bench, topic, IDS(1, 3)), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_propose(&bench, "t", IDS(1, 3)), KAFKA_ERROR_NONE);
     assert_state(&bench, "t", 1, IDS(1, 3), NOBODY, NOBODY);
     /* Two replicas can never be three in sync. */
     bench_set_config(&bench, CONFIG_RESOURCE_TOPIC, "pair", MIN_ISR, "3");
-    topic = bench_add_topic(&bench, "pair", IDS(1, 2), IDS(1), 1);
+    struct uuid topic = bench_add_topic(&bench, "pair", IDS(1, 2), IDS(1), 1);
     set_eligible(&bench, topic, IDS(2), NOBODY);
-    assert_int_equal(propose(&bench, topic, IDS(1, 2)), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_propose(&bench, "pair", IDS(1, 2)), KAFKA_ERROR_NONE);
     assert_state(&bench, "pair", 1, IDS(1, 2), NOBODY, NOBODY);
     bench_deinit(&bench);
 }
@@ -388,7 +295,7 @@ static void an_eligible_one_leads_when_nobody_is_in_sync(void **state)
     set_eligible(&bench, topic, IDS(3), NOBODY);
     leave(&bench, 1, BROKER_REMOVAL_UNCLEAN);
     assert_state(&bench, "t", 3, IDS(3), NOBODY, NOBODY);
-    assert_int_equal(state_of(&bench, "t").recovery, IMAGE_RECOVERED);
+    assert_int_equal(bench_state(&bench, "t").recovery, IMAGE_RECOVERED);
     bench_deinit(&bench);
 }
 
@@ -407,7 +314,7 @@ static void the_last_leader_waits_until_it_lives(void **state)
     assert_state(&bench, "t", -1, NOBODY, NOBODY, IDS(1));
     come(&bench, 1);
     assert_state(&bench, "t", 1, IDS(1), NOBODY, NOBODY);
-    assert_int_equal(state_of(&bench, "t").recovery, IMAGE_RECOVERING);
+    assert_int_equal(bench_state(&bench, "t").recovery, IMAGE_RECOVERING);
     bench_deinit(&bench);
 }
 
@@ -437,25 +344,8 @@ static void an_unclean_leader_has_no_eligible_others(void **state)
     bench_set_broker(&bench, 2, true);
     leave(&bench, 1, BROKER_REMOVAL_GONE);
     assert_state(&bench, "t", 3, IDS(3), NOBODY, NOBODY);
-    assert_int_equal(state_of(&bench, "t").recovery, IMAGE_RECOVERING);
+    assert_int_equal(bench_state(&bench, "t").recovery, IMAGE_RECOVERING);
     bench_deinit(&bench);
-}
-
-static enum kafka_error elect(struct decision_bench *bench, const char *topic, int8_t type)
-{
-    int32_t partition = 0;
-    struct elect_leaders_request_topic_partitions asked = {view_of_string(topic), &partition, 1};
-    struct elect_leaders_request request;
-    elect_leaders_request_init(&request);
-    request.election_type = type;
-    request.topic_partitions = &asked;
-    request.topic_partitions_count = 1;
-    struct elect_leaders_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_elect_leaders(&decision, &request, &response);
-    bench_commit(bench, &decision);
-    return (enum kafka_error)response.replica_election_results[0].partition_result[0].error_code;
 }
 
 static void an_election_that_is_asked_for_prefers_the_eligible(void **state)
@@ -465,13 +355,13 @@ static void an_election_that_is_asked_for_prefers_the_eligible(void **state)
     start(&bench);
     struct uuid topic = bench_add_topic(&bench, "fine", IDS(1, 2), NOBODY, -1);
     set_eligible(&bench, topic, IDS(2), IDS(1));
-    assert_int_equal(elect(&bench, "fine", 1), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_elect(&bench, "fine", 0, 1), KAFKA_ERROR_NONE);
     assert_state(&bench, "fine", 2, IDS(2), NOBODY, NOBODY);
     topic = bench_add_topic(&bench, "lost", IDS(1, 2), NOBODY, -1);
     set_eligible(&bench, topic, NOBODY, IDS(2));
-    assert_int_equal(elect(&bench, "lost", 0), KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE);
+    assert_int_equal(bench_elect(&bench, "lost", 0, 0), KAFKA_ERROR_PREFERRED_LEADER_NOT_AVAILABLE);
     bench_set_broker(&bench, 2, true);
-    assert_int_equal(elect(&bench, "lost", 1), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_elect(&bench, "lost", 0, 1), KAFKA_ERROR_NONE);
     assert_state(&bench, "lost", 1, IDS(1), NOBODY, NOBODY);
     bench_deinit(&bench);
 }
@@ -491,24 +381,9 @@ static void who_comes_back_without_its_directory_is_not_eligible(void **state)
         set_directory(&bench, topic, 1, uuid_of_halves(50 + i, 2));
     }
     leave(&bench, 2, BROKER_REMOVAL_CLEAN);
-    assert_list(state_of(&bench, "kept").eligible, IDS(2));
-    assert_list(state_of(&bench, "gone").eligible, NOBODY);
+    assert_list(bench_state(&bench, "kept").eligible, IDS(2));
+    assert_list(bench_state(&bench, "gone").eligible, NOBODY);
     bench_deinit(&bench);
-}
-
-static void assign(struct decision_bench *bench, int32_t id, struct uuid topic,
-                   struct uuid directory)
-{
-    struct assign_replicas_to_dirs_request_partition_data partition = {0};
-    struct assign_replicas_to_dirs_request_topic_data data = {topic, &partition, 1};
-    struct assign_replicas_to_dirs_request_directory_data asked = {directory, &data, 1};
-    struct assign_replicas_to_dirs_request request = {id, 100 + id, &asked, 1};
-    struct assign_replicas_to_dirs_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_assign_replicas_to_dirs(&decision, &request, &response);
-    bench_commit(bench, &decision);
-    assert_int_equal(response.error_code, KAFKA_ERROR_NONE);
 }
 
 static void a_replica_started_anew_is_not_eligible(void **state)
@@ -519,18 +394,19 @@ static void a_replica_started_anew_is_not_eligible(void **state)
     struct uuid lost = uuid_of_halves(77, 7), works = uuid_of_halves(50, 2);
     struct uuid topic = bench_add_topic(&bench, "t", IDS(1, 2), IDS(1), 1);
     set_eligible(&bench, topic, IDS(2), NOBODY);
-    assign(&bench, 2, topic, works); /* from nowhere: it is where it always was */
-    assert_list(state_of(&bench, "t").eligible, IDS(2));
+    assert_int_equal(bench_assign(&bench, 2, 0, topic, 0, works),
+                     KAFKA_ERROR_NONE); /* from nowhere: it is where it always was */
+    assert_list(bench_state(&bench, "t").eligible, IDS(2));
     set_directory(&bench, topic, 1, lost);
-    assign(&bench, 2, topic, works);
+    assert_int_equal(bench_assign(&bench, 2, 0, topic, 0, works), KAFKA_ERROR_NONE);
     assert_state(&bench, "t", 1, IDS(1), NOBODY, NOBODY);
     /* Nobody else was ever in sync: it begins again, and the partition says so. */
     struct uuid only = bench_add_topic(&bench, "only", IDS(2), NOBODY, -1);
     set_eligible(&bench, only, IDS(2), IDS(2));
     set_directory(&bench, only, 0, lost);
-    assign(&bench, 2, only, works);
+    assert_int_equal(bench_assign(&bench, 2, 0, only, 0, works), KAFKA_ERROR_NONE);
     assert_state(&bench, "only", 2, IDS(2), NOBODY, NOBODY);
-    assert_int_equal(state_of(&bench, "only").recovery, IMAGE_RECOVERING);
+    assert_int_equal(bench_state(&bench, "only").recovery, IMAGE_RECOVERING);
     bench_deinit(&bench);
 }
 

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "cluster/isr_sender.h"
-#include "tests/unit/log/memory_node.h"
+#include "tests/unit/cluster/asked_controller.h"
 
-enum { OWN = 1, MS = 1000000, CHANGES = 6 };
+enum { OWN = ASKED_NODE_ID, MS = 1000000, CHANGES = 6 };
 
 struct proposed {
     struct isr_change change;
@@ -18,48 +18,21 @@ struct proposed {
 };
 
 static struct {
-    struct memory_node node;
-    struct controller_channel channel;
+    struct asked_controller controller;
     struct isr_sender sender;
-    struct controller_call *asked;
-    int64_t broker_epoch;
     struct proposed proposed[CHANGES];
 } test;
-
-static bool leader(void *self, struct controller_address *address)
-{
-    (void)self;
-    *address = (struct controller_address){OWN, 1, VIEW_LITERAL("one"), 9093};
-    return true;
-}
-
-static void local(void *self, struct controller_call *call)
-{
-    (void)self;
-    assert_null(test.asked);
-    test.asked = call;
-}
-
-static int64_t broker_epoch(void *self)
-{
-    (void)self;
-    return test.broker_epoch;
-}
 
 static int init(void **state)
 {
     (void)state;
     memset(&test, 0, sizeof(test));
-    test.broker_epoch = 40;
-    memory_node_init(&test.node);
-    struct loop *loop = memory_node_loop(&test.node, 0);
-    struct controller_channel_options channel = {.loop = loop,
-                                                 .node_id = OWN,
-                                                 .client_id = VIEW_LITERAL("klamm"),
-                                                 .host = {leader, local, NULL}};
-    controller_channel_init(&test.channel, &channel);
-    struct isr_sender_options options = {
-        .loop = loop, .channel = &test.channel, .broker_id = OWN, .broker_epoch = broker_epoch};
+    asked_controller_init(&test.controller);
+    struct isr_sender_options options = {.loop = test.controller.loop,
+                                         .channel = &test.controller.channel,
+                                         .broker_id = OWN,
+                                         .broker_epoch = asked_controller_broker_epoch,
+                                         .self = &test.controller};
     isr_sender_init(&test.sender, &options);
     return 0;
 }
@@ -67,9 +40,9 @@ static int init(void **state)
 static int deinit(void **state)
 {
     (void)state;
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     isr_sender_close(&test.sender);
-    memory_node_deinit(&test.node);
+    asked_controller_deinit(&test.controller);
     return 0;
 }
 
@@ -101,13 +74,12 @@ static void propose(unsigned index, unsigned topic, int32_t partition)
 
 static void run(void)
 {
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
 }
 
 static const struct alter_partition_request *asked(void)
 {
-    assert_non_null(test.asked);
-    return test.asked->message;
+    return asked_controller_message(&test.controller);
 }
 
 static size_t asked_count(void)
@@ -138,10 +110,7 @@ static void answer(enum kafka_error error, bool is_whole)
             partitions[i][k].error_code = (int16_t)error;
         }
     }
-    struct controller_call *call = test.asked;
-    test.asked = NULL;
-    controller_call_answered(call, &response);
-    run();
+    asked_controller_answer(&test.controller, &response);
 }
 
 static void assert_ended(unsigned index, enum kafka_error error)
@@ -230,12 +199,12 @@ static void a_refused_request_is_repeated_with_the_newest_epoch(void **state)
     propose(0, 1, 0);
     run();
     answer(KAFKA_ERROR_STALE_BROKER_EPOCH, true);
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
     propose(1, 2, 0);
     run();
-    assert_null(test.asked); /* the pause holds for all */
-    test.broker_epoch = 90;
-    memory_node_advance(&test.node, 51 * MS);
+    assert_null(test.controller.asked); /* the pause holds for all */
+    test.controller.broker_epoch = 90;
+    memory_node_advance(&test.controller.node, 51 * MS);
     assert_int_equal(asked()->broker_epoch, 90);
     assert_int_equal(asked_count(), 2);
     assert_true(uuid_equal(asked()->topics[0].topic_id, test.proposed[0].change.topic_id));
@@ -252,10 +221,10 @@ static void other_errors_and_missing_answers_are_asked_again(void **state)
     run();
     answer(KAFKA_ERROR_NOT_CONTROLLER, false); /* of the partition: that one lags behind us */
     assert_int_equal(test.proposed[0].ended, 0);
-    memory_node_advance(&test.node, 51 * MS);
+    memory_node_advance(&test.controller.node, 51 * MS);
     assert_int_equal(asked_count(), 2);
     answer(KAFKA_ERROR_NONE, true); /* good, and empty */
-    memory_node_advance(&test.node, 51 * MS);
+    memory_node_advance(&test.controller.node, 51 * MS);
     assert_int_equal(asked_count(), 2);
     answer(KAFKA_ERROR_NONE, false);
     assert_ended(0, KAFKA_ERROR_NONE);
@@ -269,7 +238,7 @@ static void an_end_of_the_node_ends_every_proposal(void **state)
     run();
     propose(1, 2, 0);
     run();
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     isr_sender_close(&test.sender);
     run();
     assert_ended(1, KAFKA_ERROR_OPERATION_NOT_ATTEMPTED);

@@ -316,6 +316,26 @@ static void a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged(void
     }
 }
 
+static void a_start_that_fails_at_any_call_gives_everything_back(void **state)
+{
+    (void)state;
+    static const enum storage_operation operations[] = {STORAGE_OPEN, STORAGE_SYNC, STORAGE_WRITE,
+                                                        STORAGE_RENAME, STORAGE_SYNC_DIRECTORY};
+    for (size_t kind = 0; kind < sizeof(operations) / sizeof(operations[0]); kind++) {
+        bool is_ready = false;
+        for (int after = 0; !is_ready; after++) {
+            struct fixture fixture;
+            fixture_init(&fixture);
+            memory_node_fail(&fixture.node, operations[kind], after, STORAGE_IO);
+            fixture_start(&fixture);
+            is_ready = fixture.is_ready;
+            fixture_stop(&fixture);
+            fixture_deinit(&fixture);
+            assert_true(after < 40);
+        }
+    }
+}
+
 static void a_stop_at_any_moment_of_the_start_ends(void **state)
 {
     (void)state;
@@ -438,6 +458,7 @@ int main(void)
         cmocka_unit_test(closing_waits_for_what_was_appended),
         cmocka_unit_test(closing_ends_although_the_last_records_are_refused),
         cmocka_unit_test(a_failure_and_a_power_cut_at_any_call_lose_nothing_acknowledged),
+        cmocka_unit_test(a_start_that_fails_at_any_call_gives_everything_back),
         cmocka_unit_test(a_stop_at_any_moment_of_the_start_ends),
         cmocka_unit_test(leftovers_of_interrupted_writes_are_removed),
         cmocka_unit_test(silent_followers_are_forgotten_and_voters_are_not),

@@ -5,19 +5,12 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "cluster/controller/alter_partition.h"
 #include "cluster/controller/alter_reassignments.h"
-#include "cluster/controller/assign_replicas_to_dirs.h"
 #include "cluster/controller/leader_sweep.h"
 #include "cluster/controller/list_reassignments.h"
 #include "cluster/controller/unregister_broker.h"
 #include "tests/unit/cluster/controller_fixture.h"
-#include "tests/unit/cluster/decision_bench.h"
-
-#define IDS(...)                                                                                   \
-    ((struct node_list){(int32_t[]){__VA_ARGS__},                                                  \
-                        sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)})
-#define NOBODY ((struct node_list){NULL, 0})
+#include "tests/unit/cluster/decision_requests.h"
 
 /* Brokers 1 to 5, all active. */
 static void start(struct decision_bench *bench)
@@ -32,11 +25,6 @@ static void assert_ids(struct node_list found, struct node_list wanted)
     assert_int_equal(found.count, wanted.count);
     for (uint32_t i = 0; i < wanted.count; i++)
         assert_int_equal(found.ids[i], wanted.ids[i]);
-}
-
-static struct partition_state state_of(const struct decision_bench *bench, const char *topic)
-{
-    return image_partition_state(bench_partition(bench, topic));
 }
 
 /* Moves partition 0 of a topic; NOBODY takes the move back. */
@@ -68,35 +56,6 @@ static enum kafka_error move(struct decision_bench *bench, const char *topic,
     return (enum kafka_error)error;
 }
 
-/* The leader proposes an in-sync set. */
-static enum kafka_error propose(struct decision_bench *bench, const char *topic,
-                                struct node_list isr)
-{
-    struct alter_partition_request_broker_state members[8];
-    struct partition_state state = state_of(bench, topic);
-    for (uint32_t i = 0; i < isr.count; i++)
-        members[i] = (struct alter_partition_request_broker_state){isr.ids[i], -1};
-    struct alter_partition_request_partition_data partition = {
-        .leader_epoch = state.leader_epoch,
-        .new_isr_with_epochs = members,
-        .new_isr_with_epochs_count = isr.count,
-        .partition_epoch = state.partition_epoch,
-    };
-    struct alter_partition_request_topic_data data = {
-        image_topic_by_name(bench->image, view_of_string(topic))->id, &partition, 1};
-    struct alter_partition_request request = {.broker_id = state.leader,
-                                              .broker_epoch = 100 + state.leader,
-                                              .topics = &data,
-                                              .topics_count = 1};
-    struct alter_partition_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_alter_partition(&decision, &request, 3, &response);
-    bench_commit(bench, &decision);
-    assert_int_equal(response.error_code, KAFKA_ERROR_NONE);
-    return (enum kafka_error)response.topics[0].partitions[0].error_code;
-}
-
 static void reassignments_are_checked(void **state)
 {
     (void)state;
@@ -112,7 +71,7 @@ static void reassignments_are_checked(void **state)
     assert_int_equal(move(&bench, "t", IDS(3), false), KAFKA_ERROR_INVALID_REPLICATION_FACTOR);
     assert_int_equal(move(&bench, "t", NOBODY, true), KAFKA_ERROR_NO_REASSIGNMENT_IN_PROGRESS);
     assert_int_equal(move(&bench, "t", IDS(1, 2), false), KAFKA_ERROR_NONE);
-    assert_int_equal(state_of(&bench, "t").partition_epoch, 8);
+    assert_int_equal(bench_state(&bench, "t").partition_epoch, 8);
     bench_deinit(&bench);
 }
 
@@ -123,17 +82,17 @@ static void a_partition_moves_when_its_new_replicas_are_in_sync(void **state)
     start(&bench);
     bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 1);
     assert_int_equal(move(&bench, "t", IDS(4, 2, 3), true), KAFKA_ERROR_NONE);
-    struct partition_state now = state_of(&bench, "t");
+    struct partition_state now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(4, 2, 3, 1));
     assert_ids(now.adding, IDS(3, 4));
     assert_ids(now.removing, IDS(1));
     assert_int_equal(now.leader, 1);
     assert_int_equal(now.leader_epoch, 5);
     assert_true(uuid_equal(now.directories[0], uuid_of_halves(50, 4)));
-    assert_int_equal(propose(&bench, "t", IDS(1, 2, 4)), KAFKA_ERROR_NONE);
-    assert_ids(state_of(&bench, "t").adding, IDS(3, 4));
-    assert_int_equal(propose(&bench, "t", IDS(1, 2, 4, 3)), KAFKA_ERROR_NEW_LEADER_ELECTED);
-    now = state_of(&bench, "t");
+    assert_int_equal(bench_propose(&bench, "t", IDS(1, 2, 4)), KAFKA_ERROR_NONE);
+    assert_ids(bench_state(&bench, "t").adding, IDS(3, 4));
+    assert_int_equal(bench_propose(&bench, "t", IDS(1, 2, 4, 3)), KAFKA_ERROR_NEW_LEADER_ELECTED);
+    now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(4, 2, 3));
     assert_ids(now.isr, IDS(2, 4, 3));
     assert_int_equal(now.adding.count + now.removing.count, 0);
@@ -149,11 +108,11 @@ static void order_and_removal_take_effect_at_once(void **state)
     start(&bench);
     bench_add_topic(&bench, "t", IDS(1, 2, 3), IDS(1, 2, 3), 1);
     assert_int_equal(move(&bench, "t", IDS(3, 2, 1), false), KAFKA_ERROR_NONE);
-    assert_ids(state_of(&bench, "t").replicas, IDS(3, 2, 1));
-    assert_int_equal(state_of(&bench, "t").leader, 1);
-    assert_int_equal(state_of(&bench, "t").leader_epoch, 5);
+    assert_ids(bench_state(&bench, "t").replicas, IDS(3, 2, 1));
+    assert_int_equal(bench_state(&bench, "t").leader, 1);
+    assert_int_equal(bench_state(&bench, "t").leader_epoch, 5);
     assert_int_equal(move(&bench, "t", IDS(3, 1), true), KAFKA_ERROR_NONE);
-    struct partition_state now = state_of(&bench, "t");
+    struct partition_state now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(3, 1));
     assert_ids(now.isr, IDS(1, 3));
     assert_int_equal(now.removing.count, 0);
@@ -170,11 +129,11 @@ static void a_second_move_is_taken_against_all_replicas(void **state)
     start(&bench);
     bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 1);
     assert_int_equal(move(&bench, "t", IDS(3, 4), true), KAFKA_ERROR_NONE);
-    assert_ids(state_of(&bench, "t").replicas, IDS(3, 4, 1, 2));
+    assert_ids(bench_state(&bench, "t").replicas, IDS(3, 4, 1, 2));
     assert_int_equal(move(&bench, "t", IDS(5, 4, 1), false),
                      KAFKA_ERROR_INVALID_REPLICATION_FACTOR);
     assert_int_equal(move(&bench, "t", IDS(5, 4), false), KAFKA_ERROR_NONE);
-    struct partition_state now = state_of(&bench, "t");
+    struct partition_state now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(5, 4, 1, 2, 3));
     assert_ids(now.adding, IDS(5));
     assert_ids(now.removing, IDS(1, 2, 3));
@@ -188,9 +147,9 @@ static void a_move_is_taken_back(void **state)
     start(&bench);
     bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 1);
     assert_int_equal(move(&bench, "t", IDS(3, 4), true), KAFKA_ERROR_NONE);
-    assert_int_equal(propose(&bench, "t", IDS(1, 2, 3)), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_propose(&bench, "t", IDS(1, 2, 3)), KAFKA_ERROR_NONE);
     assert_int_equal(move(&bench, "t", NOBODY, true), KAFKA_ERROR_NONE);
-    struct partition_state now = state_of(&bench, "t");
+    struct partition_state now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(1, 2));
     assert_ids(now.isr, IDS(1, 2));
     assert_int_equal(now.adding.count + now.removing.count, 0);
@@ -208,7 +167,7 @@ static void the_way_back_may_need_an_unclean_election(void **state)
     assert_int_equal(move(&bench, "t", IDS(3, 4), true), KAFKA_ERROR_NONE);
     struct image_draft draft;
     bench_edit(&bench, &draft);
-    struct partition_state now = state_of(&bench, "t");
+    struct partition_state now = bench_state(&bench, "t");
     now.isr = IDS(3);
     now.leader = 3;
     const struct image_topic *topic = image_topic_by_name(bench.image, VIEW_LITERAL("t"));
@@ -220,7 +179,7 @@ static void the_way_back_may_need_an_unclean_election(void **state)
                      VIEW_LITERAL("unclean.leader.election.enable"), VIEW_LITERAL("true"));
     bench_adopt(&bench, &draft);
     assert_int_equal(move(&bench, "t", NOBODY, true), KAFKA_ERROR_NONE);
-    now = state_of(&bench, "t");
+    now = bench_state(&bench, "t");
     assert_ids(now.replicas, IDS(1, 2));
     assert_ids(now.isr, IDS(1));
     assert_int_equal(now.leader, 1);
@@ -288,11 +247,11 @@ static void a_forgotten_broker_leaves_its_places(void **state)
     assert_int_equal(forget(&bench, 9), KAFKA_ERROR_BROKER_ID_NOT_REGISTERED);
     assert_int_equal(forget(&bench, 1), KAFKA_ERROR_NONE);
     assert_null(image_broker(bench.image, 1));
-    assert_ids(state_of(&bench, "t").replicas, IDS(1, 2));
-    assert_ids(state_of(&bench, "t").isr, IDS(2));
-    assert_int_equal(state_of(&bench, "t").leader, 2);
-    assert_int_equal(state_of(&bench, "alone").leader, -1);
-    assert_int_equal(state_of(&bench, "alone").eligible.count, 0);
+    assert_ids(bench_state(&bench, "t").replicas, IDS(1, 2));
+    assert_ids(bench_state(&bench, "t").isr, IDS(2));
+    assert_int_equal(bench_state(&bench, "t").leader, 2);
+    assert_int_equal(bench_state(&bench, "alone").leader, -1);
+    assert_int_equal(bench_state(&bench, "alone").eligible.count, 0);
     for (int32_t id = 3; id <= 5; id++)
         assert_int_equal(forget(&bench, id), KAFKA_ERROR_NONE);
     assert_int_equal(forget(&bench, 2), KAFKA_ERROR_INVALID_REQUEST);
@@ -300,23 +259,6 @@ static void a_forgotten_broker_leaves_its_places(void **state)
 }
 
 /* ---- Directories ----------------------------------------------------------------------------- */
-
-static enum kafka_error assign(struct decision_bench *bench, int64_t epoch, struct uuid topic,
-                               int32_t index, struct uuid directory)
-{
-    struct assign_replicas_to_dirs_request_partition_data partition = {index};
-    struct assign_replicas_to_dirs_request_topic_data data = {topic, &partition, 1};
-    struct assign_replicas_to_dirs_request_directory_data asked = {directory, &data, 1};
-    struct assign_replicas_to_dirs_request request = {1, epoch, &asked, 1};
-    struct assign_replicas_to_dirs_response response;
-    struct decision decision;
-    bench_decide(bench, &decision);
-    decide_assign_replicas_to_dirs(&decision, &request, &response);
-    bench_commit(bench, &decision);
-    if (response.error_code != KAFKA_ERROR_NONE)
-        return (enum kafka_error)response.error_code;
-    return (enum kafka_error)response.directories[0].topics[0].partitions[0].error_code;
-}
 
 static void replicas_are_assigned_to_directories(void **state)
 {
@@ -326,24 +268,27 @@ static void replicas_are_assigned_to_directories(void **state)
     struct uuid topic = bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 1);
     struct uuid other = bench_add_topic(&bench, "other", IDS(2, 3), IDS(2), 2);
     struct uuid online = uuid_of_halves(50, 1), dead = uuid_of_halves(50, 99);
-    assert_int_equal(assign(&bench, 7, topic, 0, online), KAFKA_ERROR_STALE_BROKER_EPOCH);
-    assert_int_equal(assign(&bench, 101, uuid_of_halves(1, 1), 0, online),
+    assert_int_equal(bench_assign(&bench, 1, 7, topic, 0, online), KAFKA_ERROR_STALE_BROKER_EPOCH);
+    assert_int_equal(bench_assign(&bench, 1, 101, uuid_of_halves(1, 1), 0, online),
                      KAFKA_ERROR_UNKNOWN_TOPIC_ID);
-    assert_int_equal(assign(&bench, 101, topic, 3, online), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    assert_int_equal(assign(&bench, 101, other, 0, online), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-    assert_int_equal(assign(&bench, 101, topic, 0, online), KAFKA_ERROR_NONE);
-    assert_true(uuid_equal(state_of(&bench, "t").directories[0], online));
-    assert_true(uuid_is_zero(state_of(&bench, "t").directories[1]));
-    assert_int_equal(state_of(&bench, "t").partition_epoch, 9);
-    assert_int_equal(assign(&bench, 101, topic, 0, online), KAFKA_ERROR_NONE);
-    assert_int_equal(state_of(&bench, "t").partition_epoch, 9);
-    assert_int_equal(state_of(&bench, "t").leader, 1);
-    assert_int_equal(assign(&bench, 101, topic, 0, dead), KAFKA_ERROR_NONE);
-    assert_true(uuid_equal(state_of(&bench, "t").directories[0], dead));
-    assert_int_equal(state_of(&bench, "t").leader, 2);
-    assert_ids(state_of(&bench, "t").isr, IDS(2));
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 3, online),
+                     KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(bench_assign(&bench, 1, 101, other, 0, online),
+                     KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 0, online), KAFKA_ERROR_NONE);
+    assert_true(uuid_equal(bench_state(&bench, "t").directories[0], online));
+    assert_true(uuid_is_zero(bench_state(&bench, "t").directories[1]));
+    assert_int_equal(bench_state(&bench, "t").partition_epoch, 9);
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 0, online), KAFKA_ERROR_NONE);
+    assert_int_equal(bench_state(&bench, "t").partition_epoch, 9);
+    assert_int_equal(bench_state(&bench, "t").leader, 1);
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 0, dead), KAFKA_ERROR_NONE);
+    assert_true(uuid_equal(bench_state(&bench, "t").directories[0], dead));
+    assert_int_equal(bench_state(&bench, "t").leader, 2);
+    assert_ids(bench_state(&bench, "t").isr, IDS(2));
     bench_set_feature(&bench, "metadata.version", 16);
-    assert_int_equal(assign(&bench, 101, topic, 0, online), KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 0, online),
+                     KAFKA_ERROR_UNSUPPORTED_VERSION);
     bench_deinit(&bench);
 }
 
@@ -353,8 +298,9 @@ static void nobody_leads_from_a_lost_directory(void **state)
     struct decision_bench bench;
     start(&bench);
     struct uuid topic = bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 2);
-    assert_int_equal(assign(&bench, 101, topic, 0, uuid_of_halves(0, 2)), KAFKA_ERROR_NONE);
-    assert_ids(state_of(&bench, "t").isr, IDS(2));
+    assert_int_equal(bench_assign(&bench, 1, 101, topic, 0, uuid_of_halves(0, 2)),
+                     KAFKA_ERROR_NONE);
+    assert_ids(bench_state(&bench, "t").isr, IDS(2));
     bench_deinit(&bench);
 }
 
@@ -375,7 +321,7 @@ static void leadership_goes_back_to_preferred_replicas(void **state)
     assert_false(decide_preferred_leaders(&decision));
     assert_int_equal(decision.records.count, 1);
     bench_commit(&bench, &decision);
-    assert_int_equal(state_of(&bench, "back").leader, 1);
+    assert_int_equal(bench_state(&bench, "back").leader, 1);
     bench_deinit(&bench);
 }
 
@@ -397,9 +343,9 @@ static void unclean_leaders_are_elected_where_that_is_allowed(void **state)
     assert_false(decide_unclean_leaders(&decision));
     assert_int_equal(decision.records.count, 1);
     bench_commit(&bench, &decision);
-    assert_int_equal(state_of(&bench, "allowed").leader, 2);
-    assert_int_equal(state_of(&bench, "allowed").recovery, IMAGE_RECOVERING);
-    assert_int_equal(state_of(&bench, "denied").leader, -1);
+    assert_int_equal(bench_state(&bench, "allowed").leader, 2);
+    assert_int_equal(bench_state(&bench, "allowed").recovery, IMAGE_RECOVERING);
+    assert_int_equal(bench_state(&bench, "denied").leader, -1);
     bench_deinit(&bench);
 }
 
@@ -411,7 +357,7 @@ static void a_full_sweep_asks_for_another(void **state)
     struct uuid topic = bench_add_topic(&bench, "t", IDS(1, 2), IDS(1, 2), 2);
     struct image_draft draft;
     bench_edit(&bench, &draft);
-    struct partition_state partition = state_of(&bench, "t");
+    struct partition_state partition = bench_state(&bench, "t");
     for (int32_t i = 1; i < LEADER_SWEEP_MAX + 5; i++)
         assert_true(draft_set_partition(&draft, topic, i, &partition));
     bench_adopt(&bench, &draft);

@@ -308,3 +308,67 @@ enum storage_status fixture_truncate(struct log_fixture *fixture, int64_t offset
         partition_log_check(fixture->log);
     return change.status;
 }
+
+int fixture_setup(void **state)
+{
+    struct log_fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture_init(fixture);
+    fixture_create(fixture);
+    assert_non_null(fixture->log);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    fixture_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+void fixture_write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
+                            bool transactional)
+{
+    struct batch_options options = fixture_options();
+    options.producer_id = id;
+    options.producer_epoch = 1;
+    options.base_sequence = sequence;
+    options.transactional = transactional;
+    struct fixture_append append;
+    fixture_batch(fixture, &append, &options, 1, 10, fixture->node.wall_ms);
+    append.append.origin = LOG_APPEND_CLIENT;
+    assert_int_equal(partition_log_append(fixture->log, &append.append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    fixture_append_free(fixture, &append);
+}
+
+int64_t fixture_write_marker(struct log_fixture *fixture, int64_t id, bool commit)
+{
+    struct control_marker marker = {.commit = commit,
+                                    .producer_id = id,
+                                    .producer_epoch = 1,
+                                    .coordinator_epoch = 3,
+                                    .timestamp_ms = fixture->node.wall_ms};
+    uint8_t batch[CONTROL_RECORD_MARKER_BATCH_SIZE];
+    struct log_append append = {.data = batch, .origin = LOG_APPEND_COORDINATOR};
+    append.size = control_record_build_marker(batch, &marker);
+    assert_int_equal(partition_log_append(fixture->log, &append), LOG_APPEND_QUEUED);
+    memory_node_run(&fixture->node);
+    return append.base_offset;
+}
+
+void fixture_maintain(struct log_fixture *fixture)
+{
+    memory_node_advance(&fixture->node, UINT64_C(2000000000));
+    partition_log_maintain(fixture->log, false);
+    memory_node_run(&fixture->node);
+}
+
+struct fixture_bytes fixture_copy(struct log_fixture *fixture, const char *path)
+{
+    struct view view = memory_node_file(&fixture->node, path);
+    struct fixture_bytes bytes = {malloc(view.size + 1), view.size};
+    if (view.size)
+        memcpy(bytes.data, view.data, view.size);
+    return bytes;
+}

@@ -50,6 +50,13 @@ struct log_fixture {
     bool closed_clean;
 };
 
+/* A copy of a file's bytes; `data` is the caller's, to free. */
+struct fixture_bytes {
+    uint8_t *data;
+    size_t size;
+};
+
+struct fixture_bytes fixture_copy(struct log_fixture *fixture, const char *path);
 struct batch_options fixture_options(void);
 /* A batch into heap memory of the fixture; give back with fixture_append_free. */
 void fixture_batch(struct log_fixture *fixture, struct fixture_append *append,
@@ -59,6 +66,9 @@ void fixture_append_free(struct log_fixture *fixture, struct fixture_append *app
 
 void fixture_init(struct log_fixture *fixture);
 void fixture_deinit(struct log_fixture *fixture);
+/* For cmocka: a new fixture with a partition that was made, in *state. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
 /* Makes the partition, or opens it; fixture->log is NULL when that fails. */
 void fixture_create(struct log_fixture *fixture);
 void fixture_open(struct log_fixture *fixture);
@@ -73,6 +83,13 @@ void fixture_crash(struct log_fixture *fixture);
 int64_t fixture_write(struct log_fixture *fixture, int32_t count, size_t value_size);
 int64_t fixture_write_at(struct log_fixture *fixture, int32_t count, size_t value_size,
                          int64_t timestamp_ms);
+/* One record of producer `id`, epoch 1; and the end of its transaction, whose offset is returned.
+ */
+void fixture_write_producer(struct log_fixture *fixture, int64_t id, int32_t sequence,
+                            bool transactional);
+int64_t fixture_write_marker(struct log_fixture *fixture, int64_t id, bool commit);
+/* The regular maintenance, 2 s later. */
+void fixture_maintain(struct log_fixture *fixture);
 /* Reads up to the log end; warms when needed. Returns the status. */
 enum log_read_status fixture_read(struct log_fixture *fixture, const struct log_read *read,
                                   struct log_slice *slice);
