@@ -134,6 +134,7 @@ struct consumer_group {
     struct map protocols;      /* of classic members: count by name */
     /* Soft. */
     uint64_t checked_version; /* of topics, when the metadata hash was last compared; 0: never */
+    uint64_t target_turn;     /* turn of the loop in which the target was last made; 0: none */
     struct regex_resolution *resolution; /* under way, or NULL */
 };
 

@@ -5,6 +5,10 @@
  * The order of the checks is Kafka's: the request itself, the group, its size, the member or the
  * instance, the epoch. A heartbeat that says nothing new from a member that is where its target is
  * touches no log and allocates nothing.
+ *
+ * Where a target was made in this turn of the loop already and a heartbeat would need another one,
+ * it is parked, and all that are parked are answered at the end of the turn with one more target
+ * (consumer_group_update.h).
  */
 #include "consumer/consumer_group_heartbeat.h"
 
@@ -287,6 +291,67 @@ static void respond(struct heartbeat *heartbeat)
     coordinator_answer(heartbeat->groups->coordinator, heartbeat->call);
 }
 
+/* ---- Waiting for the target of the turn ------------------------------------------------------ */
+
+/* What a parked heartbeat is to remember; the rest is in its request. */
+struct parked_heartbeat {
+    struct view member_id;
+    bool subscription_changed;
+};
+
+static void park(struct heartbeat *heartbeat)
+{
+    struct coordinator_call *call = heartbeat->call;
+    struct parked_heartbeat *parked = call_get(call, 1, sizeof(*parked));
+    parked->member_id = heartbeat->update.member_id;
+    parked->subscription_changed = heartbeat->update.subscription_changed;
+    call->parked = parked;
+    struct consumer_groups *shared = &heartbeat->groups->consumer;
+    list_push_back(&shared->parked, &call->link);
+    loop_defer(coordinator_loop(heartbeat->groups->coordinator), &shared->assign);
+}
+
+/* The member may have left since, by another connection, and its group with it. */
+static enum kafka_error find_parked(struct heartbeat *heartbeat)
+{
+    struct group *group = groups_find(heartbeat->groups, heartbeat->request->group_id);
+    if (!group || group->type != GROUP_CONSUMER)
+        return refuse(heartbeat, KAFKA_ERROR_GROUP_ID_NOT_FOUND, "There is no such group.");
+    heartbeat->update.member =
+        consumer_group_find_member(group->consumer, heartbeat->update.member_id);
+    if (!heartbeat->update.member)
+        return refuse(heartbeat, KAFKA_ERROR_UNKNOWN_MEMBER_ID, "The member is not in the group.");
+    return read_owned(heartbeat) ? KAFKA_ERROR_NONE : KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+}
+
+static void unpark(struct groups *groups, struct coordinator_call *call)
+{
+    const struct parked_heartbeat *parked = call->parked;
+    struct heartbeat heartbeat = {.groups = groups, .call = call, .request = call->request};
+    heartbeat.update.member_id = parked->member_id;
+    heartbeat.update.subscription_changed = parked->subscription_changed;
+    arena_init(&heartbeat.arena, groups->heap, MEMORY_SCRATCH, 0);
+    enum kafka_error error = find_parked(&heartbeat);
+    if (error == KAFKA_ERROR_NONE) {
+        error = consumer_group_finish_update(&heartbeat.update, &heartbeat.arena);
+        heartbeat.message = heartbeat.update.message;
+    }
+    if (error != KAFKA_ERROR_NONE)
+        answer_error(&heartbeat, error);
+    else
+        respond(&heartbeat);
+    arena_deinit(&heartbeat.arena);
+}
+
+void consumer_group_heartbeats_assign(struct deferred *deferred)
+{
+    struct groups *groups = container_of(deferred, struct groups, consumer.assign);
+    for (struct list *link; (link = list_pop_front(&groups->consumer.parked)) != NULL;)
+        unpark(groups, container_of(link, struct coordinator_call, link));
+}
+
+/* ---- The whole ------------------------------------------------------------------------------- */
+
 static enum kafka_error check(struct heartbeat *heartbeat)
 {
     enum kafka_error error = check_size(heartbeat);
@@ -309,6 +374,7 @@ static void go_on(struct heartbeat *heartbeat)
     if (error == KAFKA_ERROR_NONE)
         error = check(heartbeat);
     if (error == KAFKA_ERROR_NONE) {
+        heartbeat->update.may_wait = true;
         error =
             consumer_group_update_member(heartbeat->groups, heartbeat->request->group_id,
                                          heartbeat->group, &heartbeat->update, &heartbeat->arena);
@@ -319,7 +385,10 @@ static void go_on(struct heartbeat *heartbeat)
         return;
     }
     consumer_member_touch(heartbeat->update.updated);
-    respond(heartbeat);
+    if (heartbeat->update.waits)
+        park(heartbeat);
+    else
+        respond(heartbeat);
 }
 
 void consumer_group_heartbeat(struct groups *groups, struct coordinator_call *call)

@@ -148,3 +148,18 @@ const struct partition_set *consumer_group_compute_target(
     put_target_epoch(batch, epoch);
     return joining;
 }
+
+enum kafka_error consumer_group_make_target(struct consumer_group *consumer, struct arena *arena)
+{
+    struct subscription_change none = {.leaving_count = 0};
+    struct group_subscription subscription;
+    struct consumer_records batch;
+    consumer_records_begin(&batch, consumer->groups, consumer->group->id, arena);
+    if (!group_subscription_compute(consumer, &none, arena, &subscription) ||
+        !consumer_group_compute_target(&batch, &subscription, &none, &partition_set_empty,
+                                       consumer->epoch, arena)) {
+        coordinator_records_drop(&batch.records);
+        return KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    }
+    return coordinator_append(&batch.records);
+}

@@ -17,6 +17,12 @@ const struct partition_set *consumer_group_compute_target(
     const struct subscription_change *change, const struct partition_set *joining_target,
     int32_t epoch, struct arena *arena);
 
+/*
+ * The target of the group as it is, for the epoch that it has; appended as one batch. Nothing
+ * changes on an error.
+ */
+enum kafka_error consumer_group_make_target(struct consumer_group *consumer, struct arena *arena);
+
 /* The assignor that most members ask for, else the node's default. */
 enum assignor consumer_group_assignor(const struct consumer_group *consumer,
                                       const struct subscription_change *change);

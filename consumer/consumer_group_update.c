@@ -25,6 +25,7 @@ struct updating {
     int32_t epoch;
     int32_t assignment_epoch;
     bool versions_compared;
+    bool target_made;
 };
 
 /* The members that go with this update: the one as it was, where there was one. */
@@ -119,7 +120,13 @@ static enum kafka_error compute_target(struct updating *updating,
         consumer_group_compute_target(&updating->batch, subscription, &change, updating->target,
                                       updating->epoch, updating->arena);
     updating->assignment_epoch = updating->epoch;
+    updating->target_made = true;
     return updating->target ? KAFKA_ERROR_NONE : KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+}
+
+static uint64_t turn_of(const struct groups *groups)
+{
+    return coordinator_loop(groups->coordinator)->counters.turns;
 }
 
 /* Steps 2 and 3. */
@@ -148,7 +155,9 @@ static enum kafka_error assign(struct updating *updating)
     }
     if (updating->epoch <= updating->assignment_epoch)
         return KAFKA_ERROR_NONE;
-    return compute_target(updating, &subscription);
+    updating->update->waits =
+        updating->update->may_wait && consumer->target_turn == turn_of(updating->groups);
+    return updating->update->waits ? KAFKA_ERROR_NONE : compute_target(updating, &subscription);
 }
 
 static bool names_contain(const member_metadata *metadata, struct view name)
@@ -200,7 +209,7 @@ static bool is_free(const void *context, struct uuid topic, int32_t partition)
 static enum kafka_error reconcile(struct updating *updating)
 {
     struct member_update *update = updating->update;
-    bool changed = updating->names_changed || updating->regex_changed;
+    bool changed = update->subscription_changed;
     if (!changed && member_progress_is_at(&updating->progress, updating->assignment_epoch))
         return KAFKA_ERROR_NONE;
     struct reconcile_input input = {.progress = updating->progress,
@@ -234,10 +243,11 @@ static enum kafka_error compute(struct updating *updating)
 {
     replace(updating);
     compare_metadata(updating);
+    updating->update->subscription_changed = updating->names_changed || updating->regex_changed;
     enum kafka_error error = compare_regex(updating);
     if (error == KAFKA_ERROR_NONE)
         error = assign(updating);
-    if (error == KAFKA_ERROR_NONE)
+    if (error == KAFKA_ERROR_NONE && !updating->update->waits)
         error = reconcile(updating);
     return error;
 }
@@ -250,6 +260,8 @@ static void settle(struct updating *updating, struct group *group, bool changed)
     update->updated = consumer_group_find_member(consumer, update->member_id);
     if (updating->versions_compared)
         consumer->checked_version = updating->groups->consumer.topics_version;
+    if (updating->target_made)
+        consumer->target_turn = turn_of(updating->groups);
     if (changed)
         consumer_member_watch_revocation(update->updated);
     consumer_group_refresh_regexes(consumer);
@@ -284,4 +296,35 @@ enum kafka_error consumer_group_update_member(struct groups *groups, struct view
         return error;
     settle(&updating, groups_find(groups, id), progressed);
     return KAFKA_ERROR_NONE;
+}
+
+enum kafka_error consumer_group_finish_update(struct member_update *update, struct arena *arena)
+{
+    struct consumer_group *consumer = update->member->group;
+    struct updating updating = {.groups = consumer->groups,
+                                .group_id = consumer->group->id,
+                                .consumer = consumer,
+                                .update = update,
+                                .arena = arena};
+    enum kafka_error error = KAFKA_ERROR_NONE;
+    if (consumer->epoch > consumer->assignment_epoch) {
+        error = consumer_group_make_target(consumer, arena);
+        updating.target_made = true;
+    }
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    update->metadata = *update->member->metadata;
+    updating.assignment_epoch = consumer->assignment_epoch;
+    begin_from(&updating);
+    consumer_records_begin(&updating.batch, consumer->groups, updating.group_id, arena);
+    error = reconcile(&updating);
+    if (error != KAFKA_ERROR_NONE) {
+        coordinator_records_drop(&updating.batch.records);
+        return error;
+    }
+    bool progressed = !member_progress_equal(&updating.progress, &update->member->progress);
+    error = coordinator_append(&updating.batch.records);
+    if (error == KAFKA_ERROR_NONE)
+        settle(&updating, consumer->group, progressed);
+    return error;
 }

@@ -1,11 +1,26 @@
 #include "consumer/consumer_groups.h"
 
+#include "base/assert.h"
 #include "consumer/consumer_group.h"
 #include "consumer/consumer_group_timers.h"
 
 void consumer_groups_init(struct consumer_groups *shared)
 {
     *shared = (struct consumer_groups){.topics_version = 1, .topics_created_offset = -1};
+    list_init(&shared->parked);
+    deferred_init(&shared->assign, consumer_group_heartbeats_assign);
+}
+
+void consumer_groups_unload(struct groups *groups, enum kafka_error error)
+{
+    for (struct list *link; (link = list_pop_front(&groups->consumer.parked)) != NULL;)
+        coordinator_fail(container_of(link, struct coordinator_call, link), error);
+}
+
+void consumer_groups_deinit(struct consumer_groups *shared)
+{
+    klamm_assert(list_is_empty(&shared->parked));
+    list_remove(&shared->assign.link);
 }
 
 /* Whether replicas moved: the racks of a partition may be others then. */

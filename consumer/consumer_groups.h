@@ -20,9 +20,14 @@ struct consumer_groups {
     uint64_t topics_version;
     /* Metadata offset of the image that last brought a new topic; -1: none was seen yet. */
     int64_t topics_created_offset;
+    struct list parked; /* coordinator_call.link: heartbeats that wait for the target of the turn */
+    struct deferred assign; /* makes it, and answers them */
 };
 
 void consumer_groups_init(struct consumer_groups *shared);
+/* The coordinator ends or loads anew: parked heartbeats are told `error`. */
+void consumer_groups_unload(struct groups *groups, enum kafka_error error);
+void consumer_groups_deinit(struct consumer_groups *shared);
 /* The coordinator is loaded: session timers for all members, rebalance timers where they revoke. */
 void consumer_groups_loaded(struct groups *groups);
 /* A new image is shown. */
@@ -33,6 +38,8 @@ enum coordinator_replay consumer_groups_replay(struct groups *groups,
 
 /* ConsumerGroupHeartbeat, ConsumerGroupDescribe (KIP-848): answer or fail the call. */
 void consumer_group_heartbeat(struct groups *groups, struct coordinator_call *call);
+/* The end of the turn: answers the heartbeats that were parked in it. */
+void consumer_group_heartbeats_assign(struct deferred *deferred);
 void consumer_group_describe(struct groups *groups, struct coordinator_call *call);
 
 #endif

@@ -86,6 +86,7 @@ static void groups_destroy(void *state)
     klamm_assert(map_count(&groups->topics) == 0);
     klamm_assert(map_count(&groups->transactions) == 0);
     timer_clear(&groups->expiry);
+    consumer_groups_deinit(&groups->consumer);
     map_deinit(&groups->by_id);
     map_deinit(&groups->topics);
     map_deinit(&groups->transactions);
@@ -140,6 +141,7 @@ static void groups_unload(void *state, enum kafka_error error)
         if (group->type == GROUP_CLASSIC)
             classic_group_unload(group->classic, error);
     }
+    consumer_groups_unload(groups, error);
 }
 
 static void groups_metadata(void *state, const struct image_delta *delta)

@@ -100,14 +100,24 @@ enum kafka_error commit_put(struct coordinator_records *records, const struct gr
     return KAFKA_ERROR_NONE;
 }
 
+/* When what is committed now expires by the wish of an old client; -1: it has none. Some clients
+ * ask for as long as there is, others for a time that is over. */
+static int64_t expiry_of(const struct groups *groups, int64_t retention_ms)
+{
+    int64_t now_ms = coordinator_loop(groups->coordinator)->wall_ms;
+    if (retention_ms == -1)
+        return -1;
+    if (retention_ms > INT64_MAX - now_ms)
+        return INT64_MAX;
+    return retention_ms > -now_ms ? now_ms + retention_ms : 0;
+}
+
 static void fill(struct groups *groups, struct coordinator_call *call,
                  struct coordinator_records *records)
 {
     const struct offset_commit_request *message = call->request;
     struct offset_commit_response *response = call->response;
-    int64_t expire_ms = -1;
-    if (message->retention_time_ms != -1)
-        expire_ms = coordinator_loop(groups->coordinator)->wall_ms + message->retention_time_ms;
+    int64_t expire_ms = expiry_of(groups, message->retention_time_ms);
     response->topics_count = message->topics_count;
     response->topics = call_get(call, message->topics_count, sizeof(*response->topics));
     for (size_t i = 0; i < message->topics_count; i++) {

@@ -144,33 +144,46 @@ static void copy_text(char *to, size_t size, struct view from)
     to[from.size] = 0;
 }
 
-struct bench_answer bench_ask(struct consumer_bench *bench,
-                              const struct consumer_group_heartbeat_request *request)
+void bench_send(struct consumer_bench *bench, struct bench_sent *sent,
+                const struct consumer_group_heartbeat_request *request)
 {
-    struct consumer_group_heartbeat_response response;
-    consumer_group_heartbeat_response_init(&response);
-    struct fixture_call call;
-    fixture_call_init(&bench->fixture, &call, bench->version, request, &response);
-    consumer_group_heartbeat(coordinator_fixture_state(&bench->fixture), &call.call);
-    coordinator_fixture_run(&bench->fixture);
-    assert_int_equal(call.told, 1);
-    struct bench_answer answer = {.error = call.call.error};
+    sent->request = *request;
+    consumer_group_heartbeat_response_init(&sent->response);
+    fixture_call_init(&bench->fixture, &sent->call, bench->version, &sent->request,
+                      &sent->response);
+    consumer_group_heartbeat(coordinator_fixture_state(&bench->fixture), &sent->call.call);
+}
+
+struct bench_answer bench_receive(const struct consumer_bench *bench, struct bench_sent *sent)
+{
+    assert_int_equal(sent->call.told, 1);
+    const struct consumer_group_heartbeat_response *response = &sent->response;
+    struct bench_answer answer = {.error = sent->call.call.error};
     if (answer.error == KAFKA_ERROR_NONE) {
-        answer.error = (enum kafka_error)response.error_code;
-        copy_text(answer.message, sizeof(answer.message), response.error_message);
-        copy_text(answer.member_id, sizeof(answer.member_id), response.member_id);
-        answer.epoch = response.member_epoch;
-        answer.interval_ms = response.heartbeat_interval_ms;
-        answer.has_assignment = response.assignment != NULL;
-        if (response.assignment)
-            answer.assigned = bits_of(bench, response.assignment);
+        answer.error = (enum kafka_error)response->error_code;
+        copy_text(answer.message, sizeof(answer.message), response->error_message);
+        copy_text(answer.member_id, sizeof(answer.member_id), response->member_id);
+        answer.epoch = response->member_epoch;
+        answer.interval_ms = response->heartbeat_interval_ms;
+        answer.has_assignment = response->assignment != NULL;
+        if (response->assignment)
+            answer.assigned = bits_of(bench, response->assignment);
     }
-    fixture_call_deinit(&call);
+    fixture_call_deinit(&sent->call);
     return answer;
 }
 
-static struct consumer_group_heartbeat_request base_request(struct consumer_bench *bench,
-                                                            const struct bench_member *member)
+struct bench_answer bench_ask(struct consumer_bench *bench,
+                              const struct consumer_group_heartbeat_request *request)
+{
+    struct bench_sent sent;
+    bench_send(bench, &sent, request);
+    coordinator_fixture_run(&bench->fixture);
+    return bench_receive(bench, &sent);
+}
+
+struct consumer_group_heartbeat_request bench_beat_request(const struct consumer_bench *bench,
+                                                           const struct bench_member *member)
 {
     struct consumer_group_heartbeat_request request;
     consumer_group_heartbeat_request_init(&request);
@@ -184,7 +197,7 @@ static struct consumer_group_heartbeat_request base_request(struct consumer_benc
 struct consumer_group_heartbeat_request bench_join_request(struct consumer_bench *bench,
                                                            const struct bench_member *member)
 {
-    struct consumer_group_heartbeat_request request = base_request(bench, member);
+    struct consumer_group_heartbeat_request request = bench_beat_request(bench, member);
     struct arena *arena = &bench->fixture.arena;
     request.member_epoch = 0;
     request.rebalance_timeout_ms = 60000;
@@ -198,7 +211,7 @@ struct consumer_group_heartbeat_request bench_join_request(struct consumer_bench
     return request;
 }
 
-static void note(struct bench_member *member, const struct bench_answer *answer)
+void bench_note(struct bench_member *member, const struct bench_answer *answer)
 {
     if (answer->error != KAFKA_ERROR_NONE)
         return;
@@ -211,15 +224,15 @@ struct bench_answer bench_join(struct consumer_bench *bench, struct bench_member
 {
     struct consumer_group_heartbeat_request request = bench_join_request(bench, member);
     struct bench_answer answer = bench_ask(bench, &request);
-    note(member, &answer);
+    bench_note(member, &answer);
     return answer;
 }
 
 struct bench_answer bench_beat(struct consumer_bench *bench, struct bench_member *member)
 {
-    struct consumer_group_heartbeat_request request = base_request(bench, member);
+    struct consumer_group_heartbeat_request request = bench_beat_request(bench, member);
     struct bench_answer answer = bench_ask(bench, &request);
-    note(member, &answer);
+    bench_note(member, &answer);
     return answer;
 }
 
@@ -249,11 +262,11 @@ static void say_owned(const struct consumer_bench *bench, uint32_t owned, struct
 struct bench_answer bench_beat_owning(struct consumer_bench *bench, struct bench_member *member,
                                       uint32_t owned)
 {
-    struct consumer_group_heartbeat_request request = base_request(bench, member);
+    struct consumer_group_heartbeat_request request = bench_beat_request(bench, member);
     struct owned_lists lists;
     say_owned(bench, owned, &lists, &request);
     struct bench_answer answer = bench_ask(bench, &request);
-    note(member, &answer);
+    bench_note(member, &answer);
     return answer;
 }
 
@@ -264,14 +277,14 @@ struct bench_answer bench_beat_fully(struct consumer_bench *bench, struct bench_
     request.member_epoch = member->epoch;
     say_owned(bench, member->owned, &lists, &request);
     struct bench_answer answer = bench_ask(bench, &request);
-    note(member, &answer);
+    bench_note(member, &answer);
     return answer;
 }
 
 struct bench_answer bench_leave(struct consumer_bench *bench, const struct bench_member *member,
                                 int32_t epoch)
 {
-    struct consumer_group_heartbeat_request request = base_request(bench, member);
+    struct consumer_group_heartbeat_request request = bench_beat_request(bench, member);
     request.member_epoch = epoch;
     return bench_ask(bench, &request);
 }

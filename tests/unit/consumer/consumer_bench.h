@@ -62,6 +62,23 @@ void consumer_bench_topic(struct consumer_bench *bench, const char *name, int32_
 /* Any request, as it is; runs until it is answered. */
 struct bench_answer bench_ask(struct consumer_bench *bench,
                               const struct consumer_group_heartbeat_request *request);
+/* A request under way, for many in one turn of the loop. Lies still until it is received. */
+struct bench_sent {
+    struct consumer_group_heartbeat_request request;
+    struct consumer_group_heartbeat_response response;
+    struct fixture_call call;
+};
+
+/* Hands it to the coordinator and does not run. */
+void bench_send(struct consumer_bench *bench, struct bench_sent *sent,
+                const struct consumer_group_heartbeat_request *request);
+/* After a run: what it was told. */
+struct bench_answer bench_receive(const struct consumer_bench *bench, struct bench_sent *sent);
+/* A client takes what it was told. */
+void bench_note(struct bench_member *member, const struct bench_answer *answer);
+/* The request of a heartbeat or leave that says nothing. */
+struct consumer_group_heartbeat_request bench_beat_request(const struct consumer_bench *bench,
+                                                           const struct bench_member *member);
 /* The request of a join or rejoin: everything said, epoch 0. In memory of the fixture's arena. */
 struct consumer_group_heartbeat_request bench_join_request(struct consumer_bench *bench,
                                                            const struct bench_member *member);

@@ -356,6 +356,27 @@ static void an_expiry_of_its_own_counts_alone(void **state)
     group_bench_end();
 }
 
+static void an_expiry_of_its_own_may_be_the_end_of_time_or_long_over(void **state)
+{
+    (void)state;
+    start_with_retention();
+    commit_error(
+        &(struct committing){.group = g, .version = 2, .offset = 5, .retention_ms = INT64_MAX});
+    commit_error(&(struct committing){
+        .group = g, .version = 2, .partition = 1, .offset = 6, .retention_ms = INT64_MIN});
+    commit_error(&(struct committing){
+        .group = g, .version = 2, .partition = 2, .offset = 7, .retention_ms = -2});
+    pass_s(30);
+    assert_int_equal(committed(g, "topic", 1), -1);
+    assert_int_equal(committed(g, "topic", 2), -1);
+    pass_s(9000);
+    assert_int_equal(committed(g, "topic", 0), 5);
+    coordinator_fixture_reload(bench());
+    pass_s(30);
+    assert_int_equal(committed(g, "topic", 0), 5);
+    group_bench_end();
+}
+
 static void a_sweep_that_the_log_refuses_comes_again(void **state)
 {
     (void)state;
@@ -534,6 +555,7 @@ int main(void)
         cmocka_unit_test(offsets_of_a_group_age_from_when_it_became_empty),
         cmocka_unit_test(in_a_stable_group_only_what_nobody_reads_expires),
         cmocka_unit_test(an_expiry_of_its_own_counts_alone),
+        cmocka_unit_test(an_expiry_of_its_own_may_be_the_end_of_time_or_long_over),
         cmocka_unit_test(a_sweep_that_the_log_refuses_comes_again),
         cmocka_unit_test(a_sweep_goes_over_all_groups),
         cmocka_unit_test(an_offset_in_a_transaction_is_pending),
