@@ -93,6 +93,7 @@ bool controller_decide(struct controller *controller, struct decision *decision,
     decision_init(decision, controller->head, controller->options.config, &controller->random,
                   arena, metadata_log_next_offset(&controller->log));
     decision->test_points = controller->loop->test_points;
+    decision->log = &controller->log;
     return true;
 }
 
@@ -126,6 +127,9 @@ static const struct image *replay_records(struct controller *controller,
     }
     draft_set_position(&draft, offset - 1, metadata_log_epoch(&controller->log),
                        controller->loop->wall_ms);
+    draft_set_leadership(&draft, controller->head->controller_id,
+                         controller->head->controller_epoch,
+                         metadata_log_kraft_version(&controller->log));
     return draft_finish(&draft, delta);
 }
 
@@ -163,6 +167,10 @@ static enum kafka_error write_records(struct controller *controller,
 {
     const struct metadata_records *records = &decision->records;
     klamm_assert(decision->image == controller->head);
+    if (decision->raises_kraft_version && !decision->failed &&
+        !kraft_upgrade_append(&controller->log))
+        return controller->log.quorum.is_active ? KAFKA_ERROR_KAFKA_STORAGE_ERROR
+                                                : KAFKA_ERROR_NOT_CONTROLLER;
     struct view batch;
     if (decision->failed ||
         !metadata_records_build(records, 0, records->count, &controller->builder,

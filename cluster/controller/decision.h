@@ -6,7 +6,8 @@
  * batch, and lets the response go when they are committed and shown.
  *
  * Invariants:
- *  1. Equal image, request, settings, random state and offsets give equal records and response.
+ *  1. Equal image, request, settings, random state and offsets give equal records and response; of
+ *     the quorum only whether kraft.version can be raised is asked.
  *  2. Whatever is refused leaves no record behind; a response may therefore carry errors for some
  *     items and records for others.
  *  3. Records and response lie in `arena`, or borrow from the request and the image; the image must
@@ -21,16 +22,21 @@
 #include "config/server_config.h"
 #include "protocol/errors.h"
 
+struct metadata_log;
+
 struct decision {
     const struct image *image;
     const struct server_config *config;
     struct random_stream *random;
     struct arena *arena;
     struct metadata_records records;
-    int64_t next_offset;  /* of the first record, if there is any */
-    int16_t version;      /* of the request, where its meaning depends on it */
-    bool failed;          /* memory ran out: nothing may be committed */
-    uint64_t test_points; /* of the loop (runtime/test_point.h) */
+    int64_t next_offset; /* of the first record, if there is any */
+    int16_t version;     /* of the request, where its meaning depends on it */
+    bool failed;         /* memory ran out: nothing may be committed */
+    /* Where kraft.version can be raised (kraft_upgrade.h); NULL: nowhere. Read only. */
+    const struct metadata_log *log;
+    bool raises_kraft_version; /* to 1, before the records */
+    uint64_t test_points;      /* of the loop (runtime/test_point.h) */
 };
 
 void decision_init(struct decision *decision, const struct image *image,

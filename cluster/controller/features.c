@@ -9,12 +9,12 @@
         (const uint8_t *)(text), sizeof(text) - 1                                                  \
     }
 
-enum { ELIGIBLE_LEADERS_SINCE = 23 }; /* metadata.version */
+enum { ELIGIBLE_LEADERS_SINCE = 23, KRAFT_VOTERS_SINCE = 21 }; /* metadata.version */
 
 static const struct controller_feature features[CONTROLLER_FEATURE_COUNT] = {
     {NAME("eligible.leader.replicas.version"), 0, 1, 1, 1, ELIGIBLE_LEADERS_SINCE},
     {NAME("group.version"), 0, 1, 1, 1, 0},
-    {NAME("kraft.version"), 0, 1, 1, 0, 0},
+    {NAME("kraft.version"), 0, 1, 1, 0, KRAFT_VOTERS_SINCE},
     {NAME("metadata.version"), METADATA_VERSION_MINIMUM, METADATA_VERSION_MAXIMUM,
      METADATA_VERSION_MAXIMUM, METADATA_VERSION_MAXIMUM, 0},
     {NAME("share.version"), 0, 0, 1, 0, 0},

@@ -6,7 +6,9 @@
 
 #include "cluster/controller/eligible_leaders.h"
 #include "cluster/controller/features.h"
+#include "cluster/quorum/kraft_upgrade.h"
 #include "protocol/messages/feature_level_record.h"
+#include "protocol/messages/no_op_record.h"
 
 enum { UPGRADE = 1, SAFE_DOWNGRADE = 2, UNSAFE_DOWNGRADE = 3 };
 
@@ -44,6 +46,35 @@ static bool all_support(const struct image *image, struct view feature, int16_t 
     return true;
 }
 
+/* Whether the quorum can go from the voters of the settings to voters in the log; null: it can. */
+static struct view check_kraft(struct decision *decision, int8_t upgrade_type)
+{
+    int32_t voter = -1;
+    if (upgrade_type != UPGRADE)
+        return VIEW_LITERAL("kraft.version would be raised, and a downgrade was asked for");
+    enum kraft_upgrade_fault fault =
+        decision->log ? kraft_upgrade_check(decision->log, &voter) : KRAFT_UPGRADE_NOT_READY;
+    switch (fault) {
+    case KRAFT_UPGRADE_POSSIBLE:
+        return VIEW_NULL;
+    case KRAFT_UPGRADE_NOT_READY:
+        return VIEW_LITERAL("the quorum is not ready for another kraft.version; try again");
+    case KRAFT_UPGRADE_SILENT:
+        return decision_text(decision,
+                             "voter %d has not told this controller that it supports kraft.version "
+                             "1: all of controller.quorum.voters must be up; try again",
+                             voter);
+    case KRAFT_UPGRADE_TOO_OLD:
+        return decision_text(decision, "voter %d does not support kraft.version 1", voter);
+    case KRAFT_UPGRADE_MOVED:
+        return decision_text(decision,
+                             "voter %d has come back with another directory, and has not told this "
+                             "controller its id yet; try again",
+                             voter);
+    }
+    return VIEW_NULL;
+}
+
 static struct refused_update check(struct decision *decision, const update_key *key,
                                    int8_t upgrade_type)
 {
@@ -68,10 +99,10 @@ static struct refused_update check(struct decision *decision, const update_key *
                                 feature->minimum, feature->maximum);
     else if (is_version && level == 0)
         message = VIEW_LITERAL("metadata.version cannot be removed");
-    else if (is_kraft && level != now)
+    else if (is_kraft && level < now)
         message = decision_text(decision,
-                                "kraft.version is %d and cannot be changed in a running quorum: "
-                                "it is chosen when the first controllers are formatted",
+                                "kraft.version is %d and cannot be lowered: the voters are in the "
+                                "metadata log, and stay there",
                                 now);
     else if (!all_support(decision->image, key->feature, level))
         message = decision_text(decision, "a node of the cluster does not support %.*s %d", size,
@@ -82,6 +113,8 @@ static struct refused_update check(struct decision *decision, const update_key *
     else if (level < now && is_version && loses_records(now, level))
         message = decision_text(decision, "metadata written since %.*s %d would be lost", size,
                                 name, level);
+    else if (is_kraft && level > now)
+        message = check_kraft(decision, upgrade_type);
     enum kafka_error error =
         view_is_null(message) ? KAFKA_ERROR_NONE : KAFKA_ERROR_INVALID_UPDATE_VERSION;
     return (struct refused_update){error, message};
@@ -156,13 +189,25 @@ static void prepare(struct decision *decision, const update_key *key)
         eligible_leaders_end(decision);
 }
 
-/* kraft.version is a control record of the quorum, which has it already. */
+/* A control record of the quorum, appended before these; one record is left to wait for. */
+static void raise_kraft_version(struct decision *decision)
+{
+    struct no_op_record record;
+    no_op_record_init(&record);
+    decision->raises_kraft_version = true;
+    decision_add(decision, METADATA_RECORD_NO_OP, &record);
+}
+
 static void add_records(struct decision *decision, const struct update_features_request *request)
 {
     for (size_t i = 0; i < request->feature_updates_count; i++) {
         const update_key *key = &request->feature_updates[i];
-        if (view_equal(key->feature, VIEW_LITERAL("kraft.version")) ||
-            image_feature_level(decision->image, key->feature) == key->max_version_level)
+        if (view_equal(key->feature, VIEW_LITERAL("kraft.version"))) {
+            if (key->max_version_level > decision->image->kraft_version)
+                raise_kraft_version(decision);
+            continue;
+        }
+        if (image_feature_level(decision->image, key->feature) == key->max_version_level)
             continue;
         prepare(decision, key);
         struct feature_level_record record = {key->feature, key->max_version_level};

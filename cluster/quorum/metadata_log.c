@@ -162,6 +162,7 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
     voter_history_init(&log->voters, log->loop->heap);
     voter_change_init(log);
     own_vote_init(log);
+    kraft_upgrade_init(log);
     timer_init(&log->farewell, farewell_over);
     metadata_log_load_init(log);
     metadata_log_step_init(log);
@@ -175,6 +176,7 @@ void metadata_log_start(struct metadata_log *log, const struct metadata_log_opti
     log->boot.may_format = options->may_format;
     log->boot.is_observer = !options->may_vote;
     log->boot.has_others = options->voter_count != 1 && options->is_reachable;
+    log->boot.is_reachable = options->is_reachable;
     log->boot.static_voters = !options->forms_quorum;
     log->boot.bootstrap = options->bootstrap;
     log->boot.bootstrap_count = options->bootstrap_count;
@@ -203,6 +205,7 @@ static void closed(struct deferred *deferred)
     followers_clear(log);
     voter_change_deinit(log);
     own_vote_deinit(log);
+    kraft_upgrade_forget(log);
     voter_history_deinit(&log->voters);
     log->options.events->closed(log->options.owner, log->is_clean);
 }

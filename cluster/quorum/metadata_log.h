@@ -26,6 +26,7 @@
 #include "cluster/metadata/loader.h"
 #include "cluster/quorum/fetch_client.h"
 #include "cluster/quorum/followers.h"
+#include "cluster/quorum/kraft_upgrade.h"
 #include "cluster/quorum/own_vote.h"
 #include "cluster/quorum/peers.h"
 #include "cluster/quorum/quorum.h"
@@ -118,6 +119,7 @@ struct metadata_log {
     struct voter_history voters; /* as snapshot and log name them */
     struct voter_change change_of_voters;
     struct own_vote own_vote;
+    struct kraft_upgrade upgrade;
 
     /* Reading the log into images (metadata_log_load.c). */
     struct metadata_loader loader;

@@ -102,6 +102,7 @@ static void take_answer(struct metadata_log *log, const struct quorum_effects *e
 static void take_resigned(struct metadata_log *log)
 {
     followers_clear(log);
+    kraft_upgrade_forget(log);
     voter_change_abort(log, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     if (!log->is_active)
         return;

@@ -19,7 +19,7 @@ static void pause_over(struct timer *timer)
 
 void own_vote_init(struct metadata_log *log)
 {
-    log->own_vote = (struct own_vote){.wish = OWN_VOTE_NONE};
+    log->own_vote = (struct own_vote){.wish = OWN_VOTE_NONE, .reported_epoch = -1};
     arena_init(&log->own_vote.arena, log->loop->heap, MEMORY_SCRATCH, 0);
     timer_init(&log->own_vote.pause, pause_over);
 }
@@ -60,6 +60,15 @@ bool own_vote_correct(const struct metadata_log *log, struct voters_record *reco
     return true;
 }
 
+/* Whether the settings name this node as a voter. */
+static bool is_of_settings(const struct metadata_log *log)
+{
+    for (size_t i = 0; i < log->options.voter_count; i++)
+        if (log->options.voters[i].id == log->options.voter.id)
+            return true;
+    return false;
+}
+
 static enum own_vote_wish find_wish(struct metadata_log *log, const struct voters_record *record)
 {
     const struct sole_voter *self = &log->options.voter;
@@ -81,8 +90,12 @@ void own_vote_look(struct metadata_log *log)
     struct voters_record record;
     struct arena arena;
     log->own_vote.wish = OWN_VOTE_NONE;
-    if (!log->options.may_vote || !log->options.is_reachable || set->count == 0)
+    if (!log->options.may_vote || !log->options.is_reachable)
         return;
+    if (set->count == 0) {
+        log->own_vote.wish = is_of_settings(log) ? OWN_VOTE_REPORT : OWN_VOTE_NONE;
+        return;
+    }
     arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);
     if (voters_decode(set->value, &record, &arena))
         log->own_vote.wish = find_wish(log, &record);
@@ -94,6 +107,7 @@ void own_vote_look(struct metadata_log *log)
 static int16_t error_of(enum own_vote_wish wish, const void *response)
 {
     switch (wish) {
+    case OWN_VOTE_REPORT:
     case OWN_VOTE_UPDATE:
         return ((const struct update_raft_voter_response *)response)->error_code;
     case OWN_VOTE_LEAVE:
@@ -114,7 +128,13 @@ static void answered(struct channel_request *request, enum channel_status status
     own->is_asking = false;
     if (status == CHANNEL_CLOSED || log->is_closing)
         return;
-    int16_t error = status == CHANNEL_OK ? error_of(own->wish, response) : KAFKA_ERROR_NONE;
+    int16_t error = status == CHANNEL_OK ? error_of(own->asked, response) : KAFKA_ERROR_NONE;
+    bool is_too_old = status == CHANNEL_UNSUPPORTED || error == KAFKA_ERROR_UNSUPPORTED_VERSION;
+    bool is_report = own->asked == OWN_VOTE_REPORT;
+    if (is_report && (is_too_old || (status == CHANNEL_OK && error == KAFKA_ERROR_NONE)))
+        own->reported_epoch = own->asked_epoch;
+    if (is_report) /* one that is too old, or not ready, is no matter for the operator */
+        error = KAFKA_ERROR_NONE;
     if (error != own->refused && error != KAFKA_ERROR_NONE)
         log_warn(log->loop->diagnostics, "quorum: the leader does not change this node's vote: %s",
                  kafka_error_text((enum kafka_error)error));
@@ -179,6 +199,8 @@ static const struct {
     const struct channel_call *call;
     int16_t version_max;
 } messages[] = {
+    [OWN_VOTE_REPORT] = {build_update, &update_raft_voter_call,
+                         UPDATE_RAFT_VOTER_REQUEST_VERSION_MAX},
     [OWN_VOTE_UPDATE] = {build_update, &update_raft_voter_call,
                          UPDATE_RAFT_VOTER_REQUEST_VERSION_MAX},
     [OWN_VOTE_LEAVE] = {build_leave, &remove_raft_voter_call,
@@ -198,7 +220,8 @@ void own_vote_run(struct metadata_log *log)
 {
     struct own_vote *own = &log->own_vote;
     if (own->wish == OWN_VOTE_NONE || own->is_asking || timer_is_set(&own->pause) ||
-        log->is_closing || log->has_failed || !has_caught_up(log))
+        log->is_closing || log->has_failed || !has_caught_up(log) ||
+        (own->wish == OWN_VOTE_REPORT && own->reported_epoch == log->quorum.epoch))
         return;
     struct quorum_peer *leader = quorum_peer_find(log, log->quorum.leader_id);
     arena_reset(&own->arena);
@@ -206,6 +229,8 @@ void own_vote_run(struct metadata_log *log)
     if (!leader || !message)
         return;
     own->is_asking = true;
+    own->asked = own->wish;
+    own->asked_epoch = log->quorum.epoch;
     own->request = (struct channel_request){
         .call = messages[own->wish].call,
         .message = message,

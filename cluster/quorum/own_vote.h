@@ -2,7 +2,8 @@
  * What a controller does about its own place among the voters (KIP-853): as a follower it tells the
  * leader when it listens elsewhere than the voters' record says (UpdateRaftVoter), and, where
  * controller.quorum.auto.join.enable says so, an observer takes an older directory of its own out
- * of the set and then adds itself.
+ * of the set and then adds itself. A voter of the settings tells every new leader its directory id,
+ * address and versions, without which kraft.version cannot be raised (kraft_upgrade.h).
  *
  * Invariant: one request at a time, and the next one a fetch timeout later at the earliest: what
  * comes of it is seen in the log, not in the answer.
@@ -16,10 +17,19 @@
 
 struct metadata_log;
 
-enum own_vote_wish { OWN_VOTE_NONE, OWN_VOTE_UPDATE, OWN_VOTE_LEAVE, OWN_VOTE_JOIN };
+enum own_vote_wish {
+    OWN_VOTE_NONE,
+    OWN_VOTE_REPORT, /* a voter of the settings: once for each leader */
+    OWN_VOTE_UPDATE,
+    OWN_VOTE_LEAVE,
+    OWN_VOTE_JOIN
+};
 
 struct own_vote {
     enum own_vote_wish wish;        /* by the newest voters */
+    enum own_vote_wish asked;       /* what is under way, or was last */
+    int32_t asked_epoch;            /* of the leader that was asked */
+    int32_t reported_epoch;         /* REPORT: whose leader knows; -1: none */
     struct uuid old_directory_id;   /* LEAVE */
     struct channel_request request; /* channel NULL: nothing is under way */
     struct arena arena;

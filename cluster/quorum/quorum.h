@@ -29,9 +29,10 @@
  *     flushed may be gone.
  *  7. The voters are those of the last record that names some, committed or not. A leader writes
  *     such a record only when the one before and its own epoch's first record are committed
- *     (quorum_may_change_voters), and it differs by one voter: majorities of two sets in a row have
- *     a node in common. A leader that is not among them counts the others only, and resigns when
- *     the record is committed.
+ *     (quorum_may_change_voters), and it differs by one voter, or is the first one and names those
+ *     of the settings with their directories: majorities of two sets in a row have a node in
+ * common. A leader that is not among them counts the others only, and resigns when the record is
+ * committed.
  */
 #ifndef KLAMM_CLUSTER_QUORUM_QUORUM_H
 #define KLAMM_CLUSTER_QUORUM_QUORUM_H

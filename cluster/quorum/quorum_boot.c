@@ -126,7 +126,8 @@ static bool format(struct quorum_boot *boot, const struct job_context *context)
 static bool keep_state(struct quorum_boot *boot, const struct job_context *context,
                        struct view content)
 {
-    if (!boot->has_others || boot->is_observer)
+    bool has_others = boot->has_others || (boot->is_reachable && boot->state.version > 0);
+    if (!has_others || boot->is_observer)
         return true;
     enum storage_status status = file_content_replace(context->storage, boot->directory.text,
                                                       QUORUM_STATE_FILE_NAME, content);

@@ -30,6 +30,7 @@ struct quorum_boot {
     bool may_format;
     bool is_observer;   /* needs no bootstrap.checkpoint: never writes the first records */
     bool has_others;    /* nodes that may be told what quorum-state says, now or later */
+    bool is_reachable;  /* there may be some when the log names the voters */
     bool static_voters; /* format without voters: they come from the settings, or the quorum */
     const struct view *bootstrap; /* record values for bootstrap.checkpoint */
     size_t bootstrap_count;

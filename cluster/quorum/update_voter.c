@@ -1,7 +1,9 @@
 /*
  * UpdateRaftVoter: a voter says at which addresses it listens now and which kraft.version it knows.
- * Answered as soon as the record is appended; the voter says it again if it gets lost.
+ * Answered as soon as the record is appended; the voter says it again if it gets lost. While the
+ * voters are those of the settings there is no record: the leader remembers it (kraft_upgrade.h).
  */
+#include "cluster/quorum/kraft_upgrade.h"
 #include "cluster/quorum/voter_change_internal.h"
 #include "protocol/messages/update_raft_voter.h"
 
@@ -36,7 +38,9 @@ static struct voter_refusal check(const struct metadata_log *log,
     if (message->voter_id < 0 || uuid_is_zero(message->voter_directory_id) ||
         !has_own_listener(log, message))
         return refusal(KAFKA_ERROR_INVALID_REQUEST);
-    struct voter_refusal refused = voter_change_check(log, message->cluster_id);
+    struct voter_refusal refused = version < KRAFT_VERSION_DYNAMIC
+                                       ? voter_change_check_leader(log, message->cluster_id)
+                                       : voter_change_check(log, message->cluster_id);
     if (refused.error == KAFKA_ERROR_NONE &&
         (message->kraft_version_feature.min_supported_version > version ||
          message->kraft_version_feature.max_supported_version < version))
@@ -62,24 +66,46 @@ static bool replace(const struct update_raft_voter_request *message,
     return true;
 }
 
+/* The voter of the log's newest record. */
+static struct voter_refusal update_record(struct metadata_log *log,
+                                          const struct update_raft_voter_request *message,
+                                          struct arena *arena)
+{
+    struct voters_record record;
+    if (!voter_change_copy(log, &record, arena))
+        return refusal(KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+    size_t index = voter_change_find(&record, message->voter_id, message->voter_directory_id);
+    if (index == record.voters_count)
+        return refusal(KAFKA_ERROR_VOTER_NOT_FOUND);
+    if (!replace(message, &record.voters[index], arena))
+        return refusal(KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+    if (voter_change_append(log, &record, arena) < 0)
+        return refusal(KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    return refusal(KAFKA_ERROR_NONE);
+}
+
+/* One of the settings. */
+static struct voter_refusal remember(struct metadata_log *log,
+                                     const struct update_raft_voter_request *message,
+                                     struct arena *arena)
+{
+    struct voters_record_voter voter = {.voter_id = message->voter_id,
+                                        .voter_directory_id = message->voter_directory_id};
+    if (!replace(message, &voter, arena))
+        return refusal(KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+    return refusal(kraft_upgrade_remember(log, &voter, arena));
+}
+
 void update_voter_serve(struct metadata_log *log, struct quorum_call *call)
 {
     const struct update_raft_voter_request *message = call->message;
-    struct voters_record record;
     struct arena arena;
     struct voter_refusal outcome = check(log, message);
     arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);
-    if (outcome.error == KAFKA_ERROR_NONE && !voter_change_copy(log, &record, &arena))
-        outcome = refusal(KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
-    if (outcome.error == KAFKA_ERROR_NONE) {
-        size_t index = voter_change_find(&record, message->voter_id, message->voter_directory_id);
-        if (index == record.voters_count)
-            outcome = refusal(KAFKA_ERROR_VOTER_NOT_FOUND);
-        else if (!replace(message, &record.voters[index], &arena))
-            outcome = refusal(KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
-        else if (voter_change_append(log, &record, &arena) < 0)
-            outcome = refusal(KAFKA_ERROR_KAFKA_STORAGE_ERROR);
-    }
+    if (outcome.error == KAFKA_ERROR_NONE)
+        outcome = metadata_log_kraft_version(log) < KRAFT_VERSION_DYNAMIC
+                      ? remember(log, message, &arena)
+                      : update_record(log, message, &arena);
     arena_deinit(&arena);
     voter_change_answer(log, call, outcome);
 }

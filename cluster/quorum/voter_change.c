@@ -118,7 +118,8 @@ void voter_change_committed(struct metadata_log *log)
 
 /* ---- What every change does ------------------------------------------------------------------ */
 
-struct voter_refusal voter_change_check(const struct metadata_log *log, struct view cluster_id)
+struct voter_refusal voter_change_check_leader(const struct metadata_log *log,
+                                               struct view cluster_id)
 {
     enum kafka_error error = peer_cluster_check(log, cluster_id);
     if (error != KAFKA_ERROR_NONE)
@@ -131,10 +132,18 @@ struct voter_refusal voter_change_check(const struct metadata_log *log, struct v
     if (!log->quorum.is_active)
         return (struct voter_refusal){KAFKA_ERROR_REQUEST_TIMED_OUT,
                                       "the leader has committed nothing of its epoch yet"};
+    return (struct voter_refusal){KAFKA_ERROR_NONE, NULL};
+}
+
+struct voter_refusal voter_change_check(const struct metadata_log *log, struct view cluster_id)
+{
+    struct voter_refusal refused = voter_change_check_leader(log, cluster_id);
+    if (refused.error != KAFKA_ERROR_NONE)
+        return refused;
     if (metadata_log_kraft_version(log) < KRAFT_VERSION_DYNAMIC)
         return (struct voter_refusal){KAFKA_ERROR_UNSUPPORTED_VERSION,
-                                      "the voters are those of controller.quorum.voters "
-                                      "(kraft.version 0) and cannot be changed"};
+                                      "the voters are those of controller.quorum.voters and do "
+                                      "not change before kraft.version is raised to 1"};
     if (!quorum_may_change_voters(&log->quorum))
         return (struct voter_refusal){KAFKA_ERROR_REQUEST_TIMED_OUT,
                                       "the last change of the voters is not committed yet"};
@@ -165,8 +174,25 @@ size_t voter_change_find(const struct voters_record *record, int32_t id, struct 
     return i;
 }
 
+/* The records of a change. */
+static bool add_records(const struct metadata_log *log, struct batch_builder *builder,
+                        struct view kraft_version, struct view voters)
+{
+    int64_t now_ms = log->loop->wall_ms;
+    return !view_is_null(voters) &&
+           (view_is_null(kraft_version) ||
+            control_record_append(builder, CONTROL_RECORD_KRAFT_VERSION, now_ms, kraft_version)) &&
+           control_record_append(builder, CONTROL_RECORD_KRAFT_VOTERS, now_ms, voters);
+}
+
 int64_t voter_change_append(struct metadata_log *log, const struct voters_record *record,
                             struct arena *arena)
+{
+    return voter_change_append_version(log, VIEW_NULL, record, arena);
+}
+
+int64_t voter_change_append_version(struct metadata_log *log, struct view kraft_version,
+                                    const struct voters_record *record, struct arena *arena)
 {
     klamm_assert(quorum_may_change_voters(&log->quorum));
     struct view value = voters_encode(record, arena);
@@ -178,11 +204,9 @@ int64_t voter_change_append(struct metadata_log *log, const struct voters_record
     struct batch_builder builder;
     struct view batch;
     batch_builder_init(&builder, log->loop->heap, 0, &options);
-    bool ok =
-        !view_is_null(value) && !log->is_closing &&
-        control_record_append(&builder, CONTROL_RECORD_KRAFT_VOTERS, log->loop->wall_ms, value) &&
-        batch_builder_finish(&builder, &batch) == COMPRESSION_OK &&
-        metadata_log_append_bytes(log, batch, true) && metadata_log_take_control(log, batch);
+    bool ok = !log->is_closing && add_records(log, &builder, kraft_version, value) &&
+              batch_builder_finish(&builder, &batch) == COMPRESSION_OK &&
+              metadata_log_append_bytes(log, batch, true) && metadata_log_take_control(log, batch);
     batch_builder_deinit(&builder);
     if (!ok)
         return -1;

@@ -11,7 +11,10 @@ struct voter_refusal {
     const char *text;
 };
 
-/* Whether this node leads this cluster and a change may begin; error NONE: it may. */
+/* Whether this node leads this cluster, with nothing under way; error NONE: it does. */
+struct voter_refusal voter_change_check_leader(const struct metadata_log *log,
+                                               struct view cluster_id);
+/* Whether it does, and the voters may change. */
 struct voter_refusal voter_change_check(const struct metadata_log *log, struct view cluster_id);
 /* The newest voters, with room for one more; false: out of memory. */
 bool voter_change_copy(const struct metadata_log *log, struct voters_record *record,
@@ -21,6 +24,9 @@ size_t voter_change_find(const struct voters_record *record, int32_t id, struct 
 /* Appends the record; its offset, or -1: the log takes nothing now. */
 int64_t voter_change_append(struct metadata_log *log, const struct voters_record *record,
                             struct arena *arena);
+/* The same behind a KRAFT_VERSION record of that value, in one batch. */
+int64_t voter_change_append_version(struct metadata_log *log, struct view kraft_version,
+                                    const struct voters_record *record, struct arena *arena);
 /* The call waits for what comes next, this long at most. */
 void voter_change_await(struct metadata_log *log, struct quorum_call *call, int64_t offset,
                         uint64_t timeout_ns);

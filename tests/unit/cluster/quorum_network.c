@@ -229,7 +229,7 @@ static void deliver_request(struct quorum_net *net, struct net_packet *packet)
     metadata_log_serve(&net->nodes[channel->to].fixture.controller.log, &served->call);
 }
 
-static struct heap answer_heap;
+static struct heap answer_heap;    /* kept answers too */
 static struct arena *answer_arena; /* of the answer being told; NULL: it is kept */
 
 static void deliver_response(struct net_packet *packet)
@@ -237,7 +237,6 @@ static void deliver_response(struct net_packet *packet)
     struct channel_request *request = packet->request;
     const struct channel_call *call = request->call;
     struct arena arena;
-    heap_init_plain(&answer_heap);
     arena_init(&arena, &answer_heap, MEMORY_SCRATCH, 0);
     void *response = arena_get_array(&arena, 1, call->response_size);
     struct view bytes = arena_copy(&arena, view_of(packet->bytes, packet->size));
@@ -415,6 +414,7 @@ static void init(struct quorum_net *net, int count, uint64_t seed)
 {
     memset(net, 0, sizeof(*net));
     the_net = net;
+    heap_init_plain(&answer_heap);
     random_init(&net->random, seed, 3);
     net->delay_ms = 3;
     net->count = count;
@@ -423,16 +423,27 @@ static void init(struct quorum_net *net, int count, uint64_t seed)
     list_init(&net->channels);
 }
 
+static void name_voters(struct quorum_net *net, int id, int voters)
+{
+    char *text = net->nodes[id].voters_text;
+    size_t size = sizeof(net->nodes[id].voters_text);
+    size_t used = (size_t)snprintf(text, size, "controller.quorum.voters=");
+    for (int i = 1; i <= voters; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%d@localhost:%d", i > 1 ? "," : "", i,
+                                 QUORUM_PORT + i);
+}
+
+static void name_first(struct quorum_net *net, int id)
+{
+    snprintf(net->nodes[id].voters_text, sizeof(net->nodes[id].voters_text),
+             "controller.quorum.bootstrap.servers=localhost:%d", QUORUM_PORT + 1);
+}
+
 void quorum_net_init(struct quorum_net *net, int voters, int observers, uint64_t seed)
 {
     init(net, voters + observers, seed);
     for (int id = 1; id <= net->count; id++) {
-        char *text = net->nodes[id].voters_text;
-        size_t size = sizeof(net->nodes[id].voters_text);
-        size_t used = (size_t)snprintf(text, size, "controller.quorum.voters=");
-        for (int i = 1; i <= voters; i++)
-            used += (size_t)snprintf(text + used, size - used, "%s%d@localhost:%d",
-                                     i > 1 ? "," : "", i, QUORUM_PORT + i);
+        name_voters(net, id, voters);
         make_node(net, id, id > voters);
     }
 }
@@ -441,8 +452,19 @@ void quorum_net_init_dynamic(struct quorum_net *net, int count, uint64_t seed)
 {
     init(net, count, seed);
     for (int id = 1; id <= net->count; id++) {
-        snprintf(net->nodes[id].voters_text, sizeof(net->nodes[id].voters_text),
-                 "controller.quorum.bootstrap.servers=localhost:%d", QUORUM_PORT + 1);
+        name_first(net, id);
+        make_node(net, id, false);
+    }
+}
+
+void quorum_net_init_growing(struct quorum_net *net, int voters, int others, uint64_t seed)
+{
+    init(net, voters + others, seed);
+    for (int id = 1; id <= net->count; id++) {
+        if (id <= voters)
+            name_voters(net, id, voters);
+        else
+            name_first(net, id);
         make_node(net, id, false);
     }
 }

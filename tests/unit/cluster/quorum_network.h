@@ -40,6 +40,11 @@ void quorum_net_init(struct quorum_net *net, int voters, int observers, uint64_t
  * it there.
  */
 void quorum_net_init_dynamic(struct quorum_net *net, int count, uint64_t seed);
+/*
+ * Nodes 1 to `voters` as in quorum_net_init, then `others`: controllers that the settings do not
+ * name, and that find the quorum at node 1.
+ */
+void quorum_net_init_growing(struct quorum_net *net, int voters, int others, uint64_t seed);
 /* Stops what runs, one after the other. */
 void quorum_net_deinit(struct quorum_net *net);
 void quorum_net_start(struct quorum_net *net, int id);

@@ -9,7 +9,8 @@
  * commits.
  *
  * In half of the worlds leaders add and remove voters, themselves too: by records, as the real ones
- * do (KIP-853).
+ * do (KIP-853). In half of these the first voters are those of settings, without directories, and
+ * the first record names the same ones with them (kraft.version 0 to 1).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,6 +76,7 @@ struct world {
     bool is_calm;
     uint8_t first_set; /* of voters, before any record names some */
     bool changes;      /* leaders change it */
+    bool is_static;    /* before any record names some, they have no directories */
     uint64_t flush_ms, delay_ms, crash_every_ms, cut_every_ms; /* at most, on average */
     int32_t leader_of[EPOCHS_MAX];                             /* id + 1 */
     int32_t committed[LOG_MAX];                                /* epoch of each committed record */
@@ -82,6 +84,7 @@ struct world {
     int64_t committed_end;
     int elections;
     int changes_made; /* and committed */
+    int upgrades;     /* likewise: the first record of a static world */
 };
 
 static uint64_t some_ms(struct world *world, uint64_t most)
@@ -136,6 +139,7 @@ static void check_vote(struct node *node)
 static void check_change(struct world *world, uint8_t set)
 {
     uint8_t changed = set ^ world->committed_set;
+    world->upgrades += changed == 0 && world->is_static;
     assert_true(set != 0 && (changed & (changed - 1)) == 0); /* M10 */
     world->changes_made += changed != 0;
     world->committed_set = set;
@@ -173,6 +177,11 @@ static void check_logs(const struct world *world)
 static void deliver(struct world *world, int number, struct quorum_event *event,
                     const struct packet *request);
 
+static struct uuid directory_of(int number)
+{
+    return uuid_of_halves((uint64_t)number + 1, 5);
+}
+
 /* Fills what the newest record of the log that names voters says. */
 static void find_voters(const struct world *world, int number, struct quorum_event *event,
                         struct quorum_node *voters)
@@ -192,10 +201,12 @@ static void find_voters(const struct world *world, int number, struct quorum_eve
         set = world->first_set;
     event->was_voter = before >> number & 1;
     event->voter_count = 0;
-    event->state_version = 1;
+    bool is_static = world->is_static && event->voters_offset < 0;
+    event->state_version = is_static ? 0 : 1;
     for (int i = 0; i < world->count; i++)
         if (set >> i & 1)
-            voters[event->voter_count++] = (struct quorum_node){.id = i};
+            voters[event->voter_count++] =
+                (struct quorum_node){i, is_static ? UUID_ZERO : directory_of(i)};
 }
 
 /* Records came or went. */
@@ -229,7 +240,8 @@ static void change_voters(struct world *world, int number)
     uint8_t set = 0;
     for (uint32_t i = 0; i < quorum->voter_count; i++)
         set |= (uint8_t)(1 << quorum->voters[i].node.id);
-    set ^= (uint8_t)(1 << random_below(&world->random, (uint64_t)world->count));
+    if (!world->is_static || quorum->voters_offset >= 0)
+        set ^= (uint8_t)(1 << random_below(&world->random, (uint64_t)world->count));
     if (set != 0)
         append(world, number, set);
 }
@@ -287,7 +299,7 @@ static void start(struct world *world, int number)
     struct node *node = &world->nodes[number];
     node->runs = true;
     node->restart_ns = 0;
-    struct quorum_options options = {.self = {.id = number},
+    struct quorum_options options = {.self = {number, directory_of(number)},
                                      .election_timeout_ns = 300 * ms,
                                      .fetch_timeout_ns = 500 * ms,
                                      .backoff_max_ns = 200 * ms,
@@ -377,8 +389,9 @@ static void serve_fetch(struct world *world, int number, const struct packet *fe
             records.epochs[records.count++] = node->log[i];
         }
         if (!records.diverges) {
-            struct quorum_event event = {
-                .kind = QUORUM_EVENT_FETCHED, .offset = fetch->offset, .node = {.id = fetch->from}};
+            struct quorum_event event = {.kind = QUORUM_EVENT_FETCHED,
+                                         .offset = fetch->offset,
+                                         .node = {fetch->from, directory_of(fetch->from)}};
             deliver(world, number, &event, NULL);
         }
     }
@@ -553,7 +566,7 @@ static void turn(struct world *world)
         trouble(world);
 }
 
-static void run_seed(uint64_t seed, int *elections, int *changes)
+static void run_seed(uint64_t seed, int *elections, int *changes, int *upgrades)
 {
     static struct world world;
     world = (struct world){0};
@@ -564,6 +577,7 @@ static void run_seed(uint64_t seed, int *elections, int *changes)
     world.crash_every_ms = UINT64_C(60) << random_below(&world.random, 5);
     world.cut_every_ms = UINT64_C(60) << random_below(&world.random, 5);
     world.changes = random_chance(&world.random, 1, 2);
+    world.is_static = !world.changes || random_chance(&world.random, 1, 2);
     int voters =
         world.changes ? 1 + (int)random_below(&world.random, (uint64_t)world.count) : world.count;
     world.first_set = world.committed_set = (uint8_t)((1 << voters) - 1);
@@ -589,17 +603,19 @@ static void run_seed(uint64_t seed, int *elections, int *changes)
         test_free(world.packets[i]);
     *elections += world.elections;
     *changes += world.changes_made;
+    *upgrades += world.upgrades;
 }
 
 static void quorums_keep_their_promises(void **state)
 {
     (void)state;
-    int elections = 0, changes = 0;
+    int elections = 0, changes = 0, upgrades = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        run_seed(seed, &elections, &changes);
+        run_seed(seed, &elections, &changes, &upgrades);
     /* The worlds must be rough enough to be worth it. */
     assert_true(elections > SEEDS * 2);
     assert_true(changes > SEEDS / 2);
+    assert_true(upgrades > SEEDS / 8);
 }
 
 int main(void)
