@@ -243,6 +243,8 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenari
             all[count++] = node->own.views[k];
         sim_broker_init(&node->broker, sim, options, &cluster->random, all, count);
         sim_require(sim, node->broker.node == i, "the nodes of the cluster come first");
+        /* From the first life on, also where no faults of disks are ever drawn. */
+        sim_node_faults(sim, i)->test_points = options->test_points;
     }
     cluster->has_eligible = random_chance(&cluster->random, 3, 4);
 }

@@ -7,8 +7,7 @@
 
 static const uint64_t ms = UINT64_C(1000000);
 
-/* The image of the controller that decides; NULL: nobody does. */
-static const struct image *newest_image(const struct cluster *cluster)
+const struct image *storm_newest_image(const struct cluster *cluster)
 {
     for (unsigned i = 0; i < cluster->count; i++) {
         const struct sim_broker_process *process = cluster->nodes[i].broker.process;
@@ -21,7 +20,7 @@ static const struct image *newest_image(const struct cluster *cluster)
 
 static int64_t broker_epoch(const struct cluster *cluster, unsigned node)
 {
-    const struct image *image = newest_image(cluster);
+    const struct image *image = storm_newest_image(cluster);
     const struct image_node *broker = image ? image_broker(image, (int32_t)node) : NULL;
     return broker ? broker->epoch : -1;
 }
@@ -65,7 +64,7 @@ static bool is_proposing(const struct storm *storm, unsigned node)
 
 static bool may_lose(const struct storm *storm, unsigned node)
 {
-    const struct image *image = newest_image(storm->cluster);
+    const struct image *image = storm_newest_image(storm->cluster);
     if (!image || !is_well(storm, image, (int32_t)node) || is_proposing(storm, node))
         return false;
     struct image_topic_walk walk;

@@ -100,6 +100,7 @@ struct comeback {
     const struct cluster *cluster;
     unsigned controller; /* that decides */
     int32_t node;
+    int64_t epoch; /* of the broker, before */
 };
 
 static struct remote_replica *remote_of(const struct replica *replica, int32_t node)
@@ -133,16 +134,45 @@ static bool find_controller(const struct cluster *cluster, unsigned *controller)
     return false;
 }
 
+static const struct image_node *broker_now(const struct comeback *comeback)
+{
+    const struct image *image = storm_newest_image(comeback->cluster);
+    return image ? image_broker(image, comeback->node) : NULL;
+}
+
+static bool is_back(void *context)
+{
+    const struct comeback *comeback = context;
+    const struct image_node *broker = broker_now(comeback);
+    return broker && broker->epoch > comeback->epoch && !broker->fenced;
+}
+
+/* It stops and comes back while the leaders' words wait; not so long that their sessions end. */
+static void come_again(struct storm *storm, struct comeback *comeback)
+{
+    struct cluster *cluster = storm->cluster;
+    unsigned number = (unsigned)comeback->node;
+    struct cluster_node *node = &cluster->nodes[number];
+    const struct image_node *broker = broker_now(comeback);
+    for (unsigned i = 0; i < cluster->count; i++)
+        if (i != number && i != comeback->controller)
+            sim_cut(cluster->sim, i, comeback->controller, true);
+    comeback->epoch = broker ? broker->epoch : -1;
+    node->is_stopping = true;
+    node->start_ns = sim_now_ns(cluster->sim) + ms;
+    sim_stop(cluster->sim, number);
+    cluster_run_to(cluster, is_back, comeback,
+                   sim_now_ns(cluster->sim) + cluster->session_ns * 3 / 4);
+}
+
 void storm_come_back(struct storm *storm, unsigned number)
 {
     struct cluster *cluster = storm->cluster;
     struct sim *sim = cluster->sim;
-    struct cluster_node *node = &cluster->nodes[number];
     struct comeback comeback = {.cluster = cluster, .node = (int32_t)number};
-    if (!storm_runs(storm, number) || !node->is_broker ||
+    if (!storm_runs(storm, number) || !cluster->nodes[number].is_broker ||
         !find_controller(cluster, &comeback.controller) || comeback.controller == number)
         return;
-    /* Not so slow that sessions end or voters give up. */
     uint64_t delay = (200 + random_below(storm_random(storm), 400)) * ms;
     for (unsigned i = 0; i < cluster->count; i++)
         if (i != number && i != comeback.controller)
@@ -150,11 +180,8 @@ void storm_come_back(struct storm *storm, unsigned number)
     storm_bounce(storm, number);
     if (cluster_run_to(cluster, is_proposed, &comeback,
                        sim_now_ns(sim) + 4 * cluster->session_ns) &&
-        storm_runs(storm, number)) {
-        node->is_stopping = true;
-        node->start_ns = sim_now_ns(sim) + ms;
-        sim_stop(sim, number);
-    }
-    storm_wait_up_to(storm, 2 * cluster->session_ns);
+        storm_runs(storm, number))
+        come_again(storm, &comeback);
     sim_heal_network(sim);
+    storm_wait_up_to(storm, 2 * cluster->session_ns);
 }

@@ -20,6 +20,8 @@ void storm_end_node(struct storm *storm, unsigned node, bool power_cut);
 /* The same, and it is started at once. */
 void storm_bounce(struct storm *storm, unsigned node);
 void storm_wait_up_to(struct storm *storm, uint64_t most_ns);
+/* The image of the controller that decides; NULL: nobody does. */
+const struct image *storm_newest_image(const struct cluster *cluster);
 
 /*
  * Trouble in stages: it waits for a moment that chance seldom meets, and does something then.
