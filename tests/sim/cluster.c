@@ -205,8 +205,7 @@ static void format_one(struct cluster_node *node)
     node->is_formatted = true;
     *faults = drawn;
     sim_power_cut(cluster->sim, node->broker.node); /* the tool has ended, and all must be there */
-    if (cluster->is_dynamic)
-        cluster->directory_ids[node->broker.node] = read_directory_id(node);
+    cluster->directory_ids[node->broker.node] = read_directory_id(node);
 }
 
 void cluster_node_start(struct cluster_node *node)

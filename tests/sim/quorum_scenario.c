@@ -1,8 +1,9 @@
 /*
  * The quorum of a cluster alone: one to seven controllers and trouble. Idle leaders append records
  * all the time, so that there is something to lose. In half of the seeds the voters are in the log:
- * one node begins, and an operator adds and removes voters while the trouble lasts (KIP-853). When
- * all faults have ended somebody must lead, and everybody follow, within a bounded time.
+ * one node begins, and an operator adds and removes voters while the trouble lasts (KIP-853). In
+ * most others he raises kraft.version first, in the middle of the trouble. When all faults have
+ * ended somebody must lead, and everybody follow, within a bounded time; and the level must rise.
  */
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ static void add_operator(struct cluster *cluster, struct voter_operator_role *ro
     *role = (struct voter_operator_role){
         .count = cluster->count,
         .directory_ids = cluster->directory_ids,
+        .raises = !cluster->is_dynamic,
         .pace_ns = (second_ns / 20) << random_below(random, 8),
     };
     unsigned node = sim_add_node(
@@ -42,6 +44,26 @@ static void require_same_voters(const struct cluster_checks *checks)
     }
 }
 
+static bool is_raised(void *context)
+{
+    return ((const struct voter_operator_role *)context)->is_raised;
+}
+
+/* What could not be done in the trouble is possible now; the voters are in everybody's log then. */
+static void require_raised(struct cluster *cluster, struct voter_operator_role *role,
+                           const struct cluster_checks *checks)
+{
+    role->must_raise = true;
+    bool raised =
+        cluster_run_to(cluster, is_raised, role, sim_now_ns(cluster->sim) + 60 * second_ns);
+    sim_require(cluster->sim, raised, "kraft.version does not rise in a sound quorum");
+    cluster_run_until(cluster, sim_now_ns(cluster->sim) + 5 * second_ns);
+    for (unsigned i = 0; i < cluster->count; i++)
+        sim_require(cluster->sim,
+                    voters_at(checks, i)->kraft_version == 1 && voters_at(checks, i)->count > 0,
+                    "node %u does not know that kraft.version was raised", i);
+}
+
 void quorum_scenario_run(struct sim *sim, const struct scenario_options *options)
 {
     struct cluster *cluster = &(struct cluster){0};
@@ -54,7 +76,8 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
                                          .controllers_only = true,
                                          .is_dynamic = random_chance(random, 1, 2)});
     cluster_checks_init(checks, cluster);
-    if (cluster->is_dynamic)
+    bool has_operator = cluster->is_dynamic || random_chance(random, 3, 4);
+    if (has_operator)
         add_operator(cluster, operator, random);
     cluster_start(cluster);
     random = &cluster->random;
@@ -68,17 +91,20 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
                                   sim_now_ns(sim) + 60 * second_ns);
     if (!settled)
         cluster_checks_require_quorum_settled(checks);
+    if (operator->raises)
+        require_raised(cluster, operator, checks);
     cluster_run_until(cluster, sim_now_ns(sim) + 5 * second_ns);
     cluster_checks_require_quorum_settled(checks);
     require_same_voters(checks);
     sim_require(sim, committed_log_end(&checks->metadata) > 0, "nothing was ever committed");
     if (options->chatty)
-        fprintf(
-            stderr,
-            "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed, %u voters "
-            "added, %u removed\n",
-            cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
-            (long long)committed_log_end(&checks->metadata), operator->added, operator->removed);
+        fprintf(stderr,
+                "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed, %u voters "
+                "added, %u removed%s\n",
+                cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
+                (long long)committed_log_end(&checks->metadata),
+                operator->added, operator->removed,
+                                 operator->is_raised ? ", kraft.version raised" : "");
     cluster_checks_deinit(checks);
     cluster_deinit(cluster);
 }

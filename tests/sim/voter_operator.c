@@ -9,6 +9,13 @@ enum { CONTROLLER_PORT = 9093, TRIES = 40, REQUEST_MAX = 128 };
 
 static const uint64_t ms = UINT64_C(1000000);
 
+enum wish {
+    WISH_NONE, /* everything was answered */
+    WISH_ADDITION,
+    WISH_REMOVAL,
+    WISH_RAISE, /* of kraft.version */
+};
+
 struct voter_operator {
     struct voter_operator_role *role;
     struct loop *loop;
@@ -16,8 +23,7 @@ struct voter_operator {
     struct kafka_client client;
     char host[16];
     struct timer tick;
-    bool has_wish; /* something is to be done, and was not answered yet */
-    bool is_addition;
+    enum wish wish;
     unsigned voter;
     unsigned tries; /* left of it */
 };
@@ -60,12 +66,34 @@ static void send_removal(struct voter_operator *self)
     kafka_client_send_flexible(&self->client, KAFKA_REMOVE_RAFT_VOTER, 0, &body, NULL);
 }
 
+static void send_raise(struct voter_operator *self)
+{
+    uint8_t memory[REQUEST_MAX];
+    struct writer body = writer_of(memory, sizeof(memory));
+    write_i32(&body, 2000);
+    write_u8(&body, 2); /* one feature */
+    kafka_write_compact(&body, "kraft.version");
+    write_i16(&body, 1);
+    write_u8(&body, 1); /* an upgrade */
+    write_u8(&body, 0);
+    write_u8(&body, 0); /* not only to try */
+    write_u8(&body, 0);
+    kafka_client_send_flexible(&self->client, KAFKA_UPDATE_FEATURES, 1, &body, NULL);
+}
+
 static void draw_wish(struct voter_operator *self)
 {
-    self->voter = (unsigned)random_below(&self->random, self->role->count);
-    self->has_wish = !uuid_is_zero(self->role->directory_ids[self->voter]);
-    self->is_addition = random_chance(&self->random, 2, 3);
+    const struct voter_operator_role *role = self->role;
+    bool is_first = role->raises && !role->is_raised;
     self->tries = TRIES;
+    self->wish = WISH_NONE;
+    if (role->pauses && !(is_first && role->must_raise))
+        return;
+    self->voter = (unsigned)random_below(&self->random, role->count);
+    if (is_first && (role->must_raise || random_chance(&self->random, 7, 8)))
+        self->wish = WISH_RAISE;
+    else if (!uuid_is_zero(role->directory_ids[self->voter]))
+        self->wish = random_chance(&self->random, 2, 3) ? WISH_ADDITION : WISH_REMOVAL;
 }
 
 /* Asks somebody, who may not be the one that leads. */
@@ -86,15 +114,36 @@ static void rest(struct voter_operator *self, uint64_t most_ns)
 static void connected(struct kafka_client *client)
 {
     struct voter_operator *self = container_of(client, struct voter_operator, client);
-    if (self->is_addition)
+    switch (self->wish) {
+    case WISH_ADDITION:
         send_addition(self);
-    else
+        break;
+    case WISH_REMOVAL:
         send_removal(self);
+        break;
+    case WISH_RAISE:
+        send_raise(self);
+        break;
+    case WISH_NONE:
+        break;
+    }
 }
 
-static bool is_expected(int16_t error)
+/* Who is asked does not lead. */
+static bool is_elsewhere(int16_t error)
 {
+    return error == 6 || error == 41; /* NOT_LEADER_OR_FOLLOWER, NOT_CONTROLLER */
+}
+
+static bool is_expected(const struct voter_operator *self, int16_t error)
+{
+    bool is_raise = self->wish == WISH_RAISE;
     switch (error) {
+    case 35: /* UNSUPPORTED_VERSION: the voters are still those of the settings, there */
+        return self->role->raises && !is_raise;
+    case 41: /* NOT_CONTROLLER */
+    case 95: /* INVALID_UPDATE_VERSION: a voter was not heard */
+        return is_raise;
     case 0:
     case 6:   /* NOT_LEADER_OR_FOLLOWER */
     case 7:   /* REQUEST_TIMED_OUT */
@@ -116,29 +165,32 @@ static void answered(struct kafka_client *client, enum kafka_api api, void *cont
     (void)context;
     read_i32(body); /* throttle */
     int16_t error = read_i16(body);
-    sim_require(sim_of(self->loop), !body->failed && is_expected(error),
+    sim_require(sim_of(self->loop), !body->failed && is_expected(self, error),
                 "%s answers API %d with error %d", self->host, (int)api, error);
     kafka_client_drop(client);
-    self->has_wish = error == 6 && --self->tries > 0;
-    self->role->added += error == 0 && self->is_addition;
-    self->role->removed += error == 0 && !self->is_addition;
-    rest(self, self->has_wish ? 20 * ms : self->role->pace_ns);
+    self->role->added += error == 0 && self->wish == WISH_ADDITION;
+    self->role->removed += error == 0 && self->wish == WISH_REMOVAL;
+    self->role->is_raised |= error == 0 && self->wish == WISH_RAISE;
+    if (!is_elsewhere(error) || --self->tries == 0)
+        self->wish = WISH_NONE;
+    rest(self, self->wish != WISH_NONE ? 20 * ms : self->role->pace_ns);
 }
 
 /* Whether it was done nobody knows. */
 static void broken(struct kafka_client *client)
 {
     struct voter_operator *self = container_of(client, struct voter_operator, client);
-    self->has_wish = self->has_wish && --self->tries > 0;
-    rest(self, self->has_wish ? 20 * ms : self->role->pace_ns);
+    if (self->wish != WISH_NONE && --self->tries == 0)
+        self->wish = WISH_NONE;
+    rest(self, self->wish != WISH_NONE ? 20 * ms : self->role->pace_ns);
 }
 
 static void on_tick(struct timer *timer)
 {
     struct voter_operator *self = container_of(timer, struct voter_operator, tick);
-    if (!self->has_wish && !self->role->pauses)
+    if (self->wish == WISH_NONE)
         draw_wish(self);
-    if (self->has_wish)
+    if (self->wish != WISH_NONE)
         ask(self);
     else
         rest(self, self->role->pace_ns);
