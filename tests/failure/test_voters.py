@@ -218,9 +218,9 @@ def run_together(nodes):
     print("three began together", flush=True)
 
 
-def try_with_nodes(story):
+def try_with_nodes(story, kind=Node):
     ports = {number: processes.free_port() for number in NODES}
-    nodes = {number: Node(sys.argv[1], number, ports) for number in NODES}
+    nodes = {number: kind(sys.argv[1], number, ports) for number in NODES}
     try:
         story(nodes)
         for node in nodes.values():

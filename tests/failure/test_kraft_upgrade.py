@@ -1,0 +1,136 @@
+"""A quorum of controller.quorum.voters goes over to voters that change, under load (KIP-853).
+
+Two of three static voters run: kafka-features is refused, with the voter that was not heard. When the
+third one is there Kafka's own tools raise kraft.version, and take a controller out and add it again.
+The nodes restart with the old setting, which counts for nothing any more, and then with bootstrap
+servers in its place. A producer with acks=all goes on all the time, and at the end every record that
+it was told of must be there. Without Kafka's tools the same is asked by hand.
+
+usage: test_kraft_upgrade.py KLAMMD
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import test_voters  # noqa: E402
+from test_voters import (NODES, NONE, add_with_tool, await_voters, more,  # noqa: E402
+                         processes, remove, tool, try_with_nodes)
+from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
+from records_load import PARTITIONS, Load, check, read_all  # noqa: E402
+
+UPGRADE, UNSAFE_DOWNGRADE = 1, 3
+
+
+class Node(test_voters.Node):
+    is_static = True
+
+    def properties(self):
+        properties = super().properties()
+        if self.is_static:
+            del properties["controller.quorum.bootstrap.servers"]
+            properties["controller.quorum.voters"] = ",".join(
+                f"{number}@127.0.0.1:{port}" for number, port in self.controller_ports.items())
+        return properties
+
+
+def features_by_hand(node, level, upgrade_type):
+    answer = node.call("UpdateFeatures", 1, {"TimeoutMs": 10000, "ValidateOnly": False,
+        "FeatureUpdates": [{"Feature": "kraft.version", "MaxVersionLevel": level,
+                            "UpgradeType": upgrade_type}]})
+    return answer["ErrorCode"] == NONE, answer["ErrorMessage"] or ""
+
+
+def features(node, level, downgrade=False):
+    """Whether the level is set, and what was said."""
+    if not processes.kafka_libraries():
+        return features_by_hand(node, level, UNSAFE_DOWNGRADE if downgrade else UPGRADE)
+    command = ["downgrade", "--unsafe"] if downgrade else ["upgrade"]
+    status, output = processes.kafka_tool(
+        "org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", node.address, *command,
+        "--feature", f"kraft.version={level}")
+    return status == 0, output
+
+
+def require_level(node, level):
+    if not processes.kafka_libraries():
+        return
+    status, output = processes.kafka_tool("org.apache.kafka.tools.FeatureCommand",
+                                          "--bootstrap-server", node.address, "describe")
+    line = next(line for line in output.splitlines() if "kraft.version" in line)
+    assert status == 0 and f"FinalizedVersionLevel: {level}" in line, output
+
+
+def remove_with_tool(through, number, node):
+    if not processes.kafka_libraries():
+        remove(through, number, node.directory_id())
+        return
+    output = tool(through, "remove-controller", "--controller-id", str(number),
+                  "--controller-directory-id", node.directory_text())
+    assert f"Removed  KRaft controller {number}" in output, output
+
+
+def restart(node):
+    assert node.stop() == 0, node.output()[-2000:]
+    node.start()
+
+
+def run(nodes):
+    first, second, third = (nodes[number] for number in NODES)
+    for node in nodes.values():
+        node.format()
+    for node in (first, second):
+        node.start(wait=False)
+    for node in (first, second):
+        node.wait_ready()
+    done, said = features(first, 1)
+    assert not done and "voter 3 has not told" in said, said
+    require_level(first, 0)
+
+    third.start()
+    admin = AdminClient({"bootstrap.servers": first.address, "log_level": 0})
+    processes.wait_until(lambda: len(admin.list_topics(timeout=10).brokers) == 3, "three brokers")
+    admin.create_topics([NewTopic("voters", PARTITIONS, 3)])["voters"].result(30)
+    load = Load(",".join(node.address for node in nodes.values()), "voters", True, 1)
+    more(load)
+    processes.wait_until(lambda: features(second, 1)[0], "kraft.version 1", 60, 1)
+    require_level(third, 1)
+    _, voters, _ = await_voters(first, NODES)
+    assert voters == {number: node.directory_id() for number, node in nodes.items()}, voters
+    assert features(first, 1)[0]
+    done, said = features(first, 0, downgrade=True)
+    assert not done and "cannot be lowered" in said, said
+    more(load)
+    print("kraft.version is 1", flush=True)
+
+    remove_with_tool(second, 1, first)
+    await_voters(third, {2, 3}, {1})
+    more(load)
+    for node in nodes.values():
+        restart(node)
+        await_voters(second, {2, 3}, {1})
+    more(load)
+    print("the setting counts for nothing", flush=True)
+
+    for node in nodes.values():
+        node.is_static = False
+        restart(node)
+    add_with_tool(second, first)
+    _, voters, _ = await_voters(first, NODES)
+    assert voters == {number: node.directory_id() for number, node in nodes.items()}, voters
+    more(load)
+    print("the first one votes again", flush=True)
+
+    load.finish()
+    assert not load.errors, load.errors[:5]
+    check(load, load.acknowledged, read_all(second.address, "voters"))
+    print(f"{load.count()} records acknowledged")
+
+
+def main():
+    try_with_nodes(run, Node)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
