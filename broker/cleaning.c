@@ -28,5 +28,6 @@ struct cleaner_options cleaning_options(const struct broker_settings *settings)
         .map_size_max = size < MAP_SIZE_MIN ? MAP_SIZE_MIN : (uint64_t)size,
         .map_load_factor = settings->log_cleaner_io_buffer_load_factor,
         .bytes_per_second = bytes_per_second(settings, shares),
+        .time_percent = (unsigned)settings->klamm_log_cleaner_time_percent,
     };
 }

@@ -214,6 +214,7 @@ static void checkpoints_written(struct directory_shard_flush *flush)
         .map_size_max = cleaner->options.map_size_max,
         .map_load_factor = cleaner->options.map_load_factor,
         .bytes_per_second = cleaner->options.bytes_per_second,
+        .time_percent = cleaner->options.time_percent,
     };
     /* A cut in between would have written a smaller recovery point than the survey relied on. */
     if (flush->ok && cleaner->chosen && !cleaner->is_stopped &&

@@ -31,6 +31,7 @@ struct cleaner_options {
     uint64_t map_size_max;     /* log.cleaner.dedupe.buffer.size, of one compaction */
     double map_load_factor;    /* log.cleaner.io.buffer.load.factor */
     uint64_t bytes_per_second; /* of one compaction; 0: no limit */
+    unsigned time_percent;     /* klamm.log.cleaner.time.percent */
 };
 
 /* Plain values, summed on scrape. */

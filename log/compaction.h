@@ -59,6 +59,12 @@ struct compaction_options {
     uint64_t map_size_max;     /* bytes for remembering keys */
     double map_load_factor;    /* 0 to 1 */
     uint64_t bytes_per_second; /* read and written; 0: no limit */
+    /*
+     * Of the time that a compaction takes, the percentage in which it works, 1 to 100. It works all
+     * of the time where max.compaction.lag.ms has passed, and after one in which the log grew by
+     * more than half of what was compacted.
+     */
+    unsigned time_percent;
 };
 
 enum compaction_status {

@@ -3,8 +3,9 @@
  * new segments take the old ones' places.
  *
  * Each end of a run is a moment to look around: the log may be closing, failed, or waiting to be
- * cut, and the bytes of this second may be used up. Only between the commit of a group and its last
- * name there is no way back: then the change is finished first.
+ * cut, the bytes of this second may be used up, and a share of the time is left to others. Only
+ * between the commit of a group and its last name there is no way back: then the change is finished
+ * first.
  */
 #include "base/assert.h"
 #include "log/compaction_pass.h"
@@ -22,6 +23,9 @@ struct compaction {
     struct timer timer;
     void (*next)(struct compaction *compaction); /* what the timer is set for; NULL: none */
     uint64_t started_ns;
+    uint64_t run_started_ns;
+    uint64_t rested_ns;                           /* then the runs so far are rested from */
+    int64_t end_at_start;                         /* end offset of the log when it began */
     int64_t bases[COMPACTION_GROUP_SEGMENTS_MAX]; /* of the segments that were replaced last */
     uint32_t base_count;
     struct segment_file **pins; /* files of the new segments until they have their names */
@@ -91,6 +95,8 @@ static void make_plan(struct compaction *compaction, const struct compaction_nee
     plan->index_interval_bytes = log->config.index_interval_bytes;
     plan->producers = *log->producers.options;
     plan->options = *options;
+    if (need->overdue_ms > 0 || log->outgrows_compaction)
+        plan->options.time_percent = 100;
     plan->slice_bytes = SLICE_BYTES;
     /* With little allowed a second, shorter slices keep the flow even. */
     if (options->bytes_per_second > 0 && options->bytes_per_second / 10 < SLICE_BYTES)
@@ -231,6 +237,7 @@ static void unpin(struct compaction *compaction)
 static void start_run(struct compaction *compaction)
 {
     compaction->pass.slice_start = compaction->pass.moved;
+    compaction->run_started_ns = compaction->log->shard->loop->now_ns;
     loop_start_job(compaction->log->shard->loop, &compaction->pass.job);
 }
 
@@ -256,25 +263,36 @@ static bool wants_end(const struct compaction *compaction)
            (log->state != PARTITION_LOG_RUNNING && log->state != PARTITION_LOG_NO_SPACE);
 }
 
-/* How long to wait until the bytes moved so far are allowed to have been moved. */
-static uint64_t throttle_ns(const struct compaction *compaction)
+/* From when on the bytes moved so far are allowed to have been moved. */
+static uint64_t throttled_until_ns(const struct compaction *compaction)
 {
     uint64_t rate = compaction->pass.plan.options.bytes_per_second;
     if (rate == 0)
         return 0;
+    return compaction->started_ns + (uint64_t)((double)compaction->pass.moved / (double)rate * 1e9);
+}
+
+/* After a run: how long it took decides how long the others have the core and the device alone. */
+static void begin_rest(struct compaction *compaction)
+{
+    uint64_t share = compaction->pass.plan.options.time_percent;
     uint64_t now_ns = compaction->log->shard->loop->now_ns;
-    double due = (double)compaction->pass.moved / (double)rate * 1e9;
-    uint64_t due_ns = compaction->started_ns + (uint64_t)due;
-    return due_ns > now_ns ? due_ns - now_ns : 0;
+    uint64_t took_ns = now_ns - compaction->run_started_ns;
+    if (compaction->rested_ns < now_ns)
+        compaction->rested_ns = now_ns;
+    compaction->rested_ns += took_ns * (100 - share) / share;
 }
 
 static void go_on(struct compaction *compaction)
 {
-    uint64_t delay_ns = throttle_ns(compaction);
+    uint64_t now_ns = compaction->log->shard->loop->now_ns;
+    uint64_t due_ns = throttled_until_ns(compaction);
+    if (due_ns < compaction->rested_ns)
+        due_ns = compaction->rested_ns;
     if (wants_end(compaction))
         compaction_pass_end(&compaction->pass, COMPACTION_STOPPED);
-    else if (delay_ns > 0) {
-        go_on_later(compaction, delay_ns, go_on);
+    else if (due_ns > now_ns) {
+        go_on_later(compaction, due_ns - now_ns, go_on);
         return;
     }
     start_run(compaction);
@@ -294,6 +312,8 @@ static void take_results(struct compaction *compaction)
     report->keyless_records = pass->filter.counts.keyless_records;
     if (report->status == COMPACTION_OK) {
         log->first_dirty = pass->map_end;
+        int64_t grown = partition_log_end_offset(log) - compaction->end_at_start;
+        log->outgrows_compaction = grown > (report->end_offset - report->first_dirty) / 2;
         partition_log_update_commit(log);
     } else if (report->status == COMPACTION_UNCLEANABLE) {
         log->is_uncleanable = true;
@@ -357,6 +377,7 @@ static void swap(struct compaction *compaction)
 static void run_done(struct job *job)
 {
     struct compaction *compaction = container_of(job, struct compaction, pass.job);
+    begin_rest(compaction);
     switch (compaction->pass.stop) {
     case COMPACTION_STOP_SLICE:
         go_on(compaction);
@@ -387,12 +408,14 @@ bool partition_log_compact(struct partition_log *log, const struct compaction_op
         need.upper_offset = options->upper_offset;
     if (need.upper_offset <= need.first_dirty)
         return false;
+    klamm_assert(options->time_percent >= 1 && options->time_percent <= 100);
     struct compaction *compaction =
         heap_must_get(log->shard->heap, MEMORY_SCRATCH, sizeof(*compaction));
     compaction->log = log;
     compaction->done = done;
     compaction->context = context;
     compaction->started_ns = log->shard->loop->now_ns;
+    compaction->end_at_start = partition_log_end_offset(log);
     timer_init(&compaction->timer, timer_due);
     make_plan(compaction, &need, options);
     compaction_pass_init(&compaction->pass);

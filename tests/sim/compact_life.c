@@ -329,7 +329,9 @@ static void booted(struct log_node *node)
         .backoff_ns = (1 + random_below(random, 200)) * 1000000,
         .map_size_max = 24 * 3 / 2 * (16 + random_below(random, 40)),
         .map_load_factor = 0.9,
-        .bytes_per_second = random_chance(random, 1, 4) ? 20000 + random_below(random, 500000) : 0};
+        .bytes_per_second = random_chance(random, 1, 4) ? 20000 + random_below(random, 500000) : 0,
+        .time_percent =
+            random_chance(random, 1, 2) ? 100 : (unsigned)(1 + random_below(random, 100))};
     cleaner_permits_init(&life->permits, node->loop, 1);
     cleaner_init(&life->cleaner, &node->shard, &life->permits, &cleaner);
 }

@@ -532,6 +532,9 @@ struct job_context memory_node_context(struct memory_node *node)
 static bool run_jobs(struct memory_node *node)
 {
     bool any = node->first_job != NULL;
+    for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++)
+        node->loops[i].loop.now_ns =
+            node->now_ns; /* of the turn in which a loop hears of the end */
     while (node->first_job) {
         struct job *job = node->first_job;
         node->first_job = job->next;

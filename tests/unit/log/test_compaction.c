@@ -131,8 +131,10 @@ static void compacted(void *context, const struct compaction_report *report)
     outcome->report = *report;
 }
 
-static const struct compaction_options generous = {
-    .upper_offset = INT64_MAX, .map_size_max = 1 << 20, .map_load_factor = 0.9};
+static const struct compaction_options generous = {.upper_offset = INT64_MAX,
+                                                   .map_size_max = 1 << 20,
+                                                   .map_load_factor = 0.9,
+                                                   .time_percent = 100};
 
 static bool start(struct log_fixture *fixture, const struct compaction_options *options,
                   struct outcome *outcome)
@@ -586,6 +588,63 @@ static void the_rate_is_kept(void **state)
     assert_int_equal(outcome.report.status, COMPACTION_OK);
 }
 
+/* The clock moves by a second before the first run is over. */
+static void start_slow_run(struct log_fixture *fixture, const struct compaction_options *options,
+                           struct outcome *outcome)
+{
+    assert_true(start(fixture, options, outcome));
+    memory_node_advance(&fixture->node, UINT64_C(1000000000));
+}
+
+static void it_rests_for_the_others(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct compaction_options polite = generous;
+    struct outcome outcome;
+    fill(fixture, 100);
+    polite.time_percent = 25;
+    start_slow_run(fixture, &polite, &outcome);
+    memory_node_advance(&fixture->node, UINT64_C(2900000000));
+    assert_false(outcome.is_done); /* a second of work is a quarter of four */
+    memory_node_advance(&fixture->node, UINT64_C(200000000));
+    assert_true(outcome.is_done);
+    assert_int_equal(outcome.report.status, COMPACTION_OK);
+}
+
+static void it_does_not_rest_when_it_is_late(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct compaction_options polite = generous;
+    struct outcome outcome;
+    fill(fixture, 100);
+    polite.time_percent = 1;
+    fixture->config.max_compaction_lag_ms = 1;
+    partition_log_set_config(fixture->log, &fixture->config);
+    memory_node_advance(&fixture->node, UINT64_C(1000000000));
+    start_slow_run(fixture, &polite, &outcome);
+    assert_true(outcome.is_done);
+}
+
+static void it_does_not_rest_for_a_log_that_outgrows_it(void **state)
+{
+    struct log_fixture *fixture = *state;
+    struct compaction_options polite = generous;
+    struct outcome outcome;
+    polite.time_percent = 25;
+    fill(fixture, 100);
+    start_slow_run(fixture, &polite, &outcome);
+    fill(fixture, 60);
+    memory_node_advance(&fixture->node, UINT64_C(4000000000));
+    assert_true(outcome.is_done);
+    start_slow_run(fixture, &polite, &outcome);
+    assert_true(outcome.is_done);
+    fill(fixture, 40);
+    start_slow_run(fixture, &polite, &outcome); /* it kept up the last time */
+    assert_false(outcome.is_done);
+    memory_node_advance(&fixture->node, UINT64_C(4000000000));
+    assert_true(outcome.is_done);
+}
+
 static void damage_marks_the_log_and_is_said_once(void **state)
 {
     struct log_fixture *fixture = *state;
@@ -772,6 +831,9 @@ int main(void)
         TEST(a_wish_to_stop_changes_nothing_half),
         TEST(closing_and_cutting_end_it),
         TEST(the_rate_is_kept),
+        TEST(it_rests_for_the_others),
+        TEST(it_does_not_rest_when_it_is_late),
+        TEST(it_does_not_rest_for_a_log_that_outgrows_it),
         TEST(damage_marks_the_log_and_is_said_once),
         TEST(a_full_device_is_no_failure),
         TEST(names_that_find_no_space_are_tried_again),
