@@ -112,6 +112,27 @@ static int64_t broker_epoch(void *self)
     return membership_broker_epoch(&control->membership);
 }
 
+/* Not where nobody else can reach it: that one registers itself when it takes up its office. */
+static void enrol(struct membership *membership)
+{
+    struct control *control = membership->control;
+    const struct controller *controller = &control->controller;
+    const struct sole_voter *self = &controller->log.options.voter;
+    if (!control->broker->config->is_controller || !control->has_front)
+        return;
+    struct enrolment_options options = {
+        .loop = control->loop,
+        .channel = &membership->enrolling,
+        .publisher = &control->publisher,
+        .controller_id = self->id,
+        .incarnation = controller->incarnation,
+        .listener = self->listener,
+        .host = self->host,
+        .port = self->port,
+    };
+    enrolment_start(&membership->enrolment, &options);
+}
+
 void membership_open(struct membership *membership, struct control *control,
                      const struct broker_registration_request *registration)
 {
@@ -121,6 +142,7 @@ void membership_open(struct membership *membership, struct control *control,
     open_channel(membership, &membership->life);
     open_channel(membership, &membership->changes);
     open_channel(membership, &membership->places);
+    open_channel(membership, &membership->enrolling);
     struct isr_sender_options isr_options = {
         .loop = control->loop,
         .channel = &membership->changes,
@@ -138,6 +160,7 @@ void membership_open(struct membership *membership, struct control *control,
         .self = control,
     };
     directory_sender_init(&membership->directories, &directory_options);
+    enrol(membership);
     if (!registration || server_config_quorum(control->broker->config) == CONFIG_QUORUM_ALONE)
         return;
     struct broker_lifecycle_options options = lifecycle_options(membership);
@@ -178,6 +201,7 @@ void membership_leader_changed(struct membership *membership)
     controller_channel_leader_changed(&membership->life);
     controller_channel_leader_changed(&membership->changes);
     controller_channel_leader_changed(&membership->places);
+    controller_channel_leader_changed(&membership->enrolling);
 }
 
 int64_t membership_broker_epoch(const struct membership *membership)
@@ -222,6 +246,8 @@ void membership_close(struct membership *membership)
     controller_channel_close(&membership->life);
     controller_channel_close(&membership->changes);
     controller_channel_close(&membership->places);
+    controller_channel_close(&membership->enrolling);
+    enrolment_stop(&membership->enrolment);
     isr_sender_close(&membership->isr);
     directory_sender_close(&membership->directories);
 }

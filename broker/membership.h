@@ -1,7 +1,7 @@
 /*
  * What ties this node to its cluster: who the active controller is, the channels to it, one per
- * purpose, this node's life as a broker, the in-sync sets that its leaders propose, and where its
- * replicas lie. On the control loop.
+ * purpose, this node's life as a broker, its registration as a controller, the in-sync sets that
+ * its leaders propose, and where its replicas lie. On the control loop.
  *
  * A node that is alone and has no controller listener has no life as a broker here: its controller
  * registers it, and nobody else could hear of it.
@@ -15,6 +15,7 @@
 #include "cluster/broker_lifecycle.h"
 #include "cluster/controller_channel.h"
 #include "cluster/directory_sender.h"
+#include "cluster/enrolment.h"
 #include "cluster/isr_sender.h"
 
 struct control;
@@ -25,9 +26,11 @@ struct membership {
     struct controller_channel life;       /* registration and heartbeats */
     struct controller_channel changes;    /* of in-sync sets */
     struct controller_channel places;     /* of replicas in log directories */
+    struct controller_channel enrolling;  /* registration as a controller */
     struct broker_lifecycle lifecycle;
     struct isr_sender isr;
     struct directory_sender directories;
+    struct enrolment enrolment; /* started on controllers that others can reach */
     const struct broker_registration_request *registration; /* NULL: the node is no broker */
     bool has_lifecycle;
     bool is_open;

@@ -126,7 +126,8 @@ static enum job_progress clear_step(struct job *job, const struct job_context *c
     open->clear_status = log_directory_mark(
         context->storage, directories->found[open->place].path.text, open->replica->topic,
         open->replica->partition, DIRECTORY_STRAY, open->stray_id, &renamed);
-    if (open->clear_status == STORAGE_OK)
+    open->is_aside = open->clear_status == STORAGE_OK;
+    if (open->is_aside)
         open->clear_status =
             storage_run_path(context->storage, STORAGE_MAKE_DIRECTORY, open->path.text, NULL);
     return JOB_FINISHED;
@@ -159,10 +160,25 @@ static void give_up(struct partition_open *open)
     end(open);
 }
 
+/* Data that nothing uses any more: whoever needs the space should know. */
+static void say_aside(const struct partition_open *open)
+{
+    const struct replica *replica = open->replica;
+    char name[LOG_FILE_NAME_MAX + 1];
+    if (directory_name_format(name, replica->topic, replica->partition, DIRECTORY_STRAY,
+                              open->stray_id))
+        log_warn(open->shard->loop->diagnostics,
+                 "partition %.*s-%d of an earlier topic is not in the metadata; kept as %s",
+                 (int)replica->topic.size, (const char *)replica->topic.data,
+                 (int)replica->partition, name);
+}
+
 static void clear_done(struct job *job)
 {
     struct partition_open *open = container_of(job, struct partition_open, clear);
     struct loop *loop = open->shard->loop;
+    if (open->is_aside)
+        say_aside(open);
     if (open->clear_status == STORAGE_OK) {
         partition_log_open(&open->job);
         return;
@@ -194,6 +210,7 @@ void partition_open_start(struct shard *shard, struct replica *replica,
     open->opened = opened;
     open->context = context;
     open->is_start = shard->image == NULL;
+    open->is_aside = false;
     const struct log_directory_entry *entry;
     if (!find_place(open, directory_id, &entry)) {
         replica_fail(replica);

@@ -24,6 +24,7 @@ struct partition_open {
     bool is_start; /* nothing can be on its way out yet: what has the name is a leftover */
     struct timer clear_again;
     struct uuid stray_id;
+    bool is_aside; /* what had the name was renamed */
     struct log_path path;
     void (*opened)(struct partition_open *open); /* the struct goes afterwards */
     void *context;

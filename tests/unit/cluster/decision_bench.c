@@ -68,6 +68,16 @@ void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced)
     bench_adopt(bench, &draft);
 }
 
+void bench_set_rack(struct decision_bench *bench, int32_t id, const char *rack)
+{
+    struct image_node node = *image_broker(bench->image, id);
+    struct image_draft draft;
+    node.rack = view_of_string(rack);
+    bench_edit(bench, &draft);
+    draft_set_broker(&draft, &node);
+    bench_adopt(bench, &draft);
+}
+
 void bench_set_feature(struct decision_bench *bench, const char *name, int16_t level)
 {
     struct image_draft draft;

@@ -24,6 +24,8 @@ void bench_deinit(struct decision_bench *bench);
 void bench_edit(struct decision_bench *bench, struct image_draft *draft);
 void bench_adopt(struct decision_bench *bench, struct image_draft *draft);
 void bench_set_broker(struct decision_bench *bench, int32_t id, bool fenced);
+/* Puts a broker that is there into a rack; the text has to stay. */
+void bench_set_rack(struct decision_bench *bench, int32_t id, const char *rack);
 void bench_set_feature(struct decision_bench *bench, const char *name, int16_t level);
 /* A stored setting of a resource; NULL takes it away. */
 void bench_set_config(struct decision_bench *bench, enum config_resource_type type,

@@ -282,6 +282,98 @@ static void leaders_are_spread_over_the_brokers(void **state)
     bench_deinit(&bench);
 }
 
+/* ---- Racks ----------------------------------------------------------------------------------- */
+
+/* Brokers 1 to `count`; broker n is in rack ('a' + n modulo `racks`). */
+static void set_racks(struct decision_bench *bench, int32_t count, int32_t racks)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    for (int32_t id = 1; id <= count; id++) {
+        bench_set_broker(bench, id, false);
+        bench_set_rack(bench, id, names[id % racks]);
+    }
+}
+
+static struct node_list replicas_of(const struct decision_bench *bench, const char *name, int32_t i)
+{
+    const struct image_topic *topic = image_topic_by_name(bench->image, view_of_string(name));
+    return image_partition_replicas(image_topic_partition(topic, i));
+}
+
+/* In how many of the racks that set_racks made the replicas are. */
+static int racks_used(struct node_list replicas, int32_t racks)
+{
+    unsigned used = 0;
+    for (uint32_t i = 0; i < replicas.count; i++)
+        used |= 1U << replicas.ids[i] % racks;
+    return __builtin_popcount(used);
+}
+
+static void replicas_are_in_different_racks(void **state)
+{
+    (void)state;
+    static const int16_t factors[] = {2, 3, 4};
+    struct decision_bench bench;
+    bench_init(&bench);
+    set_racks(&bench, 6, 3);
+    for (size_t k = 0; k < sizeof(factors) / sizeof(*factors); k++) {
+        char name[8];
+        snprintf(name, sizeof(name), "t%d", factors[k]);
+        assert_int_equal(create_one(&bench, topic_of(name, 300, factors[k])), KAFKA_ERROR_NONE);
+        int led[7] = {0};
+        for (int32_t i = 0; i < 300; i++) {
+            struct node_list replicas = replicas_of(&bench, name, i);
+            assert_int_equal(replicas.count, factors[k]);
+            assert_int_equal(racks_used(replicas, 3), factors[k] < 3 ? factors[k] : 3);
+            led[replicas.ids[0]]++;
+        }
+        for (int id = 1; id <= 6; id++)
+            assert_in_range(led[id], 40, 60);
+    }
+    bench_deinit(&bench);
+}
+
+/* As Kafka: the rack counts for more than being alive, except for who leads. */
+static void a_rack_is_used_although_its_brokers_are_fenced(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    set_racks(&bench, 4, 2);
+    bench_set_broker(&bench, 1, true);
+    bench_set_broker(&bench, 3, true);
+    bench_set_rack(&bench, 1, "b");
+    bench_set_rack(&bench, 3, "b");
+    assert_int_equal(create_one(&bench, topic_of("t", 50, 2)), KAFKA_ERROR_NONE);
+    for (int32_t i = 0; i < 50; i++) {
+        struct node_list replicas = replicas_of(&bench, "t", i);
+        assert_int_equal(racks_used(replicas, 2), 2);
+        assert_int_equal(replicas.ids[0] % 2, 0);
+    }
+    bench_deinit(&bench);
+}
+
+/* A rack with one broker of five cannot have a replica of everything twice. */
+static void racks_of_different_sizes_are_filled(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    set_racks(&bench, 5, 1);
+    bench_set_rack(&bench, 5, "b");
+    assert_int_equal(create_one(&bench, topic_of("t", 100, 5)), KAFKA_ERROR_NONE);
+    assert_int_equal(create_one(&bench, topic_of("two", 100, 2)), KAFKA_ERROR_NONE);
+    for (int32_t i = 0; i < 100; i++) {
+        struct node_list all = replicas_of(&bench, "t", i);
+        unsigned seen = 0;
+        for (uint32_t k = 0; k < all.count; k++)
+            seen |= 1U << all.ids[k];
+        assert_int_equal(seen, 0x3e); /* each broker once */
+        assert_true(node_list_contains(replicas_of(&bench, "two", i), 5));
+    }
+    bench_deinit(&bench);
+}
+
 /* ---- CreatePartitions ------------------------------------------------------------------------ */
 
 static enum kafka_error extend(struct decision_bench *bench, const char *name, int32_t count,
@@ -403,6 +495,9 @@ int main(void)
         cmocka_unit_test(validating_writes_nothing),
         cmocka_unit_test(nobody_leads_while_every_broker_is_fenced),
         cmocka_unit_test(leaders_are_spread_over_the_brokers),
+        cmocka_unit_test(replicas_are_in_different_racks),
+        cmocka_unit_test(a_rack_is_used_although_its_brokers_are_fenced),
+        cmocka_unit_test(racks_of_different_sizes_are_filled),
         cmocka_unit_test(partitions_only_become_more),
         cmocka_unit_test(topics_are_deleted_by_name_or_id),
         cmocka_unit_test(deletion_can_be_switched_off),
