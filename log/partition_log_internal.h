@@ -73,7 +73,7 @@ struct partition_log {
     bool is_swapping;    /* files are between names: none of a replaced segment may be opened */
     bool is_uncleanable; /* damage was found; until the log is opened again */
     bool outgrows_compaction; /* it grew by more than half of what the last one compacted */
-    struct list lookups; /* struct log_lookup_job: wait for the end of is_swapping */
+    struct list lookups;      /* struct log_lookup_job: wait for the end of is_swapping */
 
     /* Writing: queue holds log_append.link; the first write_count of it are being written. */
     struct list queue;
