@@ -163,7 +163,8 @@ static enum format_voters first_voters(const struct cluster_node *node)
 {
     if (!node->cluster->is_dynamic)
         return FORMAT_VOTERS_BY_CONFIG;
-    return node->broker.node == 0 ? FORMAT_VOTERS_SELF : FORMAT_VOTERS_NONE;
+    bool is_first = node->broker.node == 0 && node->losses == 0;
+    return is_first ? FORMAT_VOTERS_SELF : FORMAT_VOTERS_NONE;
 }
 
 /* The id that the directory got. */

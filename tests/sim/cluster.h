@@ -15,7 +15,7 @@
 #include "tests/sim/cluster_client.h"
 #include "tests/sim/sim_broker.h"
 
-enum { CLUSTER_SETTINGS = 24, CLUSTER_CONTROLLER_PORT = 9093 };
+enum { CLUSTER_SETTINGS = 24, CLUSTER_CONTROLLER_PORT = 9093, CLUSTER_LOSSES_MAX = 4 };
 
 struct cluster_settings {
     char texts[CLUSTER_SETTINGS][192];
@@ -38,6 +38,26 @@ struct cluster_node {
     uint64_t start_ns; /* when it is to be started */
 };
 
+/*
+ * A voter of a dynamic quorum gets another disk (cluster_loss.c): its old directory is removed from
+ * the voters, the disk is emptied and formatted anew, and the new directory is added. Either the
+ * removal or the loss comes first.
+ */
+enum replacement_step {
+    REPLACEMENT_NONE,
+    REPLACEMENT_REMOVAL,  /* the operator removes the old directory */
+    REPLACEMENT_REMOVED,  /* he was told so, and the disk is still there */
+    REPLACEMENT_ADDITION, /* he adds the new one, as soon as it is formatted */
+};
+
+struct voter_replacement {
+    enum replacement_step step;
+    unsigned node;
+    struct uuid old_id;
+    bool is_lost; /* the disk was emptied */
+    unsigned begun, done;
+};
+
 struct cluster {
     struct sim *sim;
     const struct scenario_options *options;
@@ -57,7 +77,8 @@ struct cluster {
     bool is_held;                                 /* operators do nothing */
     bool is_dynamic;                              /* the voters are in the log (kraft.version 1) */
     struct uuid directory_ids[CLUSTER_NODES_MAX]; /* of formatted nodes */
-    uint64_t session_ns;                          /* of brokers */
+    struct voter_replacement replacement;
+    uint64_t session_ns; /* of brokers */
     uint64_t lag_ns;
 };
 

@@ -106,8 +106,12 @@ void cluster_checks_deinit(struct cluster_checks *checks)
         epoch_table_free(checks, &seen->leaders);
         heap_put(&checks->heap, MEMORY_STATE, seen, sizeof(*seen));
     }
-    for (unsigned i = 0; i < CLUSTER_NODES_MAX; i++)
-        epoch_table_free(checks, &checks->quorums[i].votes);
+    for (unsigned i = 0; i < CLUSTER_NODES_MAX; i++) {
+        struct seen_quorum *seen = &checks->quorums[i];
+        epoch_table_free(checks, &seen->directory.votes);
+        for (unsigned k = 0; k < seen->lost_count; k++)
+            epoch_table_free(checks, &seen->lost[k].votes);
+    }
     epoch_table_free(checks, &checks->quorum_leaders);
     committed_log_deinit(&checks->metadata);
     if (checks->image_capacity > 0)

@@ -8,15 +8,15 @@
  *      and is on the disks of a majority from that moment on; leaders commit by records of their
  *      own epoch
  *  M5  equal images at equal offsets, on every broker and controller, and of what is committed
- *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
- *      epochs of leaders and partitions rise, whoever is in sync is alive, has everything that was
- *      committed on its disk, and came there in the life that is registered
- *  R1  what one replica exposed below its watermark, all have, byte for byte
- *  R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync, and
- *      by min.insync.replicas brokers
- *  R4  what acks=all acknowledged is on the disks of min.insync.replicas brokers at that moment
- *  R5  who is elected has everything        R6  nobody cuts what was committed
- *  R7  nobody is elected uncleanly where that is not allowed
+ *  M7  voters change one at a time; a directory counts as holder and as elector for what it held
+ * and voted itself, never for what its node does with another disk M8  and the rules of in-sync
+ * sets in every image: leader in the set, set in the replicas, epochs of leaders and partitions
+ * rise, whoever is in sync is alive, has everything that was committed on its disk, and came there
+ * in the life that is registered R1  what one replica exposed below its watermark, all have, byte
+ * for byte R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync,
+ * and by min.insync.replicas brokers R4  what acks=all acknowledged is on the disks of
+ * min.insync.replicas brokers at that moment R5  who is elected has everything        R6  nobody
+ * cuts what was committed R7  nobody is elected uncleanly where that is not allowed
  */
 #ifndef KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
 #define KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
@@ -63,17 +63,26 @@ struct seen_partition {
     int32_t replicas_min; /* the smallest number of replicas that it ever had */
 };
 
+/* One disk of a node, and what it held and promised as a part of the quorum. */
+struct seen_directory {
+    struct uuid id;
+    int64_t durable_end; /* of its log */
+    struct epoch_table votes;
+};
+
 /* A node's part in the quorum, as it was last seen. */
 struct seen_quorum {
     struct committed_copy copy;
+    struct seen_directory directory;                /* the present one */
+    struct seen_directory lost[CLUSTER_LOSSES_MAX]; /* emptied ones */
+    unsigned lost_count;
     unsigned life;
     int32_t epoch; /* never falls, over crashes too */
     int32_t led_epoch;
-    int32_t voted_epoch; /* whose vote was found on the disk */
-    int64_t durable_end; /* of its log */
-    int64_t watermark;   /* in this life */
-    int64_t led_from;    /* when it began to lead */
-    struct epoch_table votes;
+    int32_t voted_epoch;    /* whose vote was found on the disk */
+    int64_t watermark;      /* in this life */
+    int64_t led_from;       /* when it began to lead */
+    int64_t voters_checked; /* the offset of the newest set of voters that was looked at */
 };
 
 enum { SEEN_PARTITIONS_MAX = 256 };

@@ -1,4 +1,4 @@
-/* M1 to M4: who leads and votes in the quorum, and what its log says. */
+/* M1 to M4 and M7: who leads and votes in the quorum, and what its log says. */
 #include <stdio.h>
 
 #include "tests/sim/cluster_checks_internal.h"
@@ -10,7 +10,8 @@ static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, 
     int32_t voted = quorum->voted.id;
     if (quorum->is_persisting || voted == QUORUM_NODE_NONE)
         return;
-    unsigned first = epoch_table_set(checks, &seen->votes, quorum->epoch, (unsigned)voted);
+    unsigned first =
+        epoch_table_set(checks, &seen->directory.votes, quorum->epoch, (unsigned)voted);
     sim_require(checks->sim, first == (unsigned)voted, "node %u voted for %u and %d in epoch %d",
                 node, first, voted, quorum->epoch);
     if (seen->voted_epoch == quorum->epoch)
@@ -27,6 +28,69 @@ static void check_vote(struct cluster_checks *checks, struct seen_quorum *seen, 
                 quorum->epoch);
 }
 
+/*
+ * M7: the disk that a voter of a set is. A voter of the settings is whatever its node has. NULL:
+ * nobody has seen that disk.
+ */
+static const struct seen_directory *directory_of(const struct cluster_checks *checks,
+                                                 struct quorum_node voter)
+{
+    const struct seen_quorum *seen = &checks->quorums[voter.id];
+    if (uuid_is_zero(voter.directory_id) || uuid_equal(voter.directory_id, seen->directory.id))
+        return &seen->directory;
+    for (unsigned i = 0; i < seen->lost_count; i++)
+        if (uuid_equal(voter.directory_id, seen->lost[i].id))
+            return &seen->lost[i];
+    return NULL;
+}
+
+/* M7: whoever is counted as a vote for the new leader voted so with the disk that is the voter. */
+static void check_electors(const struct cluster_checks *checks, unsigned node,
+                           const struct quorum *quorum)
+{
+    for (uint32_t i = 0; i < quorum->voter_count; i++) {
+        const struct quorum_voter *voter = &quorum->voters[i];
+        if (voter->vote != QUORUM_VOTE_GRANTED || voter->node.id == (int32_t)node)
+            continue;
+        const struct seen_directory *elector = directory_of(checks, voter->node);
+        size_t place = (size_t)quorum->epoch;
+        bool has_voted = elector && place < elector->votes.capacity &&
+                         elector->votes.nodes[place] == (int32_t)node + 1;
+        sim_require(checks->sim, has_voted,
+                    "node %u leads in epoch %d by a vote of %d, whose disk never voted so", node,
+                    quorum->epoch, voter->node.id);
+    }
+}
+
+static uint32_t missing_from(const struct voter_set *set, const struct voter_set *other)
+{
+    uint32_t missing = set->count;
+    for (uint32_t i = 0; i < set->count; i++)
+        for (uint32_t k = 0; k < other->count; k++)
+            missing -= set->nodes[i].id == other->nodes[k].id &&
+                       uuid_equal(set->nodes[i].directory_id, other->nodes[k].directory_id);
+    return missing;
+}
+
+/* M7: each set of voters differs from the one before it by one voter at most. */
+static void check_voters(const struct cluster_checks *checks, struct seen_quorum *seen,
+                         unsigned node, const struct metadata_log *log)
+{
+    const struct voter_set *last = voter_history_last(&log->voters), *before = NULL;
+    if (last->offset == seen->voters_checked)
+        return;
+    seen->voters_checked = last->offset;
+    list_for_each(place, &log->voters.sets)
+    {
+        const struct voter_set *set = container_of(place, struct voter_set, link);
+        uint32_t changed = before ? missing_from(set, before) + missing_from(before, set) : 0;
+        sim_require(checks->sim, !before || before->count == 0 || changed <= 1,
+                    "node %u: %u voters change at once at %lld", node, changed,
+                    (long long)set->offset);
+        before = set;
+    }
+}
+
 /* How many of the voters have everything below `end` on their disks; `set` NULL: of the present
  * ones. */
 static uint32_t count_holders(const struct cluster_checks *checks, const struct quorum *quorum,
@@ -35,8 +99,9 @@ static uint32_t count_holders(const struct cluster_checks *checks, const struct 
     uint32_t holders = 0;
     *voters = set ? set->count : quorum->voter_count;
     for (uint32_t i = 0; i < *voters; i++) {
-        int32_t id = set ? set->nodes[i].id : quorum->voters[i].node.id;
-        holders += checks->quorums[id].durable_end >= end;
+        const struct seen_directory *holder =
+            directory_of(checks, set ? set->nodes[i] : quorum->voters[i].node);
+        holders += holder && holder->durable_end >= end;
     }
     return holders;
 }
@@ -79,11 +144,26 @@ static void check_leader(struct cluster_checks *checks, struct seen_quorum *seen
     unsigned first = epoch_table_set(checks, &checks->quorum_leaders, quorum->epoch, node);
     sim_require(checks->sim, first == node, "nodes %u and %u lead the quorum in epoch %d", first,
                 node, quorum->epoch);
+    check_electors(checks, node, quorum);
     seen->led_epoch = quorum->epoch;
     seen->led_from = quorum->high_watermark;
     checks->elections++;
     committed_log_require_whole(&checks->metadata, node, partition_log_written_end(log->log),
                                 partition_log_end_offset(log->log), "leads the quorum");
+}
+
+/* The node begins anew on an empty disk; what the old one promised stays promised. */
+static void change_directory(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node)
+{
+    struct uuid id = checks->cluster->directory_ids[node];
+    if (uuid_equal(seen->directory.id, id))
+        return;
+    if (seen->lost_count < CLUSTER_LOSSES_MAX && !uuid_is_zero(seen->directory.id))
+        seen->lost[seen->lost_count++] = seen->directory;
+    else /* of a broker only, which is no voter: there is no limit to its losses */
+        epoch_table_free(checks, &seen->directory.votes);
+    seen->epoch = 0;
+    seen->directory = (struct seen_directory){.id = id};
 }
 
 void checks_quorum(struct cluster_checks *checks, unsigned node,
@@ -99,24 +179,24 @@ void checks_quorum(struct cluster_checks *checks, unsigned node,
         seen->life = checks->cluster->nodes[node].broker.starts;
         seen->led_epoch = seen->voted_epoch = -1;
         seen->watermark = 0;
+        seen->voters_checked = -2;
         committed_copy_init(&seen->copy);
-        /* Only who is no voter may lose its disk. */
-        if (!checks->cluster->nodes[node].is_controller && checks->cluster->nodes[node].losses > 0)
-            seen->epoch = 0;
+        change_directory(checks, seen, node);
     }
     if (!quorum->is_persisting) {
         sim_require(checks->sim, quorum->epoch >= seen->epoch,
                     "node %u falls from quorum epoch %d to %d", node, seen->epoch, quorum->epoch);
         seen->epoch = quorum->epoch;
     }
-    seen->durable_end = partition_log_durable_end(log->log);
+    seen->directory.durable_end = partition_log_durable_end(log->log);
     check_vote(checks, seen, node, quorum);
     check_leader(checks, seen, node, log);
+    check_voters(checks, seen, node, log);
     check_held(checks, seen, node, log);
     sim_require(checks->sim, partition_log_end_offset(log->log) >= seen->copy.checked,
                 "node %u cuts the metadata log at %lld below %lld, which is committed", node,
                 (long long)partition_log_end_offset(log->log), (long long)seen->copy.checked);
-    committed_log_agree(&checks->metadata, node, &seen->copy, seen->durable_end);
+    committed_log_agree(&checks->metadata, node, &seen->copy, seen->directory.durable_end);
     /* A follower knows of what is committed before its disk has it, or refuses it. */
     int64_t written_end = partition_log_written_end(log->log);
     bool is_behind = quorum->role != QUORUM_LEADER && written_end < quorum->high_watermark;

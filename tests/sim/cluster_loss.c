@@ -127,9 +127,117 @@ static void take_all(struct storm *storm, unsigned number, bool wipes)
     node->is_lost = false;
 }
 
+/* ---- Voters ---- */
+
+static const struct metadata_log *log_of(const struct cluster *cluster, unsigned node)
+{
+    const struct sim_broker_process *process = cluster->nodes[node].broker.process;
+    bool runs = sim_is_running(cluster->sim, node) && cluster->nodes[node].broker.is_ready;
+    return runs && process && process->control.has_controller ? &process->control.controller.log
+                                                              : NULL;
+}
+
+/* The node that leads the quorum and may change its voters; NULL: none. */
+static const struct metadata_log *leading_log(const struct cluster *cluster)
+{
+    const struct metadata_log *newest = NULL;
+    for (unsigned i = 0; i < cluster->count; i++) {
+        const struct metadata_log *log = log_of(cluster, i);
+        if (log && log->quorum.role == QUORUM_LEADER &&
+            (!newest || log->quorum.epoch > newest->quorum.epoch))
+            newest = log;
+    }
+    return newest && quorum_may_change_voters(&newest->quorum) ? newest : NULL;
+}
+
+static bool is_voter_with(const struct voter_set *set, unsigned node, struct uuid id)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->nodes[i].id == (int32_t)node && uuid_equal(set->nodes[i].directory_id, id))
+            return true;
+    return false;
+}
+
+/*
+ * Whether the others can go on without what is on the node's disk: it is no voter, or one of three
+ * or more, all of which are there with the disk that is meant, and know this set.
+ */
+static bool may_lose_voter(const struct cluster *cluster, unsigned number)
+{
+    const struct metadata_log *leader = leading_log(cluster);
+    if (!leader)
+        return false;
+    const struct voter_set *set = voter_history_last(&leader->voters);
+    if (set->count > 0 && !is_voter_with(set, number, cluster->directory_ids[number]))
+        return true;
+    for (uint32_t i = 0; i < set->count; i++) {
+        unsigned voter = (unsigned)set->nodes[i].id;
+        const struct metadata_log *log = log_of(cluster, voter);
+        if (!log || !uuid_equal(set->nodes[i].directory_id, cluster->directory_ids[voter]) ||
+            !view_equal(voter_history_last(&log->voters)->value, set->value))
+            return false;
+    }
+    return set->count >= 3;
+}
+
+static bool is_removal_answered(void *context)
+{
+    const struct cluster *cluster = context;
+    return cluster->replacement.step != REPLACEMENT_REMOVAL;
+}
+
+static void empty_disk(struct storm *storm, unsigned number)
+{
+    struct cluster *cluster = storm->cluster;
+    struct cluster_node *node = &cluster->nodes[number];
+    struct voter_replacement *replacement = &cluster->replacement;
+    bool is_removed = replacement->step == REPLACEMENT_REMOVED;
+    node->losses++;
+    sim_power_cut(cluster->sim, number);
+    sim_wipe_disk(cluster->sim, number);
+    node->is_formatted = false;
+    node->start_ns =
+        sim_now_ns(cluster->sim) + ms + random_below(storm_random(storm), 2 * cluster->session_ns);
+    replacement->is_lost = true;
+    replacement->step = is_removed ? REPLACEMENT_ADDITION : REPLACEMENT_REMOVAL;
+}
+
+/* One at a time; the operator ends it whatever else happens. */
+static void lose_voter(struct storm *storm, unsigned number)
+{
+    struct cluster *cluster = storm->cluster;
+    struct voter_replacement *replacement = &cluster->replacement;
+    struct cluster_node *node = &cluster->nodes[number];
+    if (replacement->step != REPLACEMENT_NONE || !node->is_formatted ||
+        node->losses == CLUSTER_LOSSES_MAX)
+        return;
+    cluster->is_held = true;
+    replacement->node = number;
+    replacement->old_id = cluster->directory_ids[number];
+    replacement->is_lost = false;
+    if (random_chance(storm_random(storm), 1, 2)) {
+        replacement->step = REPLACEMENT_REMOVAL;
+        cluster_run_to(cluster, is_removal_answered, cluster,
+                       sim_now_ns(cluster->sim) + 10000 * ms);
+    }
+    calm_down(storm);
+    bool is_asked = replacement->step == REPLACEMENT_REMOVAL;
+    if (!is_asked && storm_runs(storm, number) && may_lose_voter(cluster, number)) {
+        replacement->begun++;
+        empty_disk(storm, number);
+    } else {
+        replacement->step = REPLACEMENT_NONE;
+    }
+    cluster->is_held = false;
+}
+
 void storm_lose(struct storm *storm, unsigned number)
 {
     struct cluster *cluster = storm->cluster;
+    if (cluster->is_dynamic) {
+        lose_voter(storm, number);
+        return;
+    }
     const struct cluster_node *node = &cluster->nodes[number];
     bool wipes =
         !node->is_controller && (!cluster->is_cached || random_chance(storm_random(storm), 1, 2));

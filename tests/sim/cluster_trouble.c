@@ -334,7 +334,7 @@ void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned fir
     uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
     if (cluster->is_failover)
         choose_failover(&storm);
-    else if (cluster->brokers != 0 && random_chance(random, 1, 4))
+    else if ((cluster->brokers != 0 || cluster->is_dynamic) && random_chance(random, 1, 4))
         storm.kinds = 1U << TROUBLE_LOSS | 1U << TROUBLE_KILL | 1U << TROUBLE_SLOW;
     /* What ends a node unasked would be one loss too many. */
     if (cluster->is_cached || (storm.kinds >> TROUBLE_LOSS & 1))

@@ -2,7 +2,8 @@
  * The quorum of a cluster alone: one to seven controllers and trouble. Idle leaders append records
  * all the time, so that there is something to lose. In half of the seeds the voters are in the log:
  * one node begins, and an operator adds and removes voters while the trouble lasts (KIP-853). In
- * most others he raises kraft.version first, in the middle of the trouble. When all faults have
+ * most others he raises kraft.version first, in the middle of the trouble. Where the voters were in
+ * the log from the start, disks of voters are replaced too. When all faults have
  * ended somebody must lead, and everybody follow, within a bounded time; and the level must rise.
  */
 #include <stdio.h>
@@ -18,6 +19,8 @@ static void add_operator(struct cluster *cluster, struct voter_operator_role *ro
     *role = (struct voter_operator_role){
         .count = cluster->count,
         .directory_ids = cluster->directory_ids,
+        .replacement = &cluster->replacement,
+        .is_held = &cluster->is_held,
         .raises = !cluster->is_dynamic,
         .pace_ns = (second_ns / 20) << random_below(random, 8),
     };
@@ -47,6 +50,11 @@ static void require_same_voters(const struct cluster_checks *checks)
 static bool is_raised(void *context)
 {
     return ((const struct voter_operator_role *)context)->is_raised;
+}
+
+static bool is_replaced(void *context)
+{
+    return ((const struct cluster *)context)->replacement.step == REPLACEMENT_NONE;
 }
 
 /* What could not be done in the trouble is possible now; the voters are in everybody's log then. */
@@ -91,6 +99,10 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
                                   sim_now_ns(sim) + 60 * second_ns);
     if (!settled)
         cluster_checks_require_quorum_settled(checks);
+    bool replaced =
+        cluster_run_to(cluster, is_replaced, cluster, sim_now_ns(sim) + 120 * second_ns);
+    sim_require(sim, replaced, "the disk of voter %u is not replaced in a sound quorum",
+                cluster->replacement.node);
     if (operator->raises)
         require_raised(cluster, operator, checks);
     cluster_run_until(cluster, sim_now_ns(sim) + 5 * second_ns);
@@ -100,11 +112,11 @@ void quorum_scenario_run(struct sim *sim, const struct scenario_options *options
     if (options->chatty)
         fprintf(stderr,
                 "%u nodes, %u faults, %u starts, %u leaders, %u images, %lld committed, %u voters "
-                "added, %u removed%s\n",
+                "added, %u removed, %u of %u disks replaced%s\n",
                 cluster->count, cluster->faults, cluster->starts, checks->elections, checks->images,
-                (long long)committed_log_end(&checks->metadata),
-                operator->added, operator->removed,
-                                 operator->is_raised ? ", kraft.version raised" : "");
+                (long long)committed_log_end(&checks->metadata), operator->added, operator->removed,
+                cluster->replacement.done,
+                cluster->replacement.begun, operator->is_raised ? ", kraft.version raised" : "");
     cluster_checks_deinit(checks);
     cluster_deinit(cluster);
 }

@@ -25,6 +25,9 @@ struct voter_operator {
     struct timer tick;
     enum wish wish;
     unsigned voter;
+    struct uuid directory_id; /* of it */
+    bool is_replacement;
+    bool was_there; /* the new directory of a replacement, or the old one still */
     unsigned tries; /* left of it */
 };
 
@@ -44,7 +47,7 @@ static void send_addition(struct voter_operator *self)
     kafka_write_compact(&body, NULL); /* any cluster */
     write_i32(&body, 2000);
     write_i32(&body, (int32_t)self->voter);
-    write_uuid(&body, self->role->directory_ids[self->voter]);
+    write_uuid(&body, self->directory_id);
     write_u8(&body, 2); /* one listener */
     kafka_write_compact(&body, "CONTROLLER");
     kafka_write_compact(&body, host);
@@ -61,7 +64,7 @@ static void send_removal(struct voter_operator *self)
     struct writer body = writer_of(memory, sizeof(memory));
     kafka_write_compact(&body, NULL);
     write_i32(&body, (int32_t)self->voter);
-    write_uuid(&body, self->role->directory_ids[self->voter]);
+    write_uuid(&body, self->directory_id);
     write_u8(&body, 0);
     kafka_client_send_flexible(&self->client, KAFKA_REMOVE_RAFT_VOTER, 0, &body, NULL);
 }
@@ -81,18 +84,41 @@ static void send_raise(struct voter_operator *self)
     kafka_client_send_flexible(&self->client, KAFKA_UPDATE_FEATURES, 1, &body, NULL);
 }
 
+/* The next step of the replacement that is under way; false: there is none. */
+static bool wish_replacement(struct voter_operator *self)
+{
+    const struct voter_replacement *replacement = self->role->replacement;
+    if (replacement->step == REPLACEMENT_NONE)
+        return false;
+    self->is_replacement = true;
+    self->voter = replacement->node;
+    if (replacement->step == REPLACEMENT_REMOVAL) {
+        self->wish = WISH_REMOVAL;
+        self->directory_id = replacement->old_id;
+    } else if (replacement->step == REPLACEMENT_ADDITION) {
+        self->directory_id = self->role->directory_ids[self->voter];
+        if (!uuid_equal(self->directory_id, replacement->old_id))
+            self->wish = WISH_ADDITION;
+    }
+    return true;
+}
+
 static void draw_wish(struct voter_operator *self)
 {
     const struct voter_operator_role *role = self->role;
     bool is_first = role->raises && !role->is_raised;
     self->tries = TRIES;
     self->wish = WISH_NONE;
+    self->is_replacement = false;
+    if (wish_replacement(self) || *role->is_held)
+        return;
     if (role->pauses && !(is_first && role->must_raise))
         return;
     self->voter = (unsigned)random_below(&self->random, role->count);
+    self->directory_id = role->directory_ids[self->voter];
     if (is_first && (role->must_raise || random_chance(&self->random, 7, 8)))
         self->wish = WISH_RAISE;
-    else if (!uuid_is_zero(role->directory_ids[self->voter]))
+    else if (!uuid_is_zero(self->directory_id))
         self->wish = random_chance(&self->random, 2, 3) ? WISH_ADDITION : WISH_REMOVAL;
 }
 
@@ -158,6 +184,32 @@ static bool is_expected(const struct voter_operator *self, int16_t error)
     }
 }
 
+/*
+ * An old directory may be said to be away by who does not know better: then the new one cannot be
+ * added, and it is removed once more.
+ */
+static void take_replacement_step(struct voter_operator *self, int16_t error)
+{
+    struct voter_replacement *replacement = self->role->replacement;
+    enum replacement_step asked =
+        self->wish == WISH_REMOVAL ? REPLACEMENT_REMOVAL : REPLACEMENT_ADDITION;
+    if (replacement->step != asked || replacement->node != self->voter)
+        return;                                /* given up */
+    bool is_away = error == 0 || error == 127; /* VOTER_NOT_FOUND */
+    if (self->wish == WISH_REMOVAL && is_away && self->was_there && error == 127)
+        replacement->step = REPLACEMENT_NONE; /* the one that is there is the new one */
+    else if (self->wish == WISH_REMOVAL && is_away)
+        replacement->step = replacement->is_lost ? REPLACEMENT_ADDITION : REPLACEMENT_REMOVED;
+    else if (self->wish == WISH_REMOVAL && error == 42 && !replacement->is_lost)
+        replacement->step = REPLACEMENT_NONE; /* the last voter keeps its disk */
+    else if (self->wish == WISH_ADDITION && error == 0)
+        replacement->step = REPLACEMENT_NONE;
+    else if (self->wish == WISH_ADDITION && error == 126) /* DUPLICATE_VOTER */
+        replacement->step = REPLACEMENT_REMOVAL;
+    self->was_there = self->wish == WISH_ADDITION && error == 126;
+    replacement->done += replacement->step == REPLACEMENT_NONE && replacement->is_lost;
+}
+
 static void answered(struct kafka_client *client, enum kafka_api api, void *context,
                      struct reader *body)
 {
@@ -171,6 +223,8 @@ static void answered(struct kafka_client *client, enum kafka_api api, void *cont
     self->role->added += error == 0 && self->wish == WISH_ADDITION;
     self->role->removed += error == 0 && self->wish == WISH_REMOVAL;
     self->role->is_raised |= error == 0 && self->wish == WISH_RAISE;
+    if (self->is_replacement && !is_elsewhere(error))
+        take_replacement_step(self, error);
     if (!is_elsewhere(error) || --self->tries == 0)
         self->wish = WISH_NONE;
     rest(self, self->wish != WISH_NONE ? 20 * ms : self->role->pace_ns);
