@@ -8,15 +8,17 @@
  *      and is on the disks of a majority from that moment on; leaders commit by records of their
  *      own epoch
  *  M5  equal images at equal offsets, on every broker and controller, and of what is committed
- *  M7  voters change one at a time; a directory counts as holder and as elector for what it held
- * and voted itself, never for what its node does with another disk M8  and the rules of in-sync
- * sets in every image: leader in the set, set in the replicas, epochs of leaders and partitions
- * rise, whoever is in sync is alive, has everything that was committed on its disk, and came there
- * in the life that is registered R1  what one replica exposed below its watermark, all have, byte
- * for byte R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync,
- * and by min.insync.replicas brokers R4  what acks=all acknowledged is on the disks of
- * min.insync.replicas brokers at that moment R5  who is elected has everything        R6  nobody
- * cuts what was committed R7  nobody is elected uncleanly where that is not allowed
+ *  M7  voters change one at a time; a directory counts as holder and as elector for what it
+ *      held and voted itself, never for what its node does with another disk
+ *  M8  and the rules of in-sync sets in every image: leader in the set, set in the replicas,
+ *      epochs of leaders and partitions rise, whoever is in sync is alive, has everything that was
+ *      committed on its disk, and came there in the life that is registered
+ *  R1  what one replica exposed below its watermark, all have, byte for byte
+ *  R2  one leader per partition and epoch   R3  the watermark is held by everybody in sync, and
+ *      by min.insync.replicas brokers
+ *  R4  what acks=all acknowledged is on the disks of min.insync.replicas brokers at that moment
+ *  R5  who is elected has everything        R6  nobody cuts what was committed
+ *  R7  nobody is elected uncleanly where that is not allowed
  */
 #ifndef KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
 #define KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
