@@ -8,14 +8,13 @@ usage: test_listeners.py KLAMMD
 
 import os
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
 import wire  # noqa: E402
-from cluster_requests import call, create, end_offsets, is_in_sync, wait  # noqa: E402
-from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members  # noqa: E402
+from cluster_requests import call, create, end_offsets, is_in_sync, produce, wait  # noqa: E402
+from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "letters"
 PARTITIONS = 2
@@ -44,32 +43,29 @@ class Node(KlammNode):
 
 
 def told_addresses(port):
+    """By Metadata and by DescribeCluster, of which the second may know more already."""
     connection = wire.Connection(port)
     brokers = connection.call("Metadata", 7, {"Topics": []})["Brokers"]
     described = connection.call("DescribeCluster", 0, {})["Brokers"]
     connection.close()
-    told = {broker["NodeId"]: (broker["Host"], broker["Port"]) for broker in brokers}
-    assert told == {b["BrokerId"]: (b["Host"], b["Port"]) for b in described}, (told, described)
-    return told
+    return [{broker["NodeId"]: (broker["Host"], broker["Port"]) for broker in brokers},
+            {broker["BrokerId"]: (broker["Host"], broker["Port"]) for broker in described}]
 
 
 def everybody_is_told_his_own(brokers):
     outside = {node.number: ("nowhere.invalid", node.told_port) for node in brokers}
     inside = {node.number: ("127.0.0.1", node.inner_port) for node in brokers}
     for node in brokers:
-        wait(lambda n=node: told_addresses(n.port) == outside, f"clients of {node.number}")
-        wait(lambda n=node: told_addresses(n.inner_port) == inside, f"peers of {node.number}")
+        wait(lambda n=node: told_addresses(n.port) == [outside] * 2, f"clients of {node.number}")
+        wait(lambda n=node: told_addresses(n.inner_port) == [inside] * 2, f"peers of {node.number}")
 
 
 def brokers_find_each_other(brokers):
     create(brokers[0], TOPIC, [[2, 3], [3, 2]])
     wait(lambda: is_in_sync(brokers, TOPIC, [[2, 3], [3, 2]], [2, 3]), "followers", alive=brokers)
-    records = wire.batch([wire.record(0, b"key", b"value" * 20)], int(time.time() * 1000))
     for partition, leader in enumerate(brokers):
         for _ in range(RECORDS):
-            answer = call(leader, "Produce", 8, {"Acks": -1, "TimeoutMs": 20000, "TopicData": [
-                {"Name": TOPIC, "PartitionData": [{"Index": partition, "Records": records}]}]})
-            assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, answer
+            assert produce(leader, TOPIC, partition, b"value" * 20) == 0
 
 
 def a_leader_that_dies_is_succeeded(brokers):
@@ -99,7 +95,7 @@ def main():
     members = Members({1: CONTROLLER, 2: BROKER, 3: BROKER})
     nodes = [Node(sys.argv[1], members, number, processes.free_port(), 1000 + number)
              for number in members.roles]
-    try:
+    with looked_after(nodes):
         for node in nodes:
             node.start(wait=False)
         for node in nodes:
@@ -109,13 +105,6 @@ def main():
         brokers_find_each_other(brokers)
         a_controller_serves_no_clients(controller)
         a_leader_that_dies_is_succeeded(brokers)
-    except BaseException:
-        for node in nodes:
-            print(f"---- node {node.number}\n{node.output()[-3000:]}", flush=True)
-        raise
-    finally:
-        for node in nodes:
-            node.remove()
     print("5 passed, 0 failed")
 
 
