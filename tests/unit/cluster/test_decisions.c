@@ -42,6 +42,36 @@ static void elections_answer_as_the_partition_stands(void **state)
     bench_deinit(&bench);
 }
 
+static void a_partition_that_is_named_twice_is_elected_once(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "other", IDS(1, 2), IDS(1, 2), 2);
+    int32_t indexes[] = {0, 0};
+    struct elect_leaders_request_topic_partitions asked[] = {
+        {VIEW_LITERAL("other"), indexes, 2},
+        {VIEW_LITERAL("other"), indexes, 1},
+    };
+    struct elect_leaders_request request;
+    elect_leaders_request_init(&request);
+    request.topic_partitions = asked;
+    request.topic_partitions_count = 2;
+    struct elect_leaders_response response;
+    struct decision decision;
+    bench_decide(&bench, &decision);
+    decide_elect_leaders(&decision, &request, &response);
+    assert_int_equal(decision.records.count, 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(
+            response.replica_election_results[i / 2].partition_result[i % 2].error_code,
+            KAFKA_ERROR_NONE);
+    bench_commit(&bench, &decision);
+    assert_int_equal(bench_partition(&bench, "other")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "other")->leader_epoch, 6);
+    bench_deinit(&bench);
+}
+
 static void electing_everything_names_only_what_changed(void **state)
 {
     (void)state;
@@ -402,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elections_answer_as_the_partition_stands),
+        cmocka_unit_test(a_partition_that_is_named_twice_is_elected_once),
         cmocka_unit_test(electing_everything_names_only_what_changed),
         cmocka_unit_test(a_removed_broker_leaves_leadership_and_in_sync_sets),
         cmocka_unit_test(a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it),
