@@ -79,9 +79,9 @@ static void elect_listed(struct decision *decision, const struct elect_leaders_r
         const struct image_topic *topic = image_topic_by_name(decision->image, asked->topic);
         for (size_t k = 0; k < asked->partitions_count; k++) {
             out->partition_result[k].partition_id = asked->partitions[k];
-            set_error(&out->partition_result[k],
-                      elect_once(decision, &marks, topic, asked->partitions[k],
-                                 request->election_type));
+            set_error(
+                &out->partition_result[k],
+                elect_once(decision, &marks, topic, asked->partitions[k], request->election_type));
         }
     }
     partition_marks_deinit(&marks);

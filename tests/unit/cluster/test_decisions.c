@@ -374,6 +374,27 @@ static void feature_levels_move_within_what_all_support(void **state)
     bench_deinit(&bench);
 }
 
+/* As in Apache Kafka: the level is needed to raise kraft.version, and not to stay there. */
+static void voters_in_the_log_hold_no_metadata_version(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    struct image_draft draft;
+    struct feature_level wanted = {"metadata.version", 20};
+    bench_init(&bench);
+    bench_edit(&bench, &draft);
+    draft_set_feature(&draft, VIEW_LITERAL("metadata.version"), 21);
+    draft_set_leadership(&draft, 1, 1, 1);
+    bench_adopt(&bench, &draft);
+    assert_int_equal(bench_update_features(&bench, &wanted, 1, 2, NULL), KAFKA_ERROR_NONE);
+    assert_int_equal(image_feature_level(bench.image, VIEW_LITERAL("metadata.version")), 20);
+    assert_int_equal(bench.image->kraft_version, 1);
+    wanted = (struct feature_level){"kraft.version", 0};
+    assert_int_equal(bench_update_features(&bench, &wanted, 1, 3, NULL),
+                     KAFKA_ERROR_INVALID_UPDATE_VERSION);
+    bench_deinit(&bench);
+}
+
 static void blocks_of_producer_ids_never_overlap(void **state)
 {
     (void)state;
@@ -443,6 +464,7 @@ int main(void)
         cmocka_unit_test(one_partition_is_changed_once_per_request),
         cmocka_unit_test(unclean_elections_follow_the_settings),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
+        cmocka_unit_test(voters_in_the_log_hold_no_metadata_version),
         cmocka_unit_test(blocks_of_producer_ids_never_overlap),
         cmocka_unit_test(settings_of_every_registered_broker_are_taken),
     };
