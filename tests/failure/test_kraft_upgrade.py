@@ -54,8 +54,8 @@ def features(node, level, downgrade=False):
 
 
 def upgrade(node):
-    """The leader may be told of all voters a moment later; every answer until then is this one, at once
-    (an attempt with Java may last a minute where the machine is busy, so there is no deadline of all)."""
+    """Refused until the leader was told of all voters, and for no other reason. With Java an attempt may
+    take a minute, where the machine is busy."""
     end = time.monotonic() + 300
     while True:
         done, said = features(node, 1)
