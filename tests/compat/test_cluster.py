@@ -37,7 +37,11 @@ class Script(processes.Process):
 
     def start(self):
         self._start(self.command)
-        processes.wait_until(self.is_ready, "every node is ready", 60)
+        try:
+            processes.wait_until(self.is_ready, "every node is ready", 60)
+        except TimeoutError:
+            print(self.output(), file=sys.stderr)
+            raise
         return self
 
     def is_ready(self):

@@ -7,6 +7,7 @@ by process id. Waiting is always for a condition with a deadline.
 import contextlib
 import glob
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,10 +21,15 @@ CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
 
 
 def free_port():
-    """A port that nobody listens on now; used at once by the caller."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on now; used at once by the caller.
+
+    Below those that the system gives to connections: one of another test would take it in between.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20000, 32768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=0.01):
