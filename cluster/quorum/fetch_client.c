@@ -16,7 +16,7 @@
 CHANNEL_CALL(fetch, API_KEY_FETCH);
 
 enum {
-    FETCH_WAIT_MS = 500,
+    FETCH_WAIT_MS_MAX = 500,
     FETCH_BYTES_MAX = 8 * 1024 * 1024,
     FETCH_VERSION_MIN = 15, /* the replica's id where it is now (KIP-903) */
 };
@@ -74,6 +74,16 @@ static struct quorum_peer *choose(struct metadata_log *log)
                            log->fetch.failed && log->peers.count > 1 ? log->fetch.failed : NULL);
 }
 
+/* How long the leader may wait for records: its answer must be here before patience ends. */
+static int32_t wait_ms(const struct metadata_log *log)
+{
+    uint64_t patience_ns = log->options.request_timeout_ns < log->options.fetch_timeout_ns
+                               ? log->options.request_timeout_ns
+                               : log->options.fetch_timeout_ns;
+    uint64_t half_ms = patience_ns / 2 / NS_PER_MS;
+    return half_ms < FETCH_WAIT_MS_MAX ? (int32_t)half_ms : FETCH_WAIT_MS_MAX;
+}
+
 static void fill_message(struct metadata_log *log)
 {
     struct fetch_client *fetch = &log->fetch;
@@ -82,7 +92,7 @@ static void fill_message(struct metadata_log *log)
     fetch_request_init(&fetch->message);
     fetch->message.cluster_id = log->options.cluster_id;
     fetch->message.replica_state.replica_id = log->options.voter.id;
-    fetch->message.max_wait_ms = FETCH_WAIT_MS;
+    fetch->message.max_wait_ms = wait_ms(log);
     fetch->message.min_bytes = 1;
     fetch->message.max_bytes = FETCH_BYTES_MAX;
     fetch->message.session_epoch = -1;

@@ -49,8 +49,8 @@ def told_addresses(port):
     described = connection.call("DescribeCluster", 0, {})["Brokers"]
     connection.close()
     told = {broker["NodeId"]: (broker["Host"], broker["Port"]) for broker in brokers}
-    assert told == {b["BrokerId"]: (b["Host"], b["Port"]) for b in described}, (told, described)
-    return told
+    also = {broker["BrokerId"]: (broker["Host"], broker["Port"]) for broker in described}
+    return told if told == also else None  # a broker came between the two
 
 
 def everybody_is_told_his_own(brokers):

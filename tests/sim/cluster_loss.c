@@ -25,11 +25,14 @@ static int64_t broker_epoch(const struct cluster *cluster, unsigned node)
     return broker ? broker->epoch : -1;
 }
 
+/* Registered in the life that runs: of a former one the controller may not have heard the end. */
 static bool is_well(const struct storm *storm, const struct image *image, int32_t id)
 {
     const struct image_node *broker = image_broker(image, id);
-    return broker && !broker->fenced && !broker->in_controlled_shutdown &&
-           storm_runs(storm, (unsigned)id);
+    const struct sim_broker_process *process = storm->cluster->nodes[id].broker.process;
+    return broker && !broker->fenced && !broker->in_controlled_shutdown && process &&
+           storm_runs(storm, (unsigned)id) &&
+           membership_broker_epoch(&process->control.membership) == broker->epoch;
 }
 
 /* Whether somebody else keeps the partition. */

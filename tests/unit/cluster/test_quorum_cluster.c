@@ -101,6 +101,26 @@ static void three_voters_elect_one_and_replicate(void **state)
     quorum_net_deinit(&net);
 }
 
+/* A leader that has nothing to send must answer before its followers take it for lost. */
+static void followers_ask_for_less_patience_than_they_have(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init(&net, 3, 0, 1);
+    for (int id = 1; id <= 3; id++)
+        net.nodes[id].fixture.config.settings.controller_quorum_request_timeout_ms = 400;
+    start_all(&net);
+    int leader = quorum_net_await_leader(&net, 0);
+    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
+    for (int id = 1; id <= 3; id++) {
+        const struct metadata_log *log = &net.nodes[id].fixture.controller.log;
+        await_shown(&net, id, "one");
+        if (id != leader)
+            assert_int_equal(log->fetch.message.max_wait_ms, 200);
+    }
+    quorum_net_deinit(&net);
+}
+
 /* Static voters are known by their ids; who asks is shown the directory that fetches. */
 static void a_voter_with_another_directory_takes_the_place_of_the_old_one(void **state)
 {
@@ -533,6 +553,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_voters_elect_one_and_replicate),
+        cmocka_unit_test(followers_ask_for_less_patience_than_they_have),
         cmocka_unit_test(a_voter_with_another_directory_takes_the_place_of_the_old_one),
         cmocka_unit_test(observers_follow),
         cmocka_unit_test(the_loss_of_the_leader_is_survived),
