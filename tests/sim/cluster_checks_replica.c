@@ -90,7 +90,8 @@ static void cut(struct cluster_checks *checks, struct seen_partition *seen, unsi
                 const struct replica *replica)
 {
     int64_t committed = committed_log_end(&seen->log);
-    int64_t kept = committed_log_kept(&seen->log, node, partition_log_written_end(replica->log));
+    /* What is not on its disk it does not show yet, and may still lose. */
+    int64_t kept = committed_log_kept(&seen->log, node, seen->replicas[node].durable_end);
     if (kept > committed)
         kept = committed;
     committed_log_cut(&seen->log, kept);
