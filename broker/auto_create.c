@@ -5,7 +5,6 @@
  */
 #include "broker/auto_create.h"
 
-#include "base/assert.h"
 #include "broker/control.h"
 #include "broker/internal_topics.h"
 #include "cluster/controller/create_topics.h"
@@ -134,8 +133,7 @@ static void fill_message(struct auto_create *create)
 {
     struct create_topics_request *message = &create->message;
     create_topics_request_init(message);
-    message->topics = arena_get_array(&create->part.arena, create->count, sizeof(*message->topics));
-    klamm_assert(message->topics != NULL);
+    message->topics = arena_must_get(&create->part.arena, create->count, sizeof(*message->topics));
     message->topics_count = create->count;
     for (size_t i = 0; i < create->count; i++)
         fill_topic(&create->decision, create->names[i], &message->topics[i]);

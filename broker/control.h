@@ -9,7 +9,8 @@
  *
  * Invariants:
  *  1. `state` only moves forward, and each step of the stop waits for the one before.
- *  2. A clean marker is written only when every log of every shard was closed cleanly.
+ *  2. A log directory gets a clean marker only when every log in it, of every shard, was closed
+ *     cleanly.
  */
 #ifndef KLAMM_BROKER_CONTROL_H
 #define KLAMM_BROKER_CONTROL_H

@@ -10,8 +10,6 @@
  */
 #include "broker/control.h"
 
-#include "base/assert.h"
-
 static const uint64_t FRONT_PATIENCE_MS = 5000;
 
 static void end(struct control *control)
@@ -72,8 +70,7 @@ static void leave(struct control *control)
 static void begin(struct control *control)
 {
     unsigned count = control->broker->shard_count;
-    control->shard_stops = arena_get_array(&control->arena, count, sizeof(*control->shard_stops));
-    klamm_assert(control->shard_stops != NULL);
+    control->shard_stops = arena_must_get(&control->arena, count, sizeof(*control->shard_stops));
     for (unsigned i = 0; i < count; i++) {
         control->shard_stops[i].stopped = shard_stopped;
         control->shard_stops[i].context = control;
@@ -96,8 +93,7 @@ static void stop_directories(struct control *control)
 {
     size_t count = control->directories.count;
     control->directory_stops =
-        arena_get_array(&control->arena, count ? count : 1, sizeof(*control->directory_stops));
-    klamm_assert(control->directory_stops != NULL);
+        arena_must_get(&control->arena, count, sizeof(*control->directory_stops));
     control->stopping = 1;
     for (size_t i = 0; i < count; i++) {
         if (control->directories.found[i].is_failed)

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 
-#include "base/assert.h"
 #include "broker/shard.h"
 #include "coordinator/placement.h"
 
@@ -202,10 +201,8 @@ static void list_every(struct coordinator_part *part, const struct coordinators 
 {
     map_for_each(entry, &coordinators->slots[part->slot].by_partition)
     {
-        struct coordinator_item *item = arena_get_array(&part->part.arena, 1, sizeof(*item));
-        void *response = arena_get_array(&part->part.arena, 1, part->response_size);
-        klamm_assert(item != NULL);
-        klamm_assert(response != NULL);
+        struct coordinator_item *item = arena_must_get(&part->part.arena, 1, sizeof(*item));
+        void *response = arena_must_get(&part->part.arena, 1, part->response_size);
         init_call(item, part->request, response);
         item->part = part;
         item->slot = part->slot;

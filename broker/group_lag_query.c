@@ -40,8 +40,7 @@ static void keep(struct group_lag_query *query)
 {
     struct group_lag *lag = &query->lag;
     struct group_lag_partition *partitions =
-        arena_get_array(&query->arena, lag->partition_count, sizeof(*partitions));
-    klamm_assert(partitions);
+        arena_must_get(&query->arena, lag->partition_count, sizeof(*partitions));
     for (size_t i = 0; i < lag->partition_count; i++) {
         bool is_same = i > 0 && view_equal(lag->partitions[i].topic, partitions[i - 1].topic);
         partitions[i] = lag->partitions[i];
@@ -221,7 +220,10 @@ void group_lag_query_start(struct group_lag_query *query, struct shard *shard, s
     query->local.ended = committed_ended;
     query->local.context = query;
     arena_init(&query->arena, shard->loop->heap, MEMORY_SCRATCH, 0);
-    local_request_start(&query->local, &shard->front, &committed_row, 0, &query->group_id);
+    if (shard->image)
+        local_request_start(&query->local, &shard->front, &committed_row, 0, &query->group_id);
+    else
+        query->done(query, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
 }
 
 void group_lag_query_end(struct group_lag_query *query)

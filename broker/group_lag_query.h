@@ -9,7 +9,8 @@
  *     group_lag_query_end(query);
  *
  * Only the node that coordinates the group can tell (NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS
- * else), and of partitions that other nodes lead it knows no log: they are counted as unknown.
+ * else; COORDINATOR_NOT_AVAILABLE on a shard that shows no metadata yet), and of partitions that
+ * other nodes lead it knows no log: they are counted as unknown.
  *
  * Invariants:
  *  1. Everything runs on the loop of the shard that asks, but for the parts of the two requests

@@ -1,8 +1,6 @@
 /* An item at a time; a removal takes as many steps as it has files, in bounded pieces. */
 #include "broker/sweep.h"
 
-#include "base/assert.h"
-
 enum { FILES_PER_STEP = 64 };
 
 struct sweep_item {
@@ -106,8 +104,7 @@ void sweep_start(struct sweep *sweep, struct loop *loop, enum sweep_what what,
     arena_init(&sweep->arena, loop->heap, MEMORY_STATE, 0);
     size_t capacity = count_items(what, input);
     if (capacity > 0) {
-        sweep->items = arena_get_array(&sweep->arena, capacity, sizeof(*sweep->items));
-        klamm_assert(sweep->items != NULL);
+        sweep->items = arena_must_get(&sweep->arena, capacity, sizeof(*sweep->items));
         for (size_t i = 0; i < input->directories->count; i++)
             add_items(sweep, what, input, &input->directories->found[i]);
     }

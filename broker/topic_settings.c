@@ -11,8 +11,7 @@ struct config_set settings_of(const struct image *image, enum config_resource_ty
     const struct image_config *config = image_config(image, type, name);
     if (!config || config->setting_count == 0)
         return CONFIG_SET_EMPTY;
-    struct config_entry *entries = arena_get_array(arena, config->setting_count, sizeof(*entries));
-    klamm_assert(entries != NULL);
+    struct config_entry *entries = arena_must_get(arena, config->setting_count, sizeof(*entries));
     for (uint32_t i = 0; i < config->setting_count; i++)
         entries[i] = (struct config_entry){config->settings[i].name, config->settings[i].value};
     return (struct config_set){entries, config->setting_count};

@@ -4,14 +4,17 @@
  */
 #include "broker/topic_split.h"
 
+#include "base/assert.h"
+
 void topic_split_init(struct topic_split *split, struct arena *arena, size_t topic_capacity)
 {
-    *split = (struct topic_split){.arena = arena};
+    *split = (struct topic_split){.arena = arena, .topic_capacity = topic_capacity};
     split->topics = arena_must_get(arena, topic_capacity, sizeof(*split->topics));
 }
 
 int16_t *topic_split_add(struct topic_split *split, size_t partition_count)
 {
+    klamm_assert(split->topic_count < split->topic_capacity);
     int16_t *errors = arena_must_get(split->arena, partition_count, sizeof(*errors));
     split->topics[split->topic_count].errors = errors;
     split->topics[split->topic_count].count = partition_count;

@@ -11,7 +11,7 @@
 
 struct topic_split {
     struct arena *arena;
-    size_t topic_count;
+    size_t topic_count, topic_capacity;
     struct {
         int16_t *errors; /* NONE: the coordinator is asked */
         size_t count;

@@ -1,7 +1,6 @@
 /* The call lies in the part's arena, which lasts until the part is returned. */
 #include "broker/voter_part.h"
 
-#include "base/assert.h"
 #include "broker/control.h"
 
 struct voter_call {
@@ -21,8 +20,7 @@ void voter_part_run(struct part *base, struct loop *at, enum quorum_call_kind ki
     struct control *control = at->owner;
     if (!controller_part_begin(part, at))
         return;
-    struct voter_call *call = arena_get_array(&base->arena, 1, sizeof(*call));
-    klamm_assert(call != NULL);
+    struct voter_call *call = arena_must_get(&base->arena, 1, sizeof(*call));
     *call = (struct voter_call){.part = part,
                                 .call = {.kind = kind,
                                          .message = part->message,

@@ -1,6 +1,7 @@
 /* Looks at every version of the metadata; what it misses is asked for after a pause. */
 #include "cluster/enrolment.h"
 
+#include "base/assert.h"
 #include "protocol/api_keys.h"
 
 enum { REGISTRATION_SINCE = 15 }; /* metadata.version */
@@ -22,9 +23,11 @@ static bool is_enrolled(const struct enrolment *enrolment, const struct image *i
     return node && uuid_equal(node->incarnation, enrolment->options.incarnation);
 }
 
-static bool is_possible(const struct image *image)
+/* Invariant 2. */
+static bool is_wanted(const struct enrolment *enrolment, const struct image *image)
 {
-    return image_feature_level(image, VIEW_LITERAL("metadata.version")) >= REGISTRATION_SINCE;
+    return image_feature_level(image, VIEW_LITERAL("metadata.version")) >= REGISTRATION_SINCE &&
+           !is_enrolled(enrolment, image);
 }
 
 static void set_pause(struct enrolment *enrolment)
@@ -37,7 +40,7 @@ static void set_pause(struct enrolment *enrolment)
 static void look(struct enrolment *enrolment)
 {
     const struct image *image = enrolment->options.publisher->current;
-    bool is_missing = is_possible(image) && !is_enrolled(enrolment, image);
+    bool is_missing = is_wanted(enrolment, image);
     if (enrolment->was_enrolled && is_missing)
         log_warn(enrolment->options.loop->diagnostics,
                  "another process has registered as controller %d: node.id must be unique",
@@ -83,6 +86,7 @@ static void answered(struct controller_call *call, enum channel_status status, c
 
 static void ask(struct enrolment *enrolment)
 {
+    klamm_assert(!enrolment->is_asking);
     const struct enrolment_options *options = &enrolment->options;
     struct controller_registration_request *request = &enrolment->request;
     struct image_feature_range ranges[CONTROLLER_FEATURE_COUNT];
@@ -107,15 +111,13 @@ static void ask(struct enrolment *enrolment)
         .done = answered,
     };
     enrolment->is_asking = true;
-    enrolment->requests++;
     controller_channel_send(options->channel, &enrolment->call);
 }
 
 static void pause_over(struct timer *timer)
 {
     struct enrolment *enrolment = container_of(timer, struct enrolment, pause);
-    const struct image *image = enrolment->options.publisher->current;
-    if (is_possible(image) && !is_enrolled(enrolment, image))
+    if (is_wanted(enrolment, enrolment->options.publisher->current))
         ask(enrolment);
 }
 

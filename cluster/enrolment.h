@@ -45,7 +45,6 @@ struct enrolment {
     bool is_asking;
     bool was_enrolled;  /* the metadata has shown the registration of this process */
     int16_t last_error; /* each kind is logged once */
-    uint64_t requests;  /* counter */
 };
 
 /* `enrolment` stays where it is until enrolment_stop. */

@@ -10,9 +10,7 @@
 
 static inline void *call_get(struct coordinator_call *call, size_t count, size_t size)
 {
-    void *memory = arena_get_array(call->arena, count, size);
-    klamm_assert(memory);
-    return memory;
+    return arena_must_get(call->arena, count, size);
 }
 
 /* A copy; null stays null. */

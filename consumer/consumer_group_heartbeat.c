@@ -46,23 +46,44 @@ static enum kafka_error refuse(struct heartbeat *heartbeat, enum kafka_error err
     return error;
 }
 
+/* ---- Who must be there already --------------------------------------------------------------- */
+
+static enum kafka_error find_consumer(struct heartbeat *heartbeat,
+                                      const struct consumer_group **consumer)
+{
+    const struct group *group = groups_find(heartbeat->groups, heartbeat->request->group_id);
+    if (!group || group->type != GROUP_CONSUMER)
+        return refuse(heartbeat, KAFKA_ERROR_GROUP_ID_NOT_FOUND, "There is no such group.");
+    *consumer = group->consumer;
+    return KAFKA_ERROR_NONE;
+}
+
+static enum kafka_error find_member(struct heartbeat *heartbeat, struct view member_id,
+                                    struct consumer_member **member)
+{
+    const struct consumer_group *consumer;
+    enum kafka_error error = find_consumer(heartbeat, &consumer);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    *member = consumer_group_find_member(consumer, member_id);
+    if (!*member)
+        return refuse(heartbeat, KAFKA_ERROR_UNKNOWN_MEMBER_ID, "The member is not in the group.");
+    return KAFKA_ERROR_NONE;
+}
+
 /* ---- Leaving --------------------------------------------------------------------------------- */
 
 /* The member that leaves or pauses. */
 static enum kafka_error find_leaving(struct heartbeat *heartbeat, struct consumer_member **member)
 {
     const struct consumer_group_heartbeat_request *request = heartbeat->request;
-    const struct group *group = groups_find(heartbeat->groups, request->group_id);
-    if (!group || group->type != GROUP_CONSUMER)
-        return refuse(heartbeat, KAFKA_ERROR_GROUP_ID_NOT_FOUND, "There is no such group.");
-    if (view_is_null(request->instance_id)) {
-        *member = consumer_group_find_member(group->consumer, request->member_id);
-        if (!*member)
-            return refuse(heartbeat, KAFKA_ERROR_UNKNOWN_MEMBER_ID,
-                          "The member is not in the group.");
-        return KAFKA_ERROR_NONE;
-    }
-    *member = consumer_group_find_instance(group->consumer, request->instance_id);
+    if (view_is_null(request->instance_id))
+        return find_member(heartbeat, request->member_id, member);
+    const struct consumer_group *consumer;
+    enum kafka_error error = find_consumer(heartbeat, &consumer);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    *member = consumer_group_find_instance(consumer, request->instance_id);
     if (!*member)
         return refuse(heartbeat, KAFKA_ERROR_UNKNOWN_MEMBER_ID, "The instance id is unknown.");
     if (!view_equal((*member)->id, request->member_id))
@@ -314,14 +335,11 @@ static void park(struct heartbeat *heartbeat)
 /* The member may have left since, by another connection, and its group with it. */
 static enum kafka_error find_parked(struct heartbeat *heartbeat)
 {
-    struct group *group = groups_find(heartbeat->groups, heartbeat->request->group_id);
-    if (!group || group->type != GROUP_CONSUMER)
-        return refuse(heartbeat, KAFKA_ERROR_GROUP_ID_NOT_FOUND, "There is no such group.");
-    heartbeat->update.member =
-        consumer_group_find_member(group->consumer, heartbeat->update.member_id);
-    if (!heartbeat->update.member)
-        return refuse(heartbeat, KAFKA_ERROR_UNKNOWN_MEMBER_ID, "The member is not in the group.");
-    return read_owned(heartbeat) ? KAFKA_ERROR_NONE : KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    enum kafka_error error =
+        find_member(heartbeat, heartbeat->update.member_id, &heartbeat->update.member);
+    if (error == KAFKA_ERROR_NONE && !read_owned(heartbeat))
+        error = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
+    return error;
 }
 
 static void unpark(struct groups *groups, struct coordinator_call *call)

@@ -213,8 +213,7 @@ static void start(struct consumer_group *consumer)
     resolution->version = coordinator_image(groups->coordinator)->offset;
     resolution->timestamp_ms = loop->wall_ms;
     resolution->patterns =
-        arena_get_array(&resolution->arena, consumer->regex_subscribed, sizeof(struct resolving));
-    klamm_assert(resolution->patterns);
+        arena_must_get(&resolution->arena, consumer->regex_subscribed, sizeof(struct resolving));
     map_for_each(entry, &consumer->regexes)
     {
         const struct consumer_regex *regex = entry->value;

@@ -88,6 +88,7 @@ static void survey_some(struct cleaner *cleaner)
         struct compaction_need need;
         if (!compaction_survey(log, &need) || !need.is_due)
             continue;
+        cleaner->due++;
         if (cleaner->chosen && !compaction_is_before(&need, &cleaner->need))
             continue;
         cleaner->chosen = log;
@@ -115,6 +116,7 @@ static void survey(struct cleaner *cleaner)
         cleaner->state = CLEANER_SURVEYING;
         cleaner->chosen = NULL;
         cleaner->left = count_logs(cleaner);
+        cleaner->due = 0;
     }
     survey_some(cleaner);
     if (cleaner->left > 0) {
@@ -127,6 +129,7 @@ static void survey(struct cleaner *cleaner)
     }
     cleaner->state = CLEANER_ASKING;
     cleaner->permit.need = cleaner->need;
+    cleaner->permit.due = cleaner->due;
     cleaner_permit_ask(&cleaner->permit);
 }
 
@@ -214,7 +217,8 @@ static void checkpoints_written(struct directory_shard_flush *flush)
         .map_size_max = cleaner->options.map_size_max,
         .map_load_factor = cleaner->options.map_load_factor,
         .bytes_per_second = cleaner->options.bytes_per_second,
-        .time_percent = cleaner->options.time_percent,
+        /* Who waits would wait five times as long. */
+        .time_percent = cleaner->permit.others_wait ? 100 : cleaner->options.time_percent,
     };
     /* A cut in between would have written a smaller recovery point than the survey relied on. */
     if (flush->ok && cleaner->chosen && !cleaner->is_stopped &&

@@ -60,6 +60,7 @@ struct cleaner {
     bool is_stopped;
     bool goes_on;  /* the last one ended well: no pause */
     uint32_t left; /* logs still to be surveyed */
+    uint32_t due;  /* of those that were */
     struct partition_log *chosen;
     struct compaction_need need; /* of `chosen` */
     int64_t settled_end;         /* the high watermark of `chosen` at that time */

@@ -33,6 +33,7 @@ static void grant(struct cleaner_permits *permits)
     while (permits->granted < permits->limit && !list_is_empty(&permits->waiting)) {
         struct cleaner_permit *permit = most_urgent(permits);
         list_remove(&permit->link);
+        permit->others_wait = permit->due > 1 || !list_is_empty(&permits->waiting);
         permits->granted++;
         permit->message.deliver = permit_granted;
         loop_post(permits->loop, permit->loop->index, &permit->message);

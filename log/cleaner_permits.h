@@ -27,6 +27,8 @@ struct cleaner_permit {
     struct cleaner_permits *permits; /* used only as the address of messages to loop 0 */
     struct loop *loop;               /* the cleaner's */
     struct compaction_need need;     /* how urgent */
+    uint32_t due;                    /* logs of the cleaner that are due, the one included */
+    bool others_wait;                /* once granted: other logs are due meanwhile */
     void (*granted)(struct cleaner_permit *permit); /* on the cleaner's loop */
     void (*home)(struct cleaner_permit *permit);    /* given back: it may be asked for again */
 };

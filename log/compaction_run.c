@@ -272,7 +272,10 @@ static uint64_t throttled_until_ns(const struct compaction *compaction)
     return compaction->started_ns + (uint64_t)((double)compaction->pass.moved / (double)rate * 1e9);
 }
 
-/* After a run: how long it took decides how long the others have the core and the device alone. */
+/*
+ * After a run: how long it took decides how long the others have the core and the device alone. Its
+ * wait for a worker counts as well: where there is one, the others need the time even more.
+ */
 static void begin_rest(struct compaction *compaction)
 {
     uint64_t share = compaction->pass.plan.options.time_percent;

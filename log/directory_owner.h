@@ -94,7 +94,7 @@ void directory_owner_flush(struct directory_owner *owner, struct directory_flush
  */
 struct directory_stop {
     void (*done)(struct directory_stop *stop, bool ok);
-    bool is_clean;                 /* every partition closed without error */
+    bool is_clean;                 /* every partition of it closed without error */
     int64_t broker_epoch;          /* for the marker */
     struct directory_owner *owner; /* private from here */
     struct directory_flush_wait wait;

@@ -291,8 +291,7 @@ static enum storage_status take_checkpoint(struct log_boot_job *boot,
 static void take_listing(struct log_boot_job *boot, struct log_directory_found *found,
                          const struct storage_listing *listing)
 {
-    found->entries = arena_get_array(&boot->arena, listing->count, sizeof(*found->entries));
-    klamm_assert(found->entries != NULL);
+    found->entries = arena_must_get(&boot->arena, listing->count, sizeof(*found->entries));
     for (size_t i = 0; i < listing->count; i++) {
         const char *name = listing->entries[i].name;
         struct directory_name parsed;
@@ -538,8 +537,7 @@ static void begin(struct log_boot_job *boot, const struct job_context *context)
     klamm_assert(boot->path_count > 0 && boot->path_count <= LOG_DIRECTORY_COUNT_MAX);
     arena_init(&boot->arena, context->heap, MEMORY_STATE, 0);
     boot->progress = heap_must_get(context->heap, MEMORY_SCRATCH, sizeof(*boot->progress));
-    boot->found = arena_get_array(&boot->arena, boot->path_count, sizeof(*boot->found));
-    klamm_assert(boot->found != NULL);
+    boot->found = arena_must_get(&boot->arena, boot->path_count, sizeof(*boot->found));
 }
 
 /* One piece of the current phase for the current directory. */

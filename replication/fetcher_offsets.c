@@ -2,7 +2,6 @@
  * Where the logs of the leader begin and end, for followers whose offset it does not have: first
  * the ends (a follower ahead of its leader is cut), then the starts of those that are not ahead.
  */
-#include "base/assert.h"
 #include "protocol/api_info.h"
 #include "replication/fetcher.h"
 
@@ -110,11 +109,9 @@ bool fetcher_ask_offsets(struct fetcher *fetcher)
     struct list_offsets_request *message = &fetcher->list_offsets;
     list_offsets_request_init(message);
     message->replica_id = fetcher->fetchers->options.node_id;
-    message->topics = arena_get_array(&fetcher->arena, count, sizeof(*message->topics));
+    message->topics = arena_must_get(&fetcher->arena, count, sizeof(*message->topics));
     struct list_offsets_request_list_offsets_partition *partitions =
-        arena_get_array(&fetcher->arena, count, sizeof(*partitions));
-    klamm_assert(message->topics != NULL);
-    klamm_assert(partitions != NULL);
+        arena_must_get(&fetcher->arena, count, sizeof(*partitions));
     fetcher->number++;
     size_t added = 0;
     list_for_each(link, &fetcher->lost)

@@ -5,7 +5,6 @@
  */
 #include "transaction/transactions.h"
 
-#include "base/assert.h"
 #include "protocol/messages/add_partitions_to_txn.h"
 #include "transaction/joining.h"
 
@@ -25,16 +24,14 @@ static void answer(struct transactions *transactions, struct coordinator_call *c
     result->transactional_id = request->transactional_id;
     result->topic_results_count = request->topics_count;
     result->topic_results =
-        arena_get_array(call->arena, request->topics_count, sizeof(*result->topic_results));
-    klamm_assert(result->topic_results != NULL);
+        arena_must_get(call->arena, request->topics_count, sizeof(*result->topic_results));
     for (size_t i = 0; i < request->topics_count; i++) {
         const request_topic *topic = &request->topics[i];
         topic_result *out = &result->topic_results[i];
         out->name = topic->name;
         out->results_by_partition_count = topic->partitions_count;
-        out->results_by_partition = arena_get_array(call->arena, topic->partitions_count,
-                                                    sizeof(*out->results_by_partition));
-        klamm_assert(out->results_by_partition != NULL);
+        out->results_by_partition = arena_must_get(call->arena, topic->partitions_count,
+                                                   sizeof(*out->results_by_partition));
         for (size_t j = 0; j < topic->partitions_count; j++) {
             bool is_missing =
                 verified && !transaction_has_partition(verified, topic->name, topic->partitions[j]);

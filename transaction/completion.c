@@ -194,8 +194,7 @@ bool transaction_wait(struct transaction *transaction, struct coordinator_call *
                            ->settings.add_partitions_to_txn_retry_backoff_max_ms;
     if (call->parked || delay_ms == 0)
         return false;
-    struct waiting_call *waiting = arena_get_array(call->arena, 1, sizeof(*waiting));
-    klamm_assert(waiting != NULL);
+    struct waiting_call *waiting = arena_must_get(call->arena, 1, sizeof(*waiting));
     waiting->call = call;
     waiting->transactions = transactions;
     waiting->again = again;

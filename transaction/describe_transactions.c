@@ -1,7 +1,6 @@
 /* DescribeTransactions: one transactional id as its coordinator knows it (KIP-664). */
 #include "transaction/transactions.h"
 
-#include "base/assert.h"
 #include "protocol/messages/describe_transactions.h"
 
 typedef struct describe_transactions_response_transaction_state description;
@@ -10,14 +9,12 @@ static void fill_topics(const struct transaction *transaction, struct arena *are
                         description *out)
 {
     out->topics_count = transaction->topic_count;
-    out->topics = arena_get_array(arena, out->topics_count, sizeof(*out->topics));
-    klamm_assert(out->topics != NULL);
+    out->topics = arena_must_get(arena, out->topics_count, sizeof(*out->topics));
     for (size_t i = 0; i < out->topics_count; i++) {
         const struct transaction_topic *topic = &transaction->topics[i];
         out->topics[i].topic = arena_copy(arena, topic->name);
         out->topics[i].partitions_count = topic->count;
-        out->topics[i].partitions = arena_get_array(arena, topic->count, sizeof(int32_t));
-        klamm_assert(out->topics[i].partitions != NULL);
+        out->topics[i].partitions = arena_must_get(arena, topic->count, sizeof(int32_t));
         memcpy(out->topics[i].partitions, topic->partitions, topic->count * sizeof(int32_t));
     }
 }

@@ -2,7 +2,6 @@
    duration (KIP-664, KIP-994). */
 #include "transaction/transactions.h"
 
-#include "base/assert.h"
 #include "protocol/messages/list_transactions.h"
 
 /* A set bit per status that is asked for; all when no state is named. */
@@ -40,9 +39,8 @@ void transactions_list(struct transactions *transactions, struct coordinator_cal
     const struct list_transactions_request *request = call->request;
     struct list_transactions_response *response = call->response;
     unsigned wanted = wanted_statuses(request);
-    response->transaction_states = arena_get_array(call->arena, map_count(&transactions->by_id),
-                                                   sizeof(*response->transaction_states));
-    klamm_assert(response->transaction_states != NULL);
+    response->transaction_states = arena_must_get(call->arena, map_count(&transactions->by_id),
+                                                  sizeof(*response->transaction_states));
     map_for_each(entry, &transactions->by_id)
     {
         const struct transaction *transaction = entry->value;

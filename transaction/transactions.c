@@ -191,8 +191,7 @@ void transactions_park_for_id(struct transactions *transactions, struct coordina
                               void (*again)(struct transactions *transactions,
                                             struct coordinator_call *call))
 {
-    struct parked_for_id *parked = arena_get_array(call->arena, 1, sizeof(*parked));
-    klamm_assert(parked != NULL);
+    struct parked_for_id *parked = arena_must_get(call->arena, 1, sizeof(*parked));
     parked->again = again;
     call->parked = parked;
     list_push_back(&transactions->calls, &call->link);

@@ -167,6 +167,7 @@ static enum kafka_error write_records(struct controller *controller,
 {
     const struct metadata_records *records = &decision->records;
     klamm_assert(decision->image == controller->head);
+    /* It stays raised if the records are refused below; the next ones show it. */
     if (decision->raises_kraft_version && !decision->failed &&
         !kraft_upgrade_append(&controller->log))
         return controller->log.quorum.is_active ? KAFKA_ERROR_KAFKA_STORAGE_ERROR

@@ -1,7 +1,11 @@
-/* The election itself is partition_change.c's. */
+/*
+ * The election itself is partition_change.c's. A partition that is named twice is elected once; the
+ * answer stands at both places.
+ */
 #include "cluster/controller/elect_leaders.h"
 
 #include "cluster/controller/partition_change.h"
+#include "cluster/controller/partition_marks.h"
 
 enum { ELECT_PREFERRED = 0, ELECT_UNCLEAN = 1 };
 
@@ -36,6 +40,17 @@ static enum kafka_error elect(struct decision *decision, const struct image_topi
                                    : KAFKA_ERROR_ELIGIBLE_LEADERS_NOT_AVAILABLE;
 }
 
+/* Both elections would be computed from the same image: the second has no records of its own. */
+static enum kafka_error elect_once(struct decision *decision, struct partition_marks *marks,
+                                   const struct image_topic *topic, int32_t index, int8_t type)
+{
+    size_t records = decision->records.count;
+    enum kafka_error error = elect(decision, topic, index, type);
+    if (decision->records.count > records && !partition_marks_add(marks, topic, index))
+        metadata_records_cut(&decision->records, records);
+    return error;
+}
+
 static void set_error(partition_result *result, enum kafka_error error)
 {
     result->error_code = (int16_t)error;
@@ -47,6 +62,8 @@ static void elect_listed(struct decision *decision, const struct elect_leaders_r
                          struct elect_leaders_response *response)
 {
     size_t count = request->topic_partitions_count;
+    struct partition_marks marks;
+    partition_marks_init(&marks, decision);
     response->replica_election_results =
         decision_get(decision, count, sizeof(*response->replica_election_results));
     response->replica_election_results_count = count;
@@ -62,10 +79,12 @@ static void elect_listed(struct decision *decision, const struct elect_leaders_r
         const struct image_topic *topic = image_topic_by_name(decision->image, asked->topic);
         for (size_t k = 0; k < asked->partitions_count; k++) {
             out->partition_result[k].partition_id = asked->partitions[k];
-            set_error(&out->partition_result[k],
-                      elect(decision, topic, asked->partitions[k], request->election_type));
+            set_error(
+                &out->partition_result[k],
+                elect_once(decision, &marks, topic, asked->partitions[k], request->election_type));
         }
     }
+    partition_marks_deinit(&marks);
 }
 
 /* All partitions of one topic; what needs no election is not reported. */

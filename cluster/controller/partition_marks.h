@@ -1,7 +1,7 @@
 /*
  * Which partitions a request has named so far. Two changes of one partition in one decision would
  * both be computed from the same image, and the second would undo half of the first; so a partition
- * that is named again is refused.
+ * that is named again is refused, or left alone.
  */
 #ifndef KLAMM_CLUSTER_CONTROLLER_PARTITION_MARKS_H
 #define KLAMM_CLUSTER_CONTROLLER_PARTITION_MARKS_H

@@ -148,6 +148,10 @@ static int16_t level_after(const struct decision *decision,
     return image_feature_level(decision->image, name);
 }
 
+/*
+ * kraft.version is no metadata record: it needs a metadata.version when it is raised, and holds
+ * none afterwards, as in Apache Kafka (4.2 lowers metadata.version to 20 below kraft.version 1).
+ */
 static struct refused_update check_needs(struct decision *decision,
                                          const struct update_features_request *request)
 {

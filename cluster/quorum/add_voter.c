@@ -2,7 +2,7 @@
  * AddRaftVoter: check, ask the new voter (ApiVersions), check that it has caught up, append.
  *
  * A voter has caught up when it held everything at one of its fetches in this leadership and
- * fetched within the last hour, as in Kafka.
+ * fetched within the last hour, as in Kafka; the hour is one of the monotonic clock.
  */
 #include "cluster/quorum/voter_change_internal.h"
 #include "protocol/api_info.h"
@@ -10,7 +10,8 @@
 
 CHANNEL_CALL(api_versions, API_KEY_API_VERSIONS);
 
-enum { CAUGHT_UP_WITHIN_MS = 3600000, FEATURES_SINCE_VERSION = 3 };
+enum { FEATURES_SINCE_VERSION = 3 };
+static const uint64_t CAUGHT_UP_WITHIN_NS = UINT64_C(3600000000000);
 
 static struct voter_refusal refusal(enum kafka_error error, const char *text)
 {
@@ -64,7 +65,7 @@ static bool has_caught_up(const struct metadata_log *log,
         followers_find(log, (struct quorum_node){message->voter_id, message->voter_directory_id});
     return follower && uuid_equal(follower->node.directory_id, message->voter_directory_id) &&
            follower->caught_up_ms >= 0 &&
-           log->loop->wall_ms - follower->fetch_ms < CAUGHT_UP_WITHIN_MS;
+           log->loop->now_ns - follower->fetch_ns < CAUGHT_UP_WITHIN_NS;
 }
 
 /* What the new voter says of kraft.version; NULL: nothing. */

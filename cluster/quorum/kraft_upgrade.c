@@ -59,11 +59,11 @@ enum kafka_error kraft_upgrade_remember(struct metadata_log *log,
                                         const struct voters_record_voter *voter,
                                         struct arena *arena)
 {
+    if (!is_voter(log, voter->voter_id) || voter->voter_id == log->options.voter.id)
+        return KAFKA_ERROR_VOTER_NOT_FOUND;
     struct voters_record_voter copy = *voter;
     struct voters_record record = {.voters = &copy, .voters_count = 1};
     struct view value = voters_encode(&record, arena);
-    if (!is_voter(log, voter->voter_id) || voter->voter_id == log->options.voter.id)
-        return KAFKA_ERROR_VOTER_NOT_FOUND;
     if (view_is_null(value) || value.size > TOLD_SIZE_MAX)
         return KAFKA_ERROR_INVALID_REQUEST;
     struct told *before = find(log, voter->voter_id);
@@ -84,11 +84,11 @@ enum kafka_error kraft_upgrade_remember(struct metadata_log *log,
 
 static enum kraft_upgrade_fault check_voter(const struct metadata_log *log, int32_t id)
 {
+    if (id == log->options.voter.id)
+        return KRAFT_UPGRADE_POSSIBLE;
     const struct told *told = find(log, id);
     const struct quorum_follower *follower =
         followers_find(log, (struct quorum_node){id, UUID_ZERO});
-    if (id == log->options.voter.id)
-        return KRAFT_UPGRADE_POSSIBLE;
     if (!told || !follower)
         return KRAFT_UPGRADE_SILENT;
     if (told->range.min_supported_version > KRAFT_VERSION_DYNAMIC ||
@@ -137,10 +137,10 @@ static bool fill_own(const struct metadata_log *log, struct voters_record_voter 
 static bool fill(const struct metadata_log *log, int32_t id, struct voters_record_voter *voter,
                  struct arena *arena)
 {
-    struct voters_record record;
-    const struct told *told = find(log, id);
     if (id == log->options.voter.id)
         return fill_own(log, voter, arena);
+    struct voters_record record;
+    const struct told *told = find(log, id);
     if (!told || !voters_decode(view_of(told->value, told->value_size), &record, arena))
         return false;
     *voter = record.voters[0];

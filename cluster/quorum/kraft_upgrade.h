@@ -42,7 +42,10 @@ enum kraft_upgrade_fault {
 void kraft_upgrade_init(struct metadata_log *log);
 /* Leadership has ended. */
 void kraft_upgrade_forget(struct metadata_log *log);
-/* What a voter says of itself; VOTER_NOT_FOUND: the settings do not name it. */
+/*
+ * What another voter says of itself; VOTER_NOT_FOUND: the settings do not name it, INVALID_REQUEST:
+ * it says more than is kept of one.
+ */
 enum kafka_error kraft_upgrade_remember(struct metadata_log *log,
                                         const struct voters_record_voter *voter,
                                         struct arena *arena);

@@ -8,14 +8,13 @@ usage: test_listeners.py KLAMMD
 
 import os
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
 import wire  # noqa: E402
-from cluster_requests import call, create, end_offsets, is_in_sync, wait  # noqa: E402
-from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members  # noqa: E402
+from cluster_requests import call, create, end_offsets, is_in_sync, produce, wait  # noqa: E402
+from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "letters"
 PARTITIONS = 2
@@ -64,12 +63,9 @@ def everybody_is_told_his_own(brokers):
 def brokers_find_each_other(brokers):
     create(brokers[0], TOPIC, [[2, 3], [3, 2]])
     wait(lambda: is_in_sync(brokers, TOPIC, [[2, 3], [3, 2]], [2, 3]), "followers", alive=brokers)
-    records = wire.batch([wire.record(0, b"key", b"value" * 20)], int(time.time() * 1000))
     for partition, leader in enumerate(brokers):
         for _ in range(RECORDS):
-            answer = call(leader, "Produce", 8, {"Acks": -1, "TimeoutMs": 20000, "TopicData": [
-                {"Name": TOPIC, "PartitionData": [{"Index": partition, "Records": records}]}]})
-            assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, answer
+            assert produce(leader, TOPIC, partition, b"value" * 20) == 0
 
 
 def a_leader_that_dies_is_succeeded(brokers):
@@ -99,7 +95,7 @@ def main():
     members = Members({1: CONTROLLER, 2: BROKER, 3: BROKER})
     nodes = [Node(sys.argv[1], members, number, processes.free_port(), 1000 + number)
              for number in members.roles]
-    try:
+    with looked_after(nodes):
         for node in nodes:
             node.start(wait=False)
         for node in nodes:
@@ -109,13 +105,6 @@ def main():
         brokers_find_each_other(brokers)
         a_controller_serves_no_clients(controller)
         a_leader_that_dies_is_succeeded(brokers)
-    except BaseException:
-        for node in nodes:
-            print(f"---- node {node.number}\n{node.output()[-3000:]}", flush=True)
-        raise
-    finally:
-        for node in nodes:
-            node.remove()
     print("5 passed, 0 failed")
 
 

@@ -6,14 +6,12 @@ usage: test_nearest.py KLAMMD
 
 import os
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
-import wire  # noqa: E402
-from cluster_requests import broker_ids, call, create, is_in_sync, wait  # noqa: E402
+from cluster_requests import broker_ids, call, create, is_in_sync, produce, wait  # noqa: E402
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402
-from loopback_nodes import BOTH, BROKER, KlammNode, Members  # noqa: E402
+from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "near"
 RECORDS = 50
@@ -26,10 +24,7 @@ NOT_LEADER, OFFSET_OUT_OF_RANGE = 6, 1
 
 def write(leader, count):
     for number in range(count):
-        records = wire.batch([wire.record(0, b"key", b"value %d" % number)], int(time.time() * 1000))
-        answer = call(leader, "Produce", 8, {"Acks": -1, "TimeoutMs": 20000, "TopicData": [
-            {"Name": TOPIC, "PartitionData": [{"Index": 0, "Records": records}]}]})
-        assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, answer
+        assert produce(leader, TOPIC, 0, b"value %d" % number) == 0
 
 
 def fetch(node, rack, offset=0, version=11):
@@ -106,7 +101,7 @@ def main():
     members = Members({1: BOTH, 2: BROKER, 3: BROKER})
     nodes = [KlammNode(sys.argv[1], members, number, {**SETTINGS, "broker.rack": RACKS[number]})
              for number in members.roles]
-    try:
+    with looked_after(nodes):
         for node in nodes:
             node.start(wait=False)
         for node in nodes:
@@ -117,13 +112,6 @@ def main():
         write(nodes[0], RECORDS)
         the_replica_in_the_rack_is_named_and_serves(nodes)
         who_reads_there_reads_on_without_it(nodes)
-    except BaseException:
-        for node in nodes:
-            print(f"---- node {node.number}\n{node.output()[-3000:]}", flush=True)
-        raise
-    finally:
-        for node in nodes:
-            node.remove()
     print("2 passed, 0 failed")
 
 

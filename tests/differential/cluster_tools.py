@@ -1,7 +1,8 @@
 """Kafka's own command line tools on a cluster of Klamm nodes: what docs/cluster.md shows is what they say,
-up to the node that is added, and what administrators do with them takes effect.
+from the first topic to the node that is taken away and the voters that change, and what administrators do
+with them takes effect.
 
-Three voters that are brokers too, and a fourth broker that joins. Some thirty tools, each a Java
+Three voters that are brokers too, and a fourth broker that joins and leaves. Some fifty tools, each a Java
 process: only in nightly runs, or with --now.
 
 usage: cluster_tools.py KLAMMD [--now]
@@ -21,7 +22,7 @@ from loopback_nodes import BOTH, BROKER, KlammNode, Members  # noqa: E402
 
 SETTINGS = {"broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "500",
             "auto.leader.rebalance.enable": "false", "default.replication.factor": "3",
-            "min.insync.replicas": "2", "klamm.shards": "2"}
+            "min.insync.replicas": "2", "replica.fetch.max.bytes": "16384", "klamm.shards": "2"}
 TOOLS = {
     "topics": "org.apache.kafka.tools.TopicCommand",
     "quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
@@ -31,6 +32,8 @@ TOOLS = {
     "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "features": "org.apache.kafka.tools.FeatureCommand",
     "producer": "org.apache.kafka.tools.ProducerPerformance",
 }
 PARTITIONS = 6
@@ -44,6 +47,7 @@ class Administrator:
         self.calls = 0
 
     def run(self, tool, *arguments, node=None, status=0, at_controller=False):
+        """status None: any is fine."""
         node = node or self.nodes[self.calls % len(self.nodes)]
         self.calls += 1
         port = node.members.controller_ports[node.number] if at_controller else node.port
@@ -53,7 +57,7 @@ class Administrator:
         first = [arguments[0]] if tool == "cluster" else []
         found, output = processes.kafka_tool(TOOLS[tool], *first, option, place,
                                              *arguments[len(first):])
-        assert found == status, f"{tool} {' '.join(arguments)}: status {found}\n{output}"
+        assert status in (found, None), f"{tool} {' '.join(arguments)}: status {found}\n{output}"
         return output
 
 
@@ -176,6 +180,127 @@ def a_node_is_added_and_partitions_move_to_it(admin, fourth, scratch):
     expect(admin.run("reassign", "--list"), "No partition reassignments found")
 
 
+def is_led(nodes, topic, leader):
+    """Every node shows this leader of the first partition; -1: none."""
+    return all(partitions_of(node, topic)[0]["LeaderId"] == leader for node in nodes)
+
+
+def write_plan(path, topic, replicas):
+    with open(path, "w") as file:
+        json.dump({"version": 1, "partitions": [
+            {"topic": topic, "partition": index, "replicas": ids} for index, ids in replicas.items()]},
+            file)
+
+
+def leaders_are_elected(admin, nodes):
+    """The third node comes back and gets its partitions; then one that nobody in sync can lead."""
+    *rest, third, fourth = nodes
+    kept = [node for node in nodes if node is not third]
+    before = {index: part["ReplicaNodes"] for index, part in partitions_of(third, "orders").items()}
+    replicas = [before[index] for index in range(PARTITIONS)]
+    preferred = [ids[0] for ids in replicas]
+    admin.run("election", "--election-type", "preferred", "--all-topic-partitions")
+    wait(lambda: is_in_sync(nodes, "orders", replicas, preferred), "the first replicas lead")
+    assert third.number in preferred, replicas
+    assert third.stop() == 0
+    wait(lambda: all(part["LeaderId"] not in (third.number, -1) for node in kept
+                     for part in partitions_of(node, "orders").values()), "other leaders", alive=kept)
+    third.start()
+    wait(lambda: is_in_sync(nodes, "orders", replicas), "the third node is in sync", alive=nodes)
+    output = admin.run("election", "--election-type", "preferred", "--all-topic-partitions",
+                       node=rest[0])
+    expect(output, r"^Successfully completed leader election \(PREFERRED\) for partitions .*orders-"
+                   f"{preferred.index(third.number)}")
+    wait(lambda: is_in_sync(nodes, "orders", replicas, preferred), "the first replicas lead again")
+    expect(admin.run("election", "--election-type", "preferred", "--topic", "orders", "--partition",
+                     "0", node=rest[0]), "Valid replica already elected for partitions orders-0")
+
+    # Only the fourth has all of it, and is killed; the third is there, and lacks some.
+    admin.run("topics", "--create", "--topic", "torn", "--replica-assignment",
+              f"{fourth.number}:{third.number}", "--config", "min.insync.replicas=1", node=rest[0])
+    wait(lambda: is_in_sync(nodes, "torn", [[fourth.number, third.number]]), "the torn topic",
+         alive=nodes)
+    third.kill()
+    wait(lambda: partitions_of(fourth, "torn")[0]["IsrNodes"] == [fourth.number], "the third is out")
+    fourth.kill()
+    wait(lambda: is_led(rest, "torn", -1), "no leader", alive=rest)
+    third.start()
+    wait(lambda: broker_ids(rest[0]) == [1, 2, third.number], "the third is back", alive=rest)
+    election = ["--topic", "torn", "--partition", "0"]
+    output = admin.run("election", "--election-type", "preferred", *election, node=rest[0], status=1)
+    expect(output, "1 replica\\(s\\) could not be elected", "torn-0.*PreferredLeaderNotAvailable")
+    assert is_led(rest, "torn", -1)
+    output = admin.run("election", "--election-type", "unclean", *election, node=rest[0])
+    expect(output, r"^Successfully completed leader election \(UNCLEAN\) for partitions torn-0$")
+    wait(lambda: is_led([*rest, third], "torn", third.number), "the third leads", alive=rest)
+    fourth.start()
+    wait(lambda: is_in_sync(nodes, "torn", [[fourth.number, third.number]]), "both have torn",
+         alive=nodes)
+    wait(lambda: is_in_sync(nodes, "orders", replicas), "all are in sync", alive=nodes)
+
+
+def a_move_is_cancelled(admin, nodes, scratch):
+    """It crawls under its throttle and in small bites (SETTINGS), so that it cannot be over before."""
+    shown = partitions_of(nodes[0], "orders")[0]["ReplicaNodes"]
+    new = next(node.number for node in nodes if node.number not in shown)
+    write_plan(scratch("crawl.json"), "orders", {0: [*shown[:2], new]})
+    expect(admin.run("reassign", "--reassignment-json-file", scratch("crawl.json"), "--execute",
+                     "--throttle", "100"), "Successfully started partition reassignment for orders-0")
+    expect(admin.run("reassign", "--list"), rf"^orders-0: .*adding: {new}")
+    expect(admin.run("reassign", "--reassignment-json-file", scratch("crawl.json"), "--cancel"),
+           "Successfully cancelled partition reassignments? for: \\{?orders-0")
+    wait(lambda: is_in_sync(nodes, "orders", [
+        part["ReplicaNodes"] for _, part in sorted(partitions_of(nodes[0], "orders").items())]),
+         "nothing moves", alive=nodes)
+    assert partitions_of(nodes[0], "orders")[0]["ReplicaNodes"] == shown
+    expect(admin.run("reassign", "--list"), "No partition reassignments found")
+    assert "throttled" not in admin.run("configs", "--describe", "--entity-type", "topics",
+                                        "--entity-name", "orders")
+
+
+def a_node_is_drained_and_forgotten(admin, nodes, scratch):
+    *rest, fourth = nodes
+    with open(scratch("topics.json"), "w") as file:
+        json.dump({"version": 1, "topics": [{"topic": "orders"}, {"topic": "torn"}]}, file)
+    output = admin.run("reassign", "--topics-to-move-json-file", scratch("topics.json"),
+                       "--broker-list", "1,2,3", "--generate")
+    with open(scratch("drain.json"), "w") as file:
+        file.write(output.split("Proposed partition reassignment configuration")[1])
+    admin.run("reassign", "--reassignment-json-file", scratch("drain.json"), "--execute")
+    wait(lambda: all(fourth.number not in part["ReplicaNodes"] for topic in ("orders", "torn")
+                     for part in partitions_of(rest[0], topic).values()), "it is drained", 120,
+         alive=nodes)
+    output = admin.run("reassign", "--reassignment-json-file", scratch("drain.json"), "--verify")
+    expect(output, *(f"Reassignment of partition {name} is completed" for name in ("orders-0", "torn-0")))
+    assert fourth.stop() == 0
+    expect(admin.run("cluster", "unregister", "--id", str(fourth.number)),
+           f"Broker {fourth.number} is no longer registered")
+    wait(lambda: all(broker_ids(node) == [1, 2, 3] for node in rest), "three brokers", alive=rest)
+    output = admin.run("cluster", "list-endpoints", "--include-fenced-brokers")
+    assert not re.search(rf"^{fourth.number} ", output, re.MULTILINE), output
+
+
+def voters_of_the_settings_go_into_the_log(admin):
+    def level(number):
+        return rf"^Feature: kraft\.version\t.*FinalizedVersionLevel: {number}\t"
+
+    def raised():
+        """A leader that is new has not heard all voters yet, and says so."""
+        output = admin.run("features", "upgrade", "--feature", "kraft.version=1", status=None)
+        if "kraft.version was upgraded to 1." in output:
+            return True
+        expect(output, "has not told this controller|try again")
+        return False
+
+    expect(admin.run("features", "describe"), level(0), r"^Feature: metadata\.version\t.*: 4\.")
+    output = admin.run("features", "upgrade", "--feature", "no.such.feature=1", status=1)
+    expect(output, "knows no feature|not supported|Unknown")
+    wait(raised, "kraft.version 1", 120, alive=admin.nodes)
+    expect(admin.run("features", "describe"), level(1))
+    output = admin.run("features", "downgrade", "--feature", "kraft.version=0", status=1)
+    expect(output, "kraft.version is 1 and cannot be lowered")
+
+
 def main():
     if not processes.kafka_libraries():
         print("skipped: KLAMM_KAFKA_LIBS names no folder with Kafka's jars, or there is no Java")
@@ -205,6 +330,10 @@ def main():
             records_are_written_and_deleted(admin, scratch)
             settings_and_quotas_are_kept(admin)
             a_node_is_added_and_partitions_move_to_it(admin, fourth, scratch)
+            leaders_are_elected(admin, nodes)
+            a_move_is_cancelled(admin, nodes, scratch)
+            a_node_is_drained_and_forgotten(admin, nodes, scratch)
+            voters_of_the_settings_go_into_the_log(admin)
         except BaseException:
             for node in nodes:
                 if node.process is None:

@@ -8,7 +8,6 @@
 usage: test_absent.py KLAMMD
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -16,10 +15,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
-import wire  # noqa: E402
 from cluster_requests import (broker_ids, call, create, end_offsets, is_in_sync, partitions_of,  # noqa: E402
-                              reassign, try_create, wait)
-from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members  # noqa: E402
+                              produce, reassign, try_create, wait)
+from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after  # noqa: E402
 from records_load import PARTITIONS, Load, check, read_all  # noqa: E402
 
 CONTROLLERS, BROKERS = (1, 2, 3), (4, 5, 6)
@@ -84,14 +82,6 @@ def every_controller_dies(controllers, brokers):
     return load.count()
 
 
-def write(leader, topic, partition, value):
-    records = wire.batch([wire.record(0, b"key", value)], int(time.time() * 1000))
-    answer = call(leader, "Produce", 8, {"Acks": -1, "TimeoutMs": 20000, "TopicData": [
-        {"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]})
-    part = answer["Responses"][0]["PartitionResponses"][0]
-    assert part["ErrorCode"] == 0, part
-
-
 def write_to(nodes, topic, partition, values):
     def leads(node):
         """Knows that it leads; who was asked to make the topic may not be the controller."""
@@ -101,7 +91,7 @@ def write_to(nodes, topic, partition, values):
     leader = wait(lambda: next((node for node in nodes if leads(node)), None), f"{topic} is led",
                   alive=nodes)
     for value in values:
-        write(leader, topic, partition, value)
+        assert produce(leader, topic, partition, value) == 0
 
 
 def delete(node, *topics):
@@ -185,29 +175,22 @@ def main():
                        **{number: BROKER for number in BROKERS}})
     nodes = [KlammNode(sys.argv[1], members, number, SETTINGS) for number in members.roles]
     controllers, brokers = nodes[:len(CONTROLLERS)], nodes[len(CONTROLLERS):]
-    with contextlib.ExitStack() as stack:
+    with looked_after(nodes):
+        for node in controllers:
+            node.format()
         for node in nodes:
-            stack.callback(node.remove)
-        try:
-            for node in controllers:
-                node.format()
-            for node in nodes:
-                node.start(wait=False)
-            wait(lambda: all(broker_ids(node) == list(BROKERS) for node in brokers), "three brokers",
-                 alive=nodes)
-            create(brokers[0], "steady", [[4, 5, 6], [5, 6, 4], [6, 4, 5]] * (PARTITIONS // 3))
-            count = every_controller_dies(controllers, brokers)
-            a_broker_is_away_while_topics_come_and_go(brokers, True)
-            a_broker_is_away_while_topics_come_and_go(brokers, False)
-            for node in brokers:
-                assert node.stop() == 0, node.output()
-            for node in controllers:
-                node.process.terminate()
-            assert [node.process.wait(60) for node in controllers] == [0] * len(CONTROLLERS)
-        except BaseException:
-            for node in nodes:
-                print(f"---- node {node.number}\n{node.output()[-4000:]}", flush=True)
-            raise
+            node.start(wait=False)
+        wait(lambda: all(broker_ids(node) == list(BROKERS) for node in brokers), "three brokers",
+             alive=nodes)
+        create(brokers[0], "steady", [[4, 5, 6], [5, 6, 4], [6, 4, 5]] * (PARTITIONS // 3))
+        count = every_controller_dies(controllers, brokers)
+        a_broker_is_away_while_topics_come_and_go(brokers, True)
+        a_broker_is_away_while_topics_come_and_go(brokers, False)
+        for node in brokers:
+            assert node.stop() == 0, node.output()
+        for node in controllers:
+            node.process.terminate()
+        assert [node.process.wait(60) for node in controllers] == [0] * len(CONTROLLERS)
     print(f"3 passed, 0 failed; {count} records acknowledged, none lost")
 
 

@@ -14,15 +14,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
-import wire  # noqa: E402
 from cluster_requests import (active_controller, broker_ids, call, create, end_offsets,  # noqa: E402
-                              is_in_sync, wait)
-from loopback_nodes import BOTH, BROKER, KlammNode, Members  # noqa: E402
+                              is_in_sync, produce, wait)
+from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "ours"
 OTHER_CLUSTER = "QUJDREVGR0hJSktMTU5PUA"
@@ -39,15 +37,11 @@ class Counter:
 
     def look(self):
         """Asks somebody who runs; a record is taken and every record before is there."""
-        records = wire.batch([wire.record(0, b"key", b"value")], int(time.time() * 1000))
-
         def taken():
             for node in self.nodes:
                 if node.process.poll() is not None:
                     continue
-                answer = call(node, "Produce", 8, {"Acks": -1, "TimeoutMs": 5000, "TopicData": [
-                    {"Name": TOPIC, "PartitionData": [{"Index": 0, "Records": records}]}]}, 10)
-                if answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0:
+                if produce(node, TOPIC, 0, b"value", 5000) == 0:
                     return node
             return None
 
@@ -197,7 +191,7 @@ def main():
     nodes = [KlammNode(binary, members, number, SETTINGS) for number in (1, 2, 3)]
     for node in nodes:  # they wait for each other at the start
         node.settings = {**SETTINGS, "initial.broker.registration.timeout.ms": "60000"}
-    try:
+    with looked_after(nodes):
         for node in nodes:
             node.format()
             node.start(wait=False)
@@ -215,13 +209,6 @@ def main():
         for node in nodes:
             node.process.terminate()
         assert [node.process.wait(60) for node in nodes] == [0, 0, 0]
-    except BaseException:
-        for node in nodes:
-            print(f"---- node {node.number}\n{node.output()[-3000:]}", flush=True)
-        raise
-    finally:
-        for node in nodes:
-            node.remove()
     print("6 passed, 0 failed")
 
 

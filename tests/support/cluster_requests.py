@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import time
 
 import processes
 import wire
@@ -59,6 +60,15 @@ def try_create(node, topic, replicas):
 def create(node, topic, replicas):
     error = try_create(node, topic, replicas)
     assert error == 0, f"{topic}: error {error}"
+
+
+def produce(node, topic, partition, value, timeout_ms=20000):
+    """The error code of a record with acks=all."""
+    records = wire.batch([wire.record(0, b"key", value)], int(time.time() * 1000))
+    answer = call(node, "Produce", 8, {"Acks": -1, "TimeoutMs": timeout_ms, "TopicData": [
+        {"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]},
+        timeout_ms / 1000 + 10)
+    return answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
 
 
 def is_in_sync(nodes, topic, replicas, leaders=None):

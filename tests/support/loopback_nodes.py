@@ -4,6 +4,8 @@ The quorum is static: Members says who votes and at which port, so that every no
 before the first starts. Where links are to be cut, see cluster_nodes.py instead.
 """
 
+import contextlib
+
 import processes
 
 BOTH, BROKER, CONTROLLER = "broker,controller", "broker", "controller"
@@ -49,6 +51,21 @@ class KafkaNode(processes.Kafka):
 
     def properties(self):
         return {**self.members.properties(self.number, self.data), **self.settings}
+
+
+@contextlib.contextmanager
+def looked_after(nodes):
+    """Removes the nodes at the end; if the test fails, what they said last comes first."""
+    try:
+        yield nodes
+    except BaseException:
+        for node in nodes:
+            if node.process is not None:
+                print(f"---- node {node.number}\n{node.output()[-4000:]}", flush=True)
+        raise
+    finally:
+        for node in nodes:
+            node.remove()
 
 
 class KlammCluster:

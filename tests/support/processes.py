@@ -184,7 +184,7 @@ def kafka_libraries():
     return None
 
 
-def kafka_tool(main_class, *arguments, deadline_s=120):
+def kafka_tool(main_class, *arguments, deadline_s=300):
     """Runs one of Kafka's own command line tools; returns (exit status, output)."""
     command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp",
                os.path.join(kafka_libraries(), "*"), main_class, *arguments]

@@ -47,8 +47,13 @@ static bool is_told(void *context)
     return ((struct asking *)context)->told;
 }
 
-/* The answer; the caller ends it. */
-static struct asking *ask(unsigned shard, const char *group)
+static void await(struct asking *asking)
+{
+    uint64_t limit_ns = sim_now_ns(test.sim) + UINT64_C(30000000000);
+    assert_true(sim_run_to(test.sim, is_told, asking, limit_ns));
+}
+
+static struct asking *begin_to_ask(unsigned shard, const char *group)
 {
     struct asking *asking = broker_fixture_get(&test, 1, sizeof(*asking));
     asking->shard = broker_fixture_shard(&test, shard);
@@ -58,8 +63,14 @@ static struct asking *ask(unsigned shard, const char *group)
     asking->message.deliver = start;
     struct loop *loop = asking->shard->loop;
     loop_post(loop, loop->index, &asking->message);
-    uint64_t limit_ns = sim_now_ns(test.sim) + UINT64_C(30000000000);
-    assert_true(sim_run_to(test.sim, is_told, asking, limit_ns));
+    return asking;
+}
+
+/* The answer; the caller ends it. */
+static struct asking *ask(unsigned shard, const char *group)
+{
+    struct asking *asking = begin_to_ask(shard, group);
+    await(asking);
     return asking;
 }
 
@@ -226,6 +237,92 @@ static void what_is_not_there_is_said(void **state)
     broker_fixture_deinit(&test);
 }
 
+/* ---- What ends meanwhile --------------------------------------------------------------------- */
+
+/* All coordinators of groups lose their office, or get it back, between two events of the world. */
+static void change_offices(bool is_given)
+{
+    for (unsigned i = 1; i <= FIXTURE_SHARDS; i++) {
+        struct shard *shard = broker_fixture_shard(&test, i);
+        list_for_each(link, &shard->replicas.replicas)
+        {
+            struct replica *replica = container_of(link, struct replica, link);
+            if (!view_equal(replica->topic, VIEW_LITERAL("__consumer_offsets")))
+                continue;
+            if (is_given)
+                coordinators_lead(&shard->coordinators, replica);
+            else
+                coordinators_leave(&shard->coordinators, replica);
+        }
+    }
+}
+
+static void await_loaded(void)
+{
+    enum kafka_error error = KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS;
+    for (int i = 0; i < 1000 && error == KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS; i++) {
+        assert_true(sim_step(test.sim));
+        struct asking *asking = ask(1, "g");
+        error = asking->error;
+        end(asking);
+    }
+    assert_int_equal(error, KAFKA_ERROR_NONE);
+}
+
+/* At any moment of the query: it is told once, the whole or that there is no coordinator. */
+static void a_coordinator_may_end_meanwhile(void **state)
+{
+    (void)state;
+    unsigned told_all = 0, told_nothing = 0;
+    begin();
+    make_coordinator();
+    fill();
+    for (unsigned steps = 0; told_all < 10; steps++) {
+        struct asking *asking = begin_to_ask(1 + steps % FIXTURE_SHARDS, "g");
+        for (unsigned i = 0; i < steps / FIXTURE_SHARDS; i++)
+            assert_true(sim_step(test.sim));
+        change_offices(false);
+        await(asking);
+        if (asking->error == KAFKA_ERROR_NONE)
+            assert_lag(asking);
+        else
+            assert_int_equal(asking->error, KAFKA_ERROR_NOT_COORDINATOR);
+        told_all += asking->error == KAFKA_ERROR_NONE;
+        told_nothing += asking->error != KAFKA_ERROR_NONE;
+        end(asking);
+        change_offices(true);
+        await_loaded();
+    }
+    assert_true(told_nothing > 0);
+    broker_fixture_deinit(&test);
+}
+
+static void a_stop_waits_for_who_asks(void **state)
+{
+    (void)state;
+    begin();
+    make_coordinator();
+    fill();
+    struct asking *asking = begin_to_ask(1, "g");
+    broker_fixture_begin_stop(&test);
+    assert_int_equal(broker_fixture_await_stop(&test), 0);
+    assert_true(asking->told);
+    broker_fixture_deinit(&test);
+}
+
+static void a_shard_without_metadata_says_so(void **state)
+{
+    (void)state;
+    begin();
+    struct shard early = {.loop = broker_fixture_shard(&test, 1)->loop};
+    struct asking asking = {.query.done = told, .query.context = &asking};
+    group_lag_query_start(&asking.query, &early, VIEW_LITERAL("g"));
+    assert_true(asking.told);
+    assert_int_equal(asking.error, KAFKA_ERROR_COORDINATOR_NOT_AVAILABLE);
+    end(&asking);
+    broker_fixture_deinit(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +330,9 @@ int main(void)
         cmocka_unit_test(a_restart_changes_nothing),
         cmocka_unit_test(who_has_read_everything_has_no_lag),
         cmocka_unit_test(what_is_not_there_is_said),
+        cmocka_unit_test(a_coordinator_may_end_meanwhile),
+        cmocka_unit_test(a_stop_waits_for_who_asks),
+        cmocka_unit_test(a_shard_without_metadata_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,36 @@ static void elections_answer_as_the_partition_stands(void **state)
     bench_deinit(&bench);
 }
 
+static void a_partition_that_is_named_twice_is_elected_once(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    bench_init(&bench);
+    bench_add_topic(&bench, "other", IDS(1, 2), IDS(1, 2), 2);
+    int32_t indexes[] = {0, 0};
+    struct elect_leaders_request_topic_partitions asked[] = {
+        {VIEW_LITERAL("other"), indexes, 2},
+        {VIEW_LITERAL("other"), indexes, 1},
+    };
+    struct elect_leaders_request request;
+    elect_leaders_request_init(&request);
+    request.topic_partitions = asked;
+    request.topic_partitions_count = 2;
+    struct elect_leaders_response response;
+    struct decision decision;
+    bench_decide(&bench, &decision);
+    decide_elect_leaders(&decision, &request, &response);
+    assert_int_equal(decision.records.count, 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(
+            response.replica_election_results[i / 2].partition_result[i % 2].error_code,
+            KAFKA_ERROR_NONE);
+    bench_commit(&bench, &decision);
+    assert_int_equal(bench_partition(&bench, "other")->leader, 1);
+    assert_int_equal(bench_partition(&bench, "other")->leader_epoch, 6);
+    bench_deinit(&bench);
+}
+
 static void electing_everything_names_only_what_changed(void **state)
 {
     (void)state;
@@ -344,6 +374,27 @@ static void feature_levels_move_within_what_all_support(void **state)
     bench_deinit(&bench);
 }
 
+/* As in Apache Kafka: the level is needed to raise kraft.version, and not to stay there. */
+static void voters_in_the_log_hold_no_metadata_version(void **state)
+{
+    (void)state;
+    struct decision_bench bench;
+    struct image_draft draft;
+    struct feature_level wanted = {"metadata.version", 20};
+    bench_init(&bench);
+    bench_edit(&bench, &draft);
+    draft_set_feature(&draft, VIEW_LITERAL("metadata.version"), 21);
+    draft_set_leadership(&draft, 1, 1, 1);
+    bench_adopt(&bench, &draft);
+    assert_int_equal(bench_update_features(&bench, &wanted, 1, 2, NULL), KAFKA_ERROR_NONE);
+    assert_int_equal(image_feature_level(bench.image, VIEW_LITERAL("metadata.version")), 20);
+    assert_int_equal(bench.image->kraft_version, 1);
+    wanted = (struct feature_level){"kraft.version", 0};
+    assert_int_equal(bench_update_features(&bench, &wanted, 1, 3, NULL),
+                     KAFKA_ERROR_INVALID_UPDATE_VERSION);
+    bench_deinit(&bench);
+}
+
 static void blocks_of_producer_ids_never_overlap(void **state)
 {
     (void)state;
@@ -402,6 +453,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elections_answer_as_the_partition_stands),
+        cmocka_unit_test(a_partition_that_is_named_twice_is_elected_once),
         cmocka_unit_test(electing_everything_names_only_what_changed),
         cmocka_unit_test(a_removed_broker_leaves_leadership_and_in_sync_sets),
         cmocka_unit_test(a_leader_alone_in_sync_comes_back_as_it_was_when_nobody_followed_it),
@@ -412,6 +464,7 @@ int main(void)
         cmocka_unit_test(one_partition_is_changed_once_per_request),
         cmocka_unit_test(unclean_elections_follow_the_settings),
         cmocka_unit_test(feature_levels_move_within_what_all_support),
+        cmocka_unit_test(voters_in_the_log_hold_no_metadata_version),
         cmocka_unit_test(blocks_of_producer_ids_never_overlap),
         cmocka_unit_test(settings_of_every_registered_broker_are_taken),
     };

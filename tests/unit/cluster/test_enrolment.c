@@ -8,39 +8,24 @@
 #include "cluster/enrolment.h"
 #include "cluster/metadata/draft.h"
 #include "protocol/api_keys.h"
-#include "tests/unit/log/memory_node.h"
+#include "tests/unit/cluster/asked_controller.h"
 
-enum { OWN = 3, MS = 1000000, VERSION = 29, TOO_OLD = 14 };
+enum { OWN = ASKED_NODE_ID, MS = 1000000, VERSION = 29, TOO_OLD = 14 };
 
 static const struct uuid own_incarnation = {.bytes = {[15] = 1}};
 static const struct uuid other_incarnation = {.bytes = {[15] = 2}};
 
 static struct {
-    struct memory_node node;
+    struct asked_controller controller;
     struct publisher publisher;
-    struct controller_channel channel;
     struct enrolment enrolment;
-    struct controller_call *asked; /* waits for its answer, or NULL */
+    int answers;
 } test;
 
 static void apply(struct image_update *update, struct loop *shard)
 {
     (void)shard;
     image_update_shown(update);
-}
-
-static bool leader(void *self, struct controller_address *address)
-{
-    (void)self;
-    *address = (struct controller_address){OWN, 1, VIEW_LITERAL("one"), 9093};
-    return true;
-}
-
-static void local(void *self, struct controller_call *call)
-{
-    (void)self;
-    assert_null(test.asked);
-    test.asked = call;
 }
 
 /* The metadata from now on; a zero incarnation leaves the controllers as they are. */
@@ -56,19 +41,19 @@ static void publish(int16_t version, struct uuid incarnation)
     struct image_delta *delta;
     const struct image *image = draft_finish(&draft, &delta);
     publisher_publish(&test.publisher, image, delta);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
 }
 
 static void pass(uint64_t milliseconds)
 {
-    memory_node_advance(&test.node, milliseconds * MS);
+    memory_node_advance(&test.controller.node, milliseconds * MS);
 }
 
 static const struct controller_registration_request *asked(void)
 {
-    assert_non_null(test.asked);
-    assert_int_equal(test.asked->api->api_key, API_KEY_CONTROLLER_REGISTRATION);
-    return test.asked->message;
+    const void *message = asked_controller_message(&test.controller);
+    assert_int_equal(test.controller.asked->api->api_key, API_KEY_CONTROLLER_REGISTRATION);
+    return message;
 }
 
 static void answer(enum kafka_error error)
@@ -77,27 +62,20 @@ static void answer(enum kafka_error error)
     controller_registration_response_init(&response);
     response.error_code = (int16_t)error;
     asked();
-    struct controller_call *call = test.asked;
-    test.asked = NULL;
-    controller_call_answered(call, &response);
-    memory_node_run(&test.node);
+    test.answers++;
+    asked_controller_answer(&test.controller, &response);
 }
 
 static int init(void **state)
 {
     (void)state;
     memset(&test, 0, sizeof(test));
-    memory_node_init(&test.node);
-    struct loop *loop = memory_node_loop(&test.node, 0);
+    asked_controller_init(&test.controller);
+    struct loop *loop = test.controller.loop;
     publisher_init(&test.publisher, loop, image_create_empty(loop->heap, VIEW_LITERAL("cluster")),
                    apply);
-    struct controller_channel_options channel = {.loop = loop,
-                                                 .node_id = OWN,
-                                                 .client_id = VIEW_LITERAL("klamm"),
-                                                 .host = {leader, local, NULL}};
-    controller_channel_init(&test.channel, &channel);
     struct enrolment_options options = {.loop = loop,
-                                        .channel = &test.channel,
+                                        .channel = &test.controller.channel,
                                         .publisher = &test.publisher,
                                         .controller_id = OWN,
                                         .incarnation = own_incarnation,
@@ -105,18 +83,18 @@ static int init(void **state)
                                         .host = VIEW_LITERAL("here"),
                                         .port = 9093};
     enrolment_start(&test.enrolment, &options);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     return 0;
 }
 
 static int deinit(void **state)
 {
     (void)state;
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     enrolment_stop(&test.enrolment);
-    memory_node_run(&test.node);
+    memory_node_run(&test.controller.node);
     publisher_deinit(&test.publisher);
-    memory_node_deinit(&test.node);
+    asked_controller_deinit(&test.controller);
     return 0;
 }
 
@@ -124,7 +102,7 @@ static void a_controller_that_nobody_knows_says_who_it_is(void **state)
 {
     (void)state;
     publish(VERSION, UUID_ZERO);
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
     pass(101);
     const struct controller_registration_request *request = asked();
     assert_int_equal(request->controller_id, OWN);
@@ -142,8 +120,8 @@ static void a_controller_that_nobody_knows_says_who_it_is(void **state)
     answer(KAFKA_ERROR_NONE);
     publish(VERSION, own_incarnation);
     pass(1000000);
-    assert_null(test.asked);
-    assert_int_equal(test.enrolment.requests, 1);
+    assert_null(test.controller.asked);
+    assert_int_equal(test.answers, 1);
 }
 
 static void what_the_metadata_knows_is_not_told(void **state)
@@ -152,8 +130,8 @@ static void what_the_metadata_knows_is_not_told(void **state)
     publish(VERSION, UUID_ZERO);
     publish(VERSION, own_incarnation); /* it became the active one and has done it by itself */
     pass(1000000);
-    assert_null(test.asked);
-    assert_int_equal(test.enrolment.requests, 0);
+    assert_null(test.controller.asked);
+    assert_int_equal(test.answers, 0);
 }
 
 static void an_old_cluster_has_no_such_registrations(void **state)
@@ -161,7 +139,7 @@ static void an_old_cluster_has_no_such_registrations(void **state)
     (void)state;
     publish(TOO_OLD, UUID_ZERO);
     pass(1000000);
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
     publish(VERSION, UUID_ZERO);
     pass(101);
     answer(KAFKA_ERROR_NONE);
@@ -174,7 +152,7 @@ static void an_earlier_process_is_replaced(void **state)
     pass(101);
     answer(KAFKA_ERROR_NONE);
     publish(VERSION, own_incarnation);
-    assert_int_equal(test.node.last_line[0], 0);
+    assert_int_equal(test.controller.node.last_line[0], 0);
 }
 
 static void refusals_are_repeated_after_pauses_that_grow(void **state)
@@ -184,12 +162,12 @@ static void refusals_are_repeated_after_pauses_that_grow(void **state)
     uint64_t pause_ms = 100;
     for (int i = 0; i < 14; i++) {
         pass(pause_ms - 1);
-        assert_null(test.asked);
+        assert_null(test.controller.asked);
         pass(2);
         answer(KAFKA_ERROR_UNSUPPORTED_VERSION);
         pause_ms = pause_ms < 60000 ? 2 * pause_ms : 120000;
     }
-    assert_non_null(strstr(test.node.last_line, "this controller is not registered"));
+    assert_non_null(strstr(test.controller.node.last_line, "this controller is not registered"));
 }
 
 /* Two processes with one node id: each takes the place of the other, less and less often. */
@@ -202,9 +180,9 @@ static void a_quarrel_gets_rare(void **state)
         answer(KAFKA_ERROR_NONE);
         publish(VERSION, own_incarnation);
         publish(VERSION, other_incarnation);
-        assert_non_null(strstr(test.node.last_line, "another process has registered"));
+        assert_non_null(strstr(test.controller.node.last_line, "another process has registered"));
         pass((200u << i) - 1);
-        assert_null(test.asked);
+        assert_null(test.controller.asked);
         pass(2);
     }
     answer(KAFKA_ERROR_NONE);
@@ -216,12 +194,12 @@ static void the_end_asks_nothing_more(void **state)
     publish(VERSION, UUID_ZERO);
     pass(101);
     asked();
-    controller_channel_close(&test.channel);
+    controller_channel_close(&test.controller.channel);
     enrolment_stop(&test.enrolment);
     publish(VERSION, UUID_ZERO);
     answer(KAFKA_ERROR_NOT_CONTROLLER); /* it runs on this node */
     pass(1000000);
-    assert_null(test.asked);
+    assert_null(test.controller.asked);
 }
 
 int main(void)

@@ -98,6 +98,28 @@ static void who_has_not_caught_up_does_not_become_a_voter(void **state)
     quorum_net_deinit(&net);
 }
 
+/* Whether it has caught up is a matter of durations; the wall clock may be set meanwhile. */
+static void a_clock_that_is_set_holds_no_voter_up(void **state)
+{
+    (void)state;
+    static struct quorum_net net;
+    quorum_net_init_dynamic(&net, 2, 3);
+    quorum_net_start(&net, 1);
+    quorum_net_await_leader(&net, 0);
+    quorum_net_start(&net, 2);
+    write_setting(&net, 1, "one");
+    await_shown(&net, 2, "one");
+    struct change *change = add_request(2);
+    serve(&net, 1, change);
+    for (int i = 0; i < 2000 && !change->is_done; i++) {
+        net.nodes[1].fixture.node.wall_ms += INT64_C(2) * 3600 * 1000;
+        quorum_net_run(&net, 1);
+    }
+    assert_int_equal(end(&net, change), KAFKA_ERROR_NONE);
+    assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2);
+    quorum_net_deinit(&net);
+}
+
 static void voters_of_the_settings_do_not_change(void **state)
 {
     (void)state;
@@ -313,6 +335,7 @@ int main(void)
         cmocka_unit_test(one_begins_and_others_join),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(who_has_not_caught_up_does_not_become_a_voter),
+        cmocka_unit_test(a_clock_that_is_set_holds_no_voter_up),
         cmocka_unit_test(voters_of_the_settings_do_not_change),
         cmocka_unit_test(one_change_at_a_time),
         cmocka_unit_test(a_leader_removes_itself_and_hands_over),

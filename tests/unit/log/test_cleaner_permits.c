@@ -71,6 +71,32 @@ static void one_waits_until_the_other_is_back(void **state)
     memory_node_deinit(&fixture.node);
 }
 
+static void who_is_granted_hears_whether_others_wait(void **state)
+{
+    static struct fixture fixture;
+    (void)state;
+    fixture_begin(&fixture, 0);
+    ask(&fixture, 0, 0.9, 0);
+    ask(&fixture, 1, 0.5, 0);
+    memory_node_run(&fixture.node);
+    cleaner_permits_set_limit(&fixture.permits, 1);
+    memory_node_run(&fixture.node);
+    assert_int_equal(fixture.cleaners[0].granted, 1);
+    assert_true(fixture.cleaners[0].permit.others_wait);
+    cleaner_permit_return(&fixture.cleaners[0].permit);
+    memory_node_run(&fixture.node);
+    assert_int_equal(fixture.cleaners[1].granted, 1);
+    assert_false(fixture.cleaners[1].permit.others_wait);
+    cleaner_permit_return(&fixture.cleaners[1].permit);
+    memory_node_run(&fixture.node);
+    fixture.cleaners[0].permit.due = 2; /* one more on its own loop */
+    ask(&fixture, 0, 0.9, 0);
+    memory_node_run(&fixture.node);
+    assert_int_equal(fixture.cleaners[0].granted, 2);
+    assert_true(fixture.cleaners[0].permit.others_wait);
+    memory_node_deinit(&fixture.node);
+}
+
 static void the_most_urgent_is_first_when_one_becomes_free(void **state)
 {
     static const struct {
@@ -104,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_waits_until_the_other_is_back),
+        cmocka_unit_test(who_is_granted_hears_whether_others_wait),
         cmocka_unit_test(the_most_urgent_is_first_when_one_becomes_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
