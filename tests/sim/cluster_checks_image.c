@@ -84,19 +84,29 @@ static bool is_unclean_allowed(const struct cluster_checks *checks, const struct
 }
 
 /*
- * R7: an unclean election is one of somebody who was neither in sync nor eligible, where that is
- * allowed. What its leader lacks is known when it leads.
+ * R7: an unclean election, where that is allowed, or a reassignment that was cancelled while only
+ * replicas that it added were in sync: nobody of the new in-sync set was in sync or eligible. What
+ * the next leader lacks is known when it leads. Where changes between two images were not seen,
+ * there may have been one.
  */
+static bool is_unclean(const struct seen_partition *seen, const struct partition_state *state)
+{
+    uint32_t sound = seen->in_sync | seen->eligible;
+    uint32_t members = bits_of(state->isr);
+    if (members != 0 && (members & sound) == 0)
+        return true;
+    if (state->partition_epoch == seen->partition_epoch + 1)
+        return seen->recovery == IMAGE_RECOVERED && state->recovery == IMAGE_RECOVERING;
+    bool is_leader_new = state->leader != IMAGE_LEADER_NONE && !(sound >> state->leader & 1);
+    return is_leader_new || state->leader_epoch > seen->leader_epoch + 1;
+}
+
 static void note_unclean(struct cluster_checks *checks, const struct image *image,
                          const struct image_topic *topic, struct seen_partition *seen,
                          const struct partition_state *state)
 {
-    if (seen->image_offset < 0 || state->leader == IMAGE_LEADER_NONE ||
-        state->leader_epoch == seen->leader_epoch || !is_unclean_allowed(checks, image, topic))
-        return;
-    bool is_next = state->partition_epoch == seen->partition_epoch + 1;
-    uint32_t sound = seen->in_sync | seen->eligible;
-    if ((sound >> state->leader & 1) || (is_next && state->recovery == IMAGE_RECOVERED))
+    if (seen->image_offset < 0 || state->leader_epoch == seen->leader_epoch ||
+        !is_unclean_allowed(checks, image, topic) || !is_unclean(seen, state))
         return;
     seen->unclean_epoch = state->leader_epoch;
     seen->is_cut_due = true;
@@ -181,6 +191,7 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
     check_in_sync(checks, image, seen, &state);
     seen->leader_epoch = state.leader_epoch;
     seen->partition_epoch = state.partition_epoch;
+    seen->recovery = state.recovery;
     seen->image_offset = image->offset;
 }
 

@@ -154,9 +154,9 @@ static bool is_stale(const struct seen_partition *seen, struct seen_replica *own
     int64_t committed = committed_log_end(&seen->log);
     int64_t end = partition_log_written_end(replica->log);
     int64_t limit = end < committed ? end : committed;
-    bool agrees =
-        own->copy.checked >= limit && partition_log_high_watermark(replica->log) <= committed;
-    if (replica->state == REPLICA_LEADING || limit == 0 || agrees)
+    bool agrees = (limit == 0 || own->copy.checked >= limit) &&
+                  partition_log_high_watermark(replica->log) <= committed;
+    if (replica->state == REPLICA_LEADING || agrees)
         own->is_stale = false;
     return own->is_stale;
 }

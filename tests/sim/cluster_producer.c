@@ -104,9 +104,8 @@ static bool send_batch(struct producer *producer, int32_t number, struct pending
     write_request(producer, number, pending, &body);
     struct produce_context *context = heap_get(heap, MEMORY_SCRATCH, sizeof(*context));
     const struct cluster_clients *shared = producer->role->shared;
-    *context =
-        (struct produce_context){number, pending->identity, pending->first_number, leader,
-                                 shared->leads(shared->context, leader, number)};
+    *context = (struct produce_context){number, pending->identity, pending->first_number, leader,
+                                        shared->leads(shared->context, leader, number)};
     producer->role->retries += pending->sends > 0;
     pending->sends++;
     pending->is_under_way = true;

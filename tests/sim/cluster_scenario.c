@@ -60,7 +60,7 @@ static bool draws_unclean(const struct scenario *scenario)
 {
     struct random_stream random;
     random_init(&random, sim_seed(scenario->sim), 2001);
-    return random_chance(&random, 1, scenario->cluster.is_failover ? 8 : 3);
+    return random_chance(&random, 1, 6);
 }
 
 static void add_clients(struct scenario *scenario)
