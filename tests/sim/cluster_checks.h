@@ -63,6 +63,7 @@ struct seen_partition {
     int32_t leader_epoch;
     int32_t partition_epoch;
     enum image_recovery recovery;
+    bool is_growing;       /* a reassignment adds replicas */
     uint32_t in_sync;      /* bit per node */
     uint32_t eligible;     /* bit per node: eligible leaders */
     int32_t unclean_epoch; /* of the last unclean election; 0: none */

@@ -84,21 +84,23 @@ static bool is_unclean_allowed(const struct cluster_checks *checks, const struct
 }
 
 /*
- * R7: an unclean election, where that is allowed, or a reassignment that was cancelled while only
- * replicas that it added were in sync: nobody of the new in-sync set was in sync or eligible. What
- * the next leader lacks is known when it leads. Where changes between two images were not seen,
- * there may have been one.
+ * R7: nobody of the new in-sync set was in sync or eligible, and the image says so: an unclean
+ * election makes a partition recover. Or a reassignment was cancelled while only replicas that it
+ * added were in sync. What the next leader lacks is known when it leads. Where changes between two
+ * images were not seen, there may have been one.
  */
 static bool is_unclean(const struct seen_partition *seen, const struct partition_state *state)
 {
     uint32_t sound = seen->in_sync | seen->eligible;
     uint32_t members = bits_of(state->isr);
-    if (members != 0 && (members & sound) == 0)
-        return true;
+    bool is_replaced = members != 0 && (members & sound) == 0;
+    bool is_recovering = state->recovery == IMAGE_RECOVERING;
+    bool is_cancelled = seen->is_growing && state->adding.count == 0;
     if (state->partition_epoch == seen->partition_epoch + 1)
-        return seen->recovery == IMAGE_RECOVERED && state->recovery == IMAGE_RECOVERING;
+        return is_recovering ? is_replaced || seen->recovery == IMAGE_RECOVERED
+                             : is_replaced && is_cancelled;
     bool is_leader_new = state->leader != IMAGE_LEADER_NONE && !(sound >> state->leader & 1);
-    return is_leader_new || state->leader_epoch > seen->leader_epoch + 1;
+    return is_replaced || is_leader_new || state->leader_epoch > seen->leader_epoch + 1;
 }
 
 static void note_unclean(struct cluster_checks *checks, const struct image *image,
@@ -192,6 +194,7 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
     seen->leader_epoch = state.leader_epoch;
     seen->partition_epoch = state.partition_epoch;
     seen->recovery = state.recovery;
+    seen->is_growing = state.adding.count > 0;
     seen->image_offset = image->offset;
 }
 
