@@ -65,7 +65,11 @@ int64_t client_batch_read(struct history *history, int32_t partition, struct vie
                           int64_t position, uint64_t *count)
 {
     struct view batch;
-    while (batch_next(&records, &batch) == BATCH_OK)
+    while (batch_next(&records, &batch) == BATCH_OK) {
+        int64_t last_offset = batch_base_offset(batch.data) + batch_last_offset_delta(batch.data);
+        if (history_is_lost(history, partition, batch_leader_epoch(batch.data), last_offset))
+            break; /* of who has not heard yet that it does not lead any more */
         position = take_batch(history, partition, batch, position, count);
+    }
     return position;
 }

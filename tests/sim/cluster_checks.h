@@ -18,7 +18,8 @@
  *      by min.insync.replicas brokers
  *  R4  what acks=all acknowledged is on the disks of min.insync.replicas brokers at that moment
  *  R5  who is elected has everything        R6  nobody cuts what was committed
- *  R7  nobody is elected uncleanly where that is not allowed
+ *  R7  nobody is elected uncleanly where that is not allowed; where it is, only what the elected
+ *      leader lacks at that moment is lost, and everything above is meant of what is left
  */
 #ifndef KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
 #define KLAMM_TESTS_SIM_CLUSTER_CHECKS_H
@@ -35,6 +36,7 @@ struct epoch_table {
 /* A node's replica of a partition, as it was last seen. */
 struct seen_replica {
     struct committed_copy copy; /* how far it is what was committed */
+    bool is_stale;              /* has not taken over what an unclean leader has, yet */
     int64_t compared_end;       /* how far it went when that was looked at */
     int64_t compared_committed; /* and what was committed then */
     unsigned life;
@@ -60,9 +62,14 @@ struct seen_partition {
     /* As images show it. */
     int32_t leader_epoch;
     int32_t partition_epoch;
-    uint32_t in_sync;     /* bit per node */
-    int64_t image_offset; /* of these */
-    int32_t replicas_min; /* the smallest number of replicas that it ever had */
+    enum image_recovery recovery;
+    bool is_growing;       /* a reassignment adds replicas */
+    uint32_t in_sync;      /* bit per node */
+    uint32_t eligible;     /* bit per node: eligible leaders */
+    int32_t unclean_epoch; /* of the last unclean election; 0: none */
+    bool is_cut_due;       /* its leader does not lead yet: who knows what it will have? */
+    int64_t image_offset;  /* of these */
+    int32_t replicas_min;  /* the smallest number of replicas that it ever had */
 };
 
 /* One disk of a node, and what it held and promised as a part of the quorum. */
@@ -105,15 +112,19 @@ struct cluster_checks {
     uint64_t looks[CLUSTER_NODES_MAX]; /* at a node's replicas */
     struct seen_partition *partitions[SEEN_PARTITIONS_MAX];
     size_t partition_count;
-    int32_t min_isr; /* the smallest that the clients' topic ever had */
+    struct history *history; /* of the clients' topic; NULL: there are no clients */
+    int32_t min_isr;         /* the smallest that the clients' topic ever had */
     /* What there was to check, for the totals of a run. */
-    unsigned elections, leaders, images;
+    unsigned elections, leaders, images, unclean;
+    uint64_t lost; /* offsets that were committed, by unclean elections */
 };
 
 void cluster_checks_init(struct cluster_checks *checks, struct cluster *cluster);
 void cluster_checks_deinit(struct cluster_checks *checks);
 /* R4: an answer to acks=all of the clients' topic; for cluster_clients.acknowledged. */
 void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_offset);
+/* For cluster_clients.leads: the epoch in which the node was last seen leading, in this life. */
+int32_t cluster_checks_leads(void *checks, int32_t node, int32_t partition);
 /* For cluster_clients.is_leaving. */
 bool cluster_checks_is_leaving(void *checks, int32_t node);
 /*

@@ -64,6 +64,56 @@ static bool is_part_of(struct node_list part, struct node_list whole)
     return true;
 }
 
+static uint32_t bits_of(struct node_list list)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < list.count; i++)
+        bits |= UINT32_C(1) << list.ids[i];
+    return bits;
+}
+
+/* Whether leaders of the partition may lack what was committed. */
+static bool is_unclean_allowed(const struct cluster_checks *checks, const struct image *image,
+                               const struct image_topic *topic)
+{
+    if (!checks->history || !view_equal(topic->name, view_of_string(cluster_topic)))
+        return false;
+    struct view value = image_config_value(image_config(image, CONFIG_RESOURCE_TOPIC, topic->name),
+                                           VIEW_LITERAL("unclean.leader.election.enable"));
+    return view_equal(value, VIEW_LITERAL("true"));
+}
+
+/*
+ * R7: nobody of the new in-sync set was in sync or eligible, and the image says so: an unclean
+ * election makes a partition recover. Or a reassignment was cancelled while only replicas that it
+ * added were in sync. What the next leader lacks is known when it leads. Where changes between two
+ * images were not seen, there may have been one.
+ */
+static bool is_unclean(const struct seen_partition *seen, const struct partition_state *state)
+{
+    uint32_t sound = seen->in_sync | seen->eligible;
+    uint32_t members = bits_of(state->isr);
+    bool is_replaced = members != 0 && (members & sound) == 0;
+    bool is_recovering = state->recovery == IMAGE_RECOVERING;
+    bool is_cancelled = seen->is_growing && state->adding.count == 0;
+    if (state->partition_epoch == seen->partition_epoch + 1)
+        return is_recovering ? is_replaced || seen->recovery == IMAGE_RECOVERED
+                             : is_replaced && is_cancelled;
+    bool is_leader_new = state->leader != IMAGE_LEADER_NONE && !(sound >> state->leader & 1);
+    return is_replaced || is_leader_new || state->leader_epoch > seen->leader_epoch + 1;
+}
+
+static void note_unclean(struct cluster_checks *checks, const struct image *image,
+                         const struct image_topic *topic, struct seen_partition *seen,
+                         const struct partition_state *state)
+{
+    if (seen->image_offset < 0 || state->leader_epoch == seen->leader_epoch ||
+        !is_unclean_allowed(checks, image, topic) || !is_unclean(seen, state))
+        return;
+    seen->unclean_epoch = state->leader_epoch;
+    seen->is_cut_due = true;
+}
+
 /* R3, from the side of the controller: who it calls in sync has everything, and has said so. */
 static void check_in_sync(struct cluster_checks *checks, const struct image *image,
                           struct seen_partition *seen, const struct partition_state *state)
@@ -71,14 +121,14 @@ static void check_in_sync(struct cluster_checks *checks, const struct image *ima
     if (state->partition_epoch == seen->partition_epoch)
         return;
     uint32_t before = seen->in_sync;
-    seen->in_sync = 0;
+    seen->in_sync = bits_of(state->isr);
+    seen->eligible = bits_of(state->eligible);
     int64_t committed = committed_log_end(&seen->log);
     for (uint32_t i = 0; i < state->isr.count; i++) {
         int32_t id = state->isr.ids[i];
-        seen->in_sync |= UINT32_C(1) << id;
         const struct seen_replica *member = &seen->replicas[id];
         bool is_known = checks_is_known(checks, seen, (unsigned)id);
-        sim_require(checks->sim, !is_known || member->durable_end >= committed,
+        sim_require(checks->sim, !is_known || seen->is_cut_due || member->durable_end >= committed,
                     "%s: %d is called in sync with [.., %lld) of %lld", seen->log.directory, id,
                     (long long)member->durable_end, (long long)committed);
         const struct image_node *broker = image_broker(image, id);
@@ -126,7 +176,9 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
     }
     bool has_eligible =
         image_feature_level(image, VIEW_LITERAL("eligible.leader.replicas.version")) > 0;
-    sim_require(sim, state.recovery == IMAGE_RECOVERED || has_eligible,
+    sim_require(sim,
+                state.recovery == IMAGE_RECOVERED || has_eligible ||
+                    is_unclean_allowed(checks, image, topic),
                 "%s: node %d is elected uncleanly, which nobody allowed", name, state.leader);
     if (seen->replicas_min == 0 || (int32_t)state.replicas.count < seen->replicas_min)
         seen->replicas_min = (int32_t)state.replicas.count;
@@ -137,9 +189,12 @@ static void check_partition(struct cluster_checks *checks, const struct image *i
                     state.partition_epoch >= seen->partition_epoch,
                 "%s: epochs fall from %d and %d to %d and %d", name, seen->leader_epoch,
                 seen->partition_epoch, state.leader_epoch, state.partition_epoch);
+    note_unclean(checks, image, topic, seen, &state);
     check_in_sync(checks, image, seen, &state);
     seen->leader_epoch = state.leader_epoch;
     seen->partition_epoch = state.partition_epoch;
+    seen->recovery = state.recovery;
+    seen->is_growing = state.adding.count > 0;
     seen->image_offset = image->offset;
 }
 

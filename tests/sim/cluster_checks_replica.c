@@ -1,6 +1,7 @@
 /* R1 to R6: what the replicas of partitions hold and say. */
 #include <stdio.h>
 
+#include "log/leader_epochs.h"
 #include "replication/replica_internal.h"
 #include "tests/sim/cluster_checks_internal.h"
 
@@ -63,6 +64,48 @@ static void note_proposal(struct seen_partition *seen, unsigned leader_life,
     }
 }
 
+static void note_history_cut(struct cluster_checks *checks, const struct seen_partition *seen,
+                             const struct replica *replica, int64_t offset)
+{
+    struct history_cut cut = {.epoch = seen->unclean_epoch, .offset = offset};
+    const struct leader_epochs *epochs = partition_log_leader_epochs(replica->log);
+    for (uint32_t i = 0; i < epochs->count; i++) {
+        int64_t end = i + 1 < epochs->count ? epochs->entries[i + 1].start_offset
+                                            : partition_log_end_offset(replica->log);
+        if (end <= offset)
+            continue;
+        sim_require(checks->sim, cut.kept_count < HISTORY_EPOCHS_MAX, "%s: too many epochs",
+                    name_of(seen));
+        cut.kept[cut.kept_count].epoch = epochs->entries[i].epoch;
+        cut.kept[cut.kept_count++].end = end;
+    }
+    history_cut(checks->history, seen->partition, &cut);
+}
+
+/*
+ * R7: an unclean leader begins. What it has is what is left; every copy is compared anew with that.
+ * What was said in earlier epochs counts no more, whoever still leads in one.
+ */
+static void cut(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
+                const struct replica *replica)
+{
+    int64_t committed = committed_log_end(&seen->log);
+    /* What is not on its disk it does not show yet, and may still lose. */
+    int64_t kept = committed_log_kept(&seen->log, node, seen->replicas[node].durable_end);
+    if (kept > committed)
+        kept = committed;
+    committed_log_cut(&seen->log, kept);
+    for (unsigned i = 0; i < CLUSTER_NODES_MAX; i++) {
+        committed_copy_init(&seen->replicas[i].copy);
+        seen->replicas[i].shown = seen->replicas[i].compared_end = -1;
+        seen->replicas[i].is_stale = i != node;
+    }
+    note_history_cut(checks, seen, replica, kept);
+    seen->is_cut_due = false;
+    checks->unclean++;
+    checks->lost += (uint64_t)(committed - kept);
+}
+
 static void check_leader(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
                          const struct replica *replica, int64_t watermark)
 {
@@ -76,7 +119,9 @@ static void check_leader(struct cluster_checks *checks, struct seen_partition *s
         own->watermark = 0;
         checks->leaders++;
         /* Who hears late that it was elected, and is no more, lacks what its successors wrote. */
-        if (replica->leader_epoch >= seen->leader_epoch)
+        if (seen->is_cut_due && replica->leader_epoch >= seen->unclean_epoch)
+            cut(checks, seen, node, replica);
+        else if (replica->leader_epoch >= seen->leader_epoch)
             committed_log_require_whole(&seen->log, node, partition_log_written_end(replica->log),
                                         partition_log_end_offset(replica->log), "is elected");
     }
@@ -97,6 +142,23 @@ static void follow_committed(struct seen_partition *seen, unsigned node, int64_t
     own->compared_end = end;
     own->compared_committed = committed;
     committed_log_agree(&seen->log, node, &own->copy, end);
+}
+
+/*
+ * Behind an unclean election a follower shows what it had before, until it has cut that. What it
+ * never cuts is found by its leader's watermark, or at the end.
+ */
+static bool is_stale(const struct seen_partition *seen, struct seen_replica *own,
+                     const struct replica *replica)
+{
+    int64_t committed = committed_log_end(&seen->log);
+    int64_t end = partition_log_written_end(replica->log);
+    int64_t limit = end < committed ? end : committed;
+    bool agrees = (limit == 0 || own->copy.checked >= limit) &&
+                  partition_log_high_watermark(replica->log) <= committed;
+    if (replica->state == REPLICA_LEADING || agrees)
+        own->is_stale = false;
+    return own->is_stale;
 }
 
 static void check_replica(struct cluster_checks *checks, unsigned node,
@@ -129,7 +191,8 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
     follow_committed(seen, node, partition_log_written_end(replica->log));
     if (replica->state == REPLICA_LEADING)
         check_leader(checks, seen, node, replica, watermark);
-    if (watermark <= own->shown)
+    if (watermark <= own->shown || replica->leader_epoch < seen->unclean_epoch ||
+        is_stale(seen, own, replica))
         return;
     own->shown = watermark;
     committed_log_expose(&seen->log, node, &own->copy, watermark);
@@ -183,17 +246,29 @@ int checks_holders_wanted(const struct cluster_checks *checks, const struct seen
     return seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
 }
 
+/* A partition of the clients' topic; NULL: nobody has seen it. */
+static const struct seen_partition *find_seen(const struct cluster_checks *checks, int32_t number)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "/data/%s-%d", cluster_topic, number);
+    for (size_t i = 0; i < checks->partition_count; i++)
+        if (strcmp(checks->partitions[i]->log.directory, name) == 0)
+            return checks->partitions[i];
+    return NULL;
+}
+
+int32_t cluster_checks_leads(void *context, int32_t node, int32_t number)
+{
+    const struct cluster_checks *checks = context;
+    const struct seen_partition *seen = find_seen(checks, number);
+    bool is_known = seen && seen->replicas[node].life == checks->cluster->nodes[node].broker.starts;
+    return is_known ? seen->replicas[node].led_epoch : -1;
+}
+
 void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_offset)
 {
     struct cluster_checks *checks = context;
-    const struct seen_partition *seen = NULL;
-    for (size_t i = 0; i < checks->partition_count && !seen; i++) {
-        const struct seen_partition *at = checks->partitions[i];
-        char name[64];
-        snprintf(name, sizeof(name), "/data/%s-%d", cluster_topic, number);
-        if (strcmp(at->log.directory, name) == 0)
-            seen = at;
-    }
+    const struct seen_partition *seen = find_seen(checks, number);
     sim_require(checks->sim, seen != NULL, "an acknowledgement of an unknown partition");
     int holders = checks_holders(checks, seen, last_offset + 1);
     int wanted = checks_holders_wanted(checks, seen);

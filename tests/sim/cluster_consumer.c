@@ -23,6 +23,23 @@ static struct sim *sim_here(const struct consumer *consumer)
     return sim_of(consumer->cluster.loop);
 }
 
+/*
+ * What is under way was asked of a history that is no more: true, and it goes on at the cut. A
+ * consumer in the world learns that from the epochs of what it reads and from offsets out of range.
+ */
+static bool was_cut(struct consumer *consumer)
+{
+    struct cluster_role *role = consumer->role;
+    int32_t partition = consumer->partition;
+    unsigned cuts = role->shared->history->partitions[partition].cut_count;
+    if (role->cuts[partition] == cuts)
+        return false;
+    role->positions[partition] = history_resume(role->shared->history, partition,
+                                                role->cuts[partition], role->positions[partition]);
+    role->cuts[partition] = cuts;
+    return true;
+}
+
 /* ---- Asking ---- */
 
 static void send_fetch(struct consumer *consumer, struct kafka_client *kafka)
@@ -84,6 +101,7 @@ static void ask(struct consumer *consumer)
         go_on(consumer, false);
         return;
     }
+    was_cut(consumer);
     consumer->node = node;
     consumer->epoch = leader->epoch;
     consumer->at_leader = node == leader->node;
@@ -210,6 +228,11 @@ static void answered(struct cluster_client *client, int32_t node, enum kafka_api
     struct consumer *consumer = container_of(client, struct consumer, cluster);
     (void)context;
     sim_require(sim_here(consumer), node == consumer->node, "an answer of another node");
+    if (was_cut(consumer)) {
+        cluster_client_refresh(client);
+        go_on(consumer, false);
+        return;
+    }
     if (api == KAFKA_FETCH)
         fetch_answered(consumer, body);
     else

@@ -33,16 +33,20 @@ static struct sim *sim_here(const struct cluster_operator *self)
 static void write_create(struct cluster_operator *self, struct writer *body, const char *topic,
                          int32_t partitions, int16_t replicas, const char *min_isr)
 {
-    (void)self;
     write_i32(body, 1);
     kafka_write_string(body, topic);
     write_i32(body, partitions);
     write_i16(body, replicas);
     write_i32(body, 0); /* no assignments */
-    write_i32(body, min_isr ? 1 : 0);
+    bool is_unclean = min_isr && self->role->is_unclean;
+    write_i32(body, is_unclean ? 2 : min_isr ? 1 : 0);
     if (min_isr) {
         kafka_write_string(body, "min.insync.replicas");
         kafka_write_string(body, min_isr);
+    }
+    if (is_unclean) {
+        kafka_write_string(body, "unclean.leader.election.enable");
+        kafka_write_string(body, "true");
     }
     write_i32(body, 10000); /* timeout */
     write_u8(body, 0);      /* not only validated */
@@ -111,7 +115,8 @@ static void write_config(struct cluster_operator *self, struct writer *body)
 
 static void write_election(struct cluster_operator *self, struct writer *body)
 {
-    write_i8(body, 0); /* preferred */
+    bool is_unclean = self->role->is_unclean && random_chance(&self->cluster.random, 1, 4);
+    write_i8(body, is_unclean ? 1 : 0); /* else preferred */
     write_i32(body, 1);
     kafka_write_string(body, cluster_topic);
     write_i32(body, 1);
@@ -264,6 +269,7 @@ static bool is_expected(int16_t error)
     case 39: /* INVALID_REPLICA_ASSIGNMENT */
     case 56: /* KAFKA_STORAGE_ERROR */
     case 80: /* PREFERRED_LEADER_NOT_AVAILABLE */
+    case 83: /* ELIGIBLE_LEADERS_NOT_AVAILABLE */
     case 84: /* ELECTION_NOT_NEEDED */
     case 85: /* NO_REASSIGNMENT_IN_PROGRESS */
         return true;

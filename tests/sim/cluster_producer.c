@@ -52,6 +52,8 @@ struct produce_context {
     int32_t partition;
     unsigned identity;
     uint32_t first_number;
+    int32_t node;
+    int32_t epoch; /* in which it leads then, seen from outside */
 };
 
 static struct sim *sim_here(const struct producer *producer)
@@ -101,7 +103,9 @@ static bool send_batch(struct producer *producer, int32_t number, struct pending
     struct writer body = writer_of(memory, REQUEST_MAX);
     write_request(producer, number, pending, &body);
     struct produce_context *context = heap_get(heap, MEMORY_SCRATCH, sizeof(*context));
-    *context = (struct produce_context){number, pending->identity, pending->first_number};
+    const struct cluster_clients *shared = producer->role->shared;
+    *context = (struct produce_context){number, pending->identity, pending->first_number, leader,
+                                        shared->leads(shared->context, leader, number)};
     producer->role->retries += pending->sends > 0;
     pending->sends++;
     pending->is_under_way = true;
@@ -215,18 +219,30 @@ static struct pending_batch *find_pending(struct producer_partition *partition,
     return NULL;
 }
 
-static void acknowledged(struct producer *producer, int32_t number, struct pending_batch *pending,
-                         int64_t base_offset)
+/* Where the partition was cut, only what was surely said by a leader since then is a promise. */
+static bool is_promise(const struct producer *producer, const struct produce_context *asked)
 {
+    const struct cluster_clients *shared = producer->role->shared;
+    const struct history_partition *partition = &shared->history->partitions[asked->partition];
+    if (producer->role->acks != -1)
+        return false; /* may be lost with its leader */
+    return partition->cut_count == 0 ||
+           (asked->epoch >= partition->cuts[partition->cut_count - 1].epoch &&
+            asked->epoch == shared->leads(shared->context, asked->node, asked->partition));
+}
+
+static void acknowledged(struct producer *producer, const struct produce_context *asked,
+                         struct pending_batch *pending, int64_t base_offset)
+{
+    int32_t number = asked->partition;
     struct producer_partition *partition = &producer->partitions[number];
     struct cluster_clients *shared = producer->role->shared;
     sim_require(sim_here(producer), base_offset >= 0, "success without an offset");
-    /* What acks=1 acknowledged may be lost with its leader. */
-    bool is_promise = producer->role->acks == -1;
-    for (int32_t i = 0; is_promise && i < pending->count; i++)
+    bool promises = is_promise(producer, asked);
+    for (int32_t i = 0; promises && i < pending->count; i++)
         history_see(shared->history, number, base_offset + i,
                     history_value(pending->identity, pending->first_number + (uint32_t)i), true);
-    if (is_promise && shared->acknowledged)
+    if (promises && shared->acknowledged)
         shared->acknowledged(shared->context, number, base_offset + pending->count - 1);
     producer->role->acknowledged += (uint64_t)pending->count;
     producer->role->pending--;
@@ -236,9 +252,11 @@ static void acknowledged(struct producer *producer, int32_t number, struct pendi
 }
 
 /* OUT_OF_ORDER_SEQUENCE_NUMBER or UNKNOWN_PRODUCER_ID for the oldest batch. */
-static bool may_abandon(const struct producer *producer, const struct pending_batch *pending)
+static bool may_abandon(const struct producer *producer, int32_t number,
+                        const struct pending_batch *pending)
 {
-    if (producer->role->acks == 1)
+    if (producer->role->acks == 1 ||
+        producer->role->shared->history->partitions[number].cut_count > 0)
         return true;
     /* All before it was acknowledged by all in sync: who leads must know it, unless it restarted.
      */
@@ -256,7 +274,7 @@ static void refused(struct producer *producer, int32_t number, const struct pend
         return;
     }
     bool is_order = (error == 45 || error == 59) && producer->role->is_idempotent;
-    if (is_order && is_oldest && may_abandon(producer, pending)) {
+    if (is_order && is_oldest && may_abandon(producer, number, pending)) {
         producer->is_abandoning = true;
         return;
     }
@@ -286,7 +304,7 @@ static void produce_answered(struct producer *producer, struct produce_context *
     pending->is_under_way = false;
     partition->under_way--;
     if (error == 0)
-        acknowledged(producer, asked.partition, pending, base_offset);
+        acknowledged(producer, &asked, pending, base_offset);
     else
         refused(producer, asked.partition, pending, error);
 }

@@ -14,6 +14,8 @@ struct cluster_clients {
     unsigned identities;    /* given out: producers whose past is unknown go on under a new one */
     /* An answer to acks=all said so; NULL: nobody wants to know. */
     void (*acknowledged)(void *context, int32_t partition, int64_t last_offset);
+    /* The epoch in which the node leads the partition, as seen from outside; -1: none. */
+    int32_t (*leads)(void *context, int32_t node, int32_t partition);
     /* The node stops or has stopped lately: it answers what it must not say otherwise. */
     bool (*is_leaving)(void *context, int32_t node);
     void *context;
@@ -32,6 +34,7 @@ struct cluster_role {
     bool reads_followers;
     /* Operators. */
     int16_t replication_factor; /* of the topic */
+    bool is_unclean;            /* the topic's leaders may lack records */
     bool is_free;               /* does something now and then; else only makes the topic */
     bool elects;                /* mostly preferred leaders, as fast as it can */
     bool topic_exists;          /* told */
@@ -45,6 +48,7 @@ struct cluster_role {
     uint64_t abandoned;                    /* batches of unknown outcome */
     uint64_t listed;                       /* log ends that ListOffsets told */
     int64_t positions[HISTORY_PARTITIONS]; /* where a consumer reads next */
+    unsigned cuts[HISTORY_PARTITIONS];     /* of the partition, that it knows of */
 };
 
 #endif

@@ -55,6 +55,14 @@ static unsigned broker_count(const struct scenario *scenario)
     return (unsigned)__builtin_popcount(scenario->cluster.brokers);
 }
 
+/* In some clusters leaders of the clients' topic may lack records; drawn apart from all else. */
+static bool draws_unclean(const struct scenario *scenario)
+{
+    struct random_stream random;
+    random_init(&random, sim_seed(scenario->sim), 2001);
+    return random_chance(&random, 1, 6);
+}
+
 static void add_clients(struct scenario *scenario)
 {
     struct random_stream *random = &scenario->random;
@@ -62,6 +70,7 @@ static void add_clients(struct scenario *scenario)
     unsigned most = broker_count(scenario) < 3 ? broker_count(scenario) : 3;
     operators->replication_factor =
         (int16_t)(random_chance(random, 3, 4) ? most : 1 + random_below(random, most));
+    operators->is_unclean = draws_unclean(scenario);
     operators->is_free = random_chance(random, 2, 3);
     operators->pace_ns = (100 + random_below(random, 3000)) * UINT64_C(1000000);
     operators->elects = scenario->cluster.is_failover && random_chance(random, 3, 4);
@@ -162,10 +171,10 @@ static void print_totals(const struct scenario *scenario)
     const struct cluster_checks *checks = &scenario->checks;
     fprintf(stderr,
             "%u nodes (brokers %x, controllers %x), %u faults, %u starts, %u quorum leaders, %u "
-            "leaders, %u images\n",
+            "leaders, %u images, %u unclean leaders, %llu offsets lost\n",
             scenario->cluster.count, scenario->cluster.brokers, scenario->cluster.controllers,
             scenario->cluster.faults, scenario->cluster.starts, checks->elections, checks->leaders,
-            checks->images);
+            checks->images, checks->unclean, (unsigned long long)checks->lost);
     for (unsigned i = 0; i < scenario->client_count; i++) {
         const struct cluster_role *role = &scenario->roles[i];
         fprintf(stderr,
@@ -186,10 +195,12 @@ static void run(struct sim *sim, const struct scenario_options *options,
     history_init(&scenario->history, sim);
     cluster_init(&scenario->cluster, sim, options, shape);
     cluster_checks_init(&scenario->checks, &scenario->cluster);
+    scenario->checks.history = &scenario->history;
     scenario->shared = (struct cluster_clients){.history = &scenario->history,
                                                 .starts = &scenario->cluster.starts,
                                                 .is_held = &scenario->cluster.is_held,
                                                 .acknowledged = cluster_checks_acknowledged,
+                                                .leads = cluster_checks_leads,
                                                 .is_leaving = cluster_checks_is_leaving,
                                                 .context = &scenario->checks};
     add_clients(scenario);

@@ -39,9 +39,10 @@ void storm_come_back(struct storm *storm, unsigned node);
 
 /*
  * lose: the node loses what it promised to keep. Its disk is emptied, where it is a broker only
- * (a voter of a static quorum must not lose its disk; those of a dynamic one are replaced); or, where acknowledgements promise the page
- * cache, it loses power. Done only when every partition of the node has somebody else in sync, and
- * nothing else happens until the node is registered again: more is beyond what is promised.
+ * (a voter of a static quorum must not lose its disk; those of a dynamic one are replaced); or,
+ * where acknowledgements promise the page cache, it loses power. Done only when every partition of
+ * the node has somebody else in sync, and nothing else happens until the node is registered again:
+ * more is beyond what is promised.
  */
 void storm_lose(struct storm *storm, unsigned node);
 

@@ -208,6 +208,20 @@ bool committed_log_agree(const struct committed_log *log, unsigned node,
     return true;
 }
 
+void committed_log_cut(struct committed_log *log, int64_t offset)
+{
+    while (log->count > 0 && log->batches[log->count - 1].last_offset >= offset)
+        log->count--;
+}
+
+int64_t committed_log_kept(const struct committed_log *log, unsigned node, int64_t written_end)
+{
+    struct committed_copy copy;
+    committed_copy_init(&copy);
+    committed_log_agree(log, node, &copy, written_end);
+    return copy.checked > 0 ? copy.checked : 0;
+}
+
 void committed_log_expose(struct committed_log *log, unsigned node, struct committed_copy *copy,
                           int64_t watermark)
 {

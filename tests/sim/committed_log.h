@@ -50,6 +50,10 @@ bool committed_log_agree(const struct committed_log *log, unsigned node,
 /* The node says that everything below `watermark` is committed. */
 void committed_log_expose(struct committed_log *log, unsigned node, struct committed_copy *copy,
                           int64_t watermark);
+/* What is from `offset` on is lost, and was allowed to be. */
+void committed_log_cut(struct committed_log *log, int64_t offset);
+/* How much of it the node has, of whose log everything below `written_end` is on its disk. */
+int64_t committed_log_kept(const struct committed_log *log, unsigned node, int64_t written_end);
 /*
  * The node was elected, or all is healed: its copy, whose log ends at `end` and is on its disk up
  * to `written_end`, has everything. `what` says why it must, for the failure.

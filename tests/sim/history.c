@@ -64,6 +64,55 @@ void history_see(struct history *history, int32_t number, int64_t offset, uint64
         partition->acknowledged_end = offset + 1;
 }
 
+void history_cut(struct history *history, int32_t number, const struct history_cut *cut)
+{
+    int64_t offset = cut->offset;
+    struct history_partition *partition = &history->partitions[number];
+    sim_require(history->sim, partition->cut_count < HISTORY_CUTS_MAX, "too many cuts");
+    partition->cuts[partition->cut_count++] = *cut;
+    for (int64_t i = offset; i < partition->end; i++) {
+        partition->values[i] = 0;
+        partition->acknowledged[i] = 0;
+    }
+    if (partition->end > offset)
+        partition->end = offset;
+    while (partition->acknowledged_end > 0 &&
+           !(partition->acknowledged_end <= partition->end &&
+             partition->acknowledged[partition->acknowledged_end - 1]))
+        partition->acknowledged_end--;
+}
+
+static bool is_kept_by(const struct history_cut *cut, int32_t epoch, int64_t last_offset)
+{
+    for (unsigned i = 0; i < cut->kept_count; i++)
+        if (cut->kept[i].epoch == epoch && last_offset < cut->kept[i].end)
+            return true;
+    return false;
+}
+
+/* The newest cut below it decides: what an earlier one took, its leader may bring back. */
+bool history_is_lost(const struct history *history, int32_t number, int32_t epoch,
+                     int64_t last_offset)
+{
+    const struct history_partition *partition = &history->partitions[number];
+    for (unsigned i = partition->cut_count; i > 0; i--) {
+        const struct history_cut *cut = &partition->cuts[i - 1];
+        if (epoch < cut->epoch && last_offset >= cut->offset)
+            return !is_kept_by(cut, epoch, last_offset);
+    }
+    return false;
+}
+
+int64_t history_resume(const struct history *history, int32_t number, unsigned cuts,
+                       int64_t position)
+{
+    const struct history_partition *partition = &history->partitions[number];
+    for (unsigned i = cuts; i < partition->cut_count; i++)
+        if (position > partition->cuts[i].offset)
+            position = partition->cuts[i].offset;
+    return position;
+}
+
 void history_check(const struct history *history, const int64_t read_end[HISTORY_PARTITIONS])
 {
     for (int i = 0; i < HISTORY_PARTITIONS; i++) {
