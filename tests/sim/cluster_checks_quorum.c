@@ -106,11 +106,27 @@ static uint32_t count_holders(const struct cluster_checks *checks, const struct 
     return holders;
 }
 
+/* Whether a majority of one of the sets had it: of the one in force at `end`, or of a later one. */
+static bool is_held_by_earlier(const struct cluster_checks *checks, const struct metadata_log *log,
+                               int64_t end)
+{
+    const struct voter_set *first = voter_history_at(&log->voters, end);
+    list_for_each(place, &log->voters.sets)
+    {
+        const struct voter_set *set = container_of(place, struct voter_set, link);
+        uint32_t voters;
+        if (set->offset >= first->offset &&
+            count_holders(checks, &log->quorum, set, end, &voters) > voters / 2)
+            return true;
+    }
+    return false;
+}
+
 /*
  * Everything below a leader's watermark is on the disks of a majority, and so is a record of its
  * own epoch: what is only from earlier epochs can still be overwritten (Raft's figure 8). Where the
- * watermark is below the record of the present voters, it may have moved just before that was
- * appended.
+ * watermark is below the record of the present voters, it may have moved before that was appended,
+ * under the set before or, when it is one that was heard of as a follower, one before that.
  */
 static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, unsigned node,
                        const struct metadata_log *log)
@@ -125,12 +141,10 @@ static void check_held(struct cluster_checks *checks, struct seen_quorum *seen, 
                     end > quorum->epoch_start_offset,
                 "node %u calls [.., %lld) committed in epoch %d, which began at %lld", node,
                 (long long)end, quorum->epoch, (long long)quorum->epoch_start_offset);
-    uint32_t voters, earlier_voters = 0, earlier = 0;
+    uint32_t voters;
     uint32_t holders = count_holders(checks, quorum, NULL, end, &voters);
-    if (quorum->voters_offset >= end)
-        earlier = count_holders(checks, quorum, voter_history_at(&log->voters, end), end,
-                                &earlier_voters);
-    sim_require(checks->sim, holders > voters / 2 || earlier > earlier_voters / 2,
+    bool is_earlier = quorum->voters_offset >= end && is_held_by_earlier(checks, log, end);
+    sim_require(checks->sim, holders > voters / 2 || is_earlier,
                 "node %u calls [.., %lld) committed, which %u of %u voters have on their disks",
                 node, (long long)end, holders, voters);
 }
