@@ -3,8 +3,7 @@
  *
  * Exit status: 0 after a clean stop, 1 when the node cannot start or go on, when the stop could not
  * leave everything in order, or when a directory cannot be formatted, 2 for bad arguments or a bad
- * configuration. Whatever prevents a start is said in
- * one line on standard error.
+ * configuration. Whatever prevents a start is said in one line on standard error.
  */
 #include <stdio.h>
 #include <string.h>

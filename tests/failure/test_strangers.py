@@ -64,6 +64,15 @@ def reset_output(node):
     os.truncate(node.log_path, 0)
 
 
+def take_disk(node):
+    """Stops the node and puts its directory aside; where that is now."""
+    assert node.stop() == 0, node.output()
+    reset_output(node)
+    own = node.data + "-own"
+    os.rename(node.data, own)
+    return own
+
+
 def swapped_disks_are_refused(nodes, counter):
     first, second = nodes[1], nodes[2]
     for node in (first, second):
@@ -93,10 +102,7 @@ def format_for(node, cluster_id):
 
 def a_voter_with_a_disk_of_another_cluster_takes_no_part(nodes, counter):
     stranger = nodes[2]
-    assert stranger.stop() == 0, stranger.output()
-    reset_output(stranger)
-    own = stranger.data + "-own"
-    os.rename(stranger.data, own)
+    own = take_disk(stranger)
     format_for(stranger, OTHER_CLUSTER)
     stranger.start(wait=False)
     ends_with(stranger, "no controller has registered this broker within "
@@ -160,10 +166,7 @@ def the_second_of_one_node_id_ends(binary, members, nodes, counter):
 
 def a_voter_on_an_empty_disk_is_refused(nodes, counter):
     node = nodes[1]
-    assert node.stop() == 0, node.output()
-    reset_output(node)
-    own = node.data + "-own"
-    os.rename(node.data, own)
+    own = take_disk(node)
     node.start(wait=False)
     ends_with(node, "format it once with klammd --format [server.properties] --cluster-id ID")
     left = [name for _, _, names in os.walk(node.data) for name in names]
