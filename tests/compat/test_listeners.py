@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "d
 import processes  # noqa: E402
 import wire  # noqa: E402
 from cluster_requests import call, create, end_offsets, is_in_sync, produce, wait  # noqa: E402
-from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after  # noqa: E402
+from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after, start_all  # noqa: E402
 
 TOPIC = "letters"
 PARTITIONS = 2
@@ -96,10 +96,7 @@ def main():
     nodes = [Node(sys.argv[1], members, number, processes.free_port(), 1000 + number)
              for number in members.roles]
     with looked_after(nodes):
-        for node in nodes:
-            node.start(wait=False)
-        for node in nodes:
-            node.wait_ready()
+        start_all(nodes)
         controller, *brokers = nodes
         everybody_is_told_his_own(brokers)
         brokers_find_each_other(brokers)

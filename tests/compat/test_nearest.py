@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 from cluster_requests import broker_ids, call, create, is_in_sync, produce, wait  # noqa: E402
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402
-from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after  # noqa: E402
+from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after, start_all  # noqa: E402
 
 TOPIC = "near"
 RECORDS = 50
@@ -102,10 +102,7 @@ def main():
     nodes = [KlammNode(sys.argv[1], members, number, {**SETTINGS, "broker.rack": RACKS[number]})
              for number in members.roles]
     with looked_after(nodes):
-        for node in nodes:
-            node.start(wait=False)
-        for node in nodes:
-            node.wait_ready()
+        start_all(nodes)
         wait(lambda: broker_ids(nodes[0]) == [1, 2, 3], "three brokers", alive=nodes)
         create(nodes[0], TOPIC, [[1, 2, 3]])
         wait(lambda: is_in_sync(nodes, TOPIC, [[1, 2, 3]], [1]), "followers", alive=nodes)

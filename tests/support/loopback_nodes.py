@@ -53,6 +53,14 @@ class KafkaNode(processes.Kafka):
         return {**self.members.properties(self.number, self.data), **self.settings}
 
 
+def start_all(nodes):
+    """All at once, since some wait for others."""
+    for node in nodes:
+        node.start(wait=False)
+    for node in nodes:
+        node.wait_ready()
+
+
 @contextlib.contextmanager
 def looked_after(nodes):
     """Removes the nodes at the end; if the test fails, what they said last comes first."""
