@@ -16,22 +16,13 @@ import processes  # noqa: E402
 MARKER = ".kafka_cleanshutdown"
 
 
-def free_ports(count):
-    """Neighbouring ports that nobody listens on now."""
-    while True:
-        first = processes.free_port()
-        if first + count < 65536 and not any(
-                processes.accepts_connections(first + i) for i in range(count)):
-            return first
-
-
 class Script(processes.Process):
     """The script behind ./run --cluster, as a person would start it."""
 
     def __init__(self, binary, script, count):
         super().__init__()
         self.count = count
-        self.port = free_ports(2 * count)
+        self.port = processes.free_ports(2 * count)
         self.command = [sys.executable, os.path.abspath(script), os.path.abspath(binary),
                         str(count), "--port", str(self.port)]
 

@@ -14,7 +14,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "differential"))
 import processes  # noqa: E402
 import wire  # noqa: E402
-from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members  # noqa: E402
+from loopback_nodes import (  # noqa: E402
+    BROKER, CONTROLLER, KlammNode, Members, looked_after, start_all)
 
 TOPIC = "eligible"
 NOT_ENOUGH_REPLICAS = 19
@@ -37,18 +38,19 @@ def partition(node):
 
 
 def await_state(node, leader, isr, eligible, last=()):
-    seen = []
+    wanted, seen = (leader, isr, eligible, list(last)), None
 
     def holds():
+        nonlocal seen
+        assert node.process.poll() is None, "the node has ended"
         with contextlib.suppress(OSError, wire.Closed, IndexError):
-            seen[:] = partition(node)
-            return seen == [leader, isr, eligible, list(last)]
-        return False
+            seen = partition(node)
+        return seen == wanted
 
     try:
-        processes.wait_until(holds, f"leader {leader}, in sync {isr}, eligible {eligible}", 60)
+        processes.wait_until(holds, f"leader, in sync, eligible, last known: {wanted}", 60)
     except TimeoutError:
-        print(seen, node.output()[-3000:])
+        print("seen instead:", seen)
         raise
 
 
@@ -115,14 +117,9 @@ def main():
         "min.insync.replicas": "2", "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500", "auto.leader.rebalance.enable": "false",
         "offsets.topic.replication.factor": "1"}) for number in members.roles]
-    with contextlib.ExitStack() as stack:
-        for node in nodes:
-            stack.callback(node.remove)
+    with looked_after(nodes):
         nodes[0].format()
-        for node in nodes:
-            node.start(wait=False)
-        for node in nodes[1:]:
-            node.wait_ready()
+        start_all(nodes)
         only_who_has_everything_leads(nodes)
         a_crash_ends_eligibility(nodes)
         for node in reversed(nodes):

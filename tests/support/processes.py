@@ -20,16 +20,37 @@ DEADLINE_S = 30
 CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
 
 
-def free_port():
-    """A port that nobody listens on now; used at once by the caller.
+# The ports of this test, for as long as it runs, each with the socket whose name keeps other tests from it:
+# a node that is down for a while finds its port again.
+_held_ports = {}
+
+
+def _holds(port):
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0klamm-test-port-{port}")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        return False
+    _held_ports[port] = holder
+    return True
+
+
+def free_ports(count):
+    """The first of `count` neighbouring ports that are this test's from now on.
 
     Below those that the system gives to connections: one of another test would take it in between.
     """
     while True:
-        port = random.SystemRandom().randrange(20000, 32768)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
+        first = random.SystemRandom().randrange(20000, 32768 - count)
+        if all(_holds(first + number) for number in range(count)):
+            return first
+
+
+def free_port():
+    return free_ports(1)
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=0.01):
