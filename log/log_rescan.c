@@ -167,7 +167,6 @@ static void reset_segment(struct log_load *load, struct segment *segment)
     offset_index_deinit(&segment->index, load->heap);
     time_index_deinit(&segment->times, load->heap);
     transaction_index_deinit(&segment->aborted, load->heap);
-    transaction_index_init(&segment->aborted);
     segment->size = 0;
     segment->bytes_since_index = 0;
     segment->max_timestamp = SEGMENT_TIMESTAMP_NONE;
