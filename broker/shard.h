@@ -70,7 +70,7 @@ static inline struct shard *shard_of(const struct loop *loop)
     return loop->owner;
 }
 
-/* The loop that owns a partition (DESIGN section 2). */
+/* The loop that owns a partition, from 1: by its id and number, so the same in every life. */
 unsigned shard_of_partition(const struct broker *broker, struct uuid topic_id, int32_t partition);
 
 /* On the shard's loop, at boot. */

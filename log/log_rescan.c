@@ -42,7 +42,7 @@ static bool is_bad_gap(const struct log_load *load, int64_t base_offset)
     return is_contiguous(load) || base_offset > load->recovery_point;
 }
 
-/* What the CRC does not cover, and the CRC (log.md 4.3). NULL: the batch is good. */
+/* What the CRC does not cover, and the CRC. NULL: the batch is good. */
 static const char *batch_fault(const struct log_load *load, const struct segment *segment,
                                struct view batch)
 {

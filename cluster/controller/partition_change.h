@@ -2,8 +2,8 @@
  * The one place that computes PartitionChangeRecords: elections, in-sync sets, eligible leaders.
  *
  * Whoever wants a partition changed fills a plan (target in-sync set, who may lead, which kind of
- * election) and gets the record that says what differs, or none. The algorithm is that of the
- * replication notes 1.9 to 1.11.
+ * election) and gets the record that says what differs, or none: as Kafka's PartitionChangeBuilder
+ * does, so that controllers of both kinds decide alike.
  *
  * Invariants:
  *  1. An elected leader is acceptable, and in the in-sync set that the record leaves behind.
