@@ -56,7 +56,8 @@ void verifications_init(struct verifications *verifications, struct shard *shard
 
 /* ---- Errors ---- */
 
-enum kafka_error verification_error(enum kafka_error error, enum verification_form form)
+/* A coordinator's error as producers know it. */
+static enum kafka_error error_for(enum kafka_error error, enum verification_form form)
 {
     /* PRODUCER_FENCED is fatal for a producer; a late batch of an older epoch need not be. */
     if (error == KAFKA_ERROR_PRODUCER_FENCED)
@@ -140,7 +141,7 @@ static void finish(struct verifications *verifications, struct verification *ver
     struct list *link;
     while ((link = list_pop_front(&verification->waits))) {
         struct verification_wait *wait = container_of(link, struct verification_wait, link);
-        wait->done(wait, verification_error(verification->error, wait->form));
+        wait->done(wait, error_for(verification->error, wait->form));
     }
     heap_put(verifications->shard->loop->heap, MEMORY_STATE, verification, verification->held_size);
 }

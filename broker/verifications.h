@@ -43,7 +43,7 @@ struct verification_question {
 struct verification_wait {
     struct list link;
     enum verification_form form;
-    /* NONE, or the coordinator's error, mapped by verification_error. */
+    /* NONE, or the coordinator's error as producers know it. */
     void (*done)(struct verification_wait *wait, enum kafka_error error);
 };
 
@@ -60,8 +60,6 @@ void verifications_init(struct verifications *verifications, struct shard *shard
 void verifications_ask(struct verifications *verifications,
                        const struct verification_question *question,
                        struct verification_wait *wait);
-/* A coordinator's error as producers know it. */
-enum kafka_error verification_error(enum kafka_error error, enum verification_form form);
 /* A mapped error as Produce answers it: old clients retry NOT_ENOUGH_REPLICAS everywhere. */
 enum kafka_error verification_error_of_produce(enum kafka_error error);
 

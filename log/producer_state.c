@@ -576,8 +576,9 @@ void producer_state_undo(struct producer_state *state, int64_t offset)
 
 /* ---- Verification --------------------------------------------------------------------------- */
 
-bool producer_state_has_open_transaction(const struct producer_state *state, int64_t producer_id,
-                                         int16_t producer_epoch)
+/* A transaction of exactly this producer epoch is open. */
+static bool has_open_transaction(const struct producer_state *state, int64_t producer_id,
+                                 int16_t producer_epoch)
 {
     const struct producer *producer = find(state, producer_id);
     return producer && producer->core.transaction_first_offset >= 0 &&
@@ -588,7 +589,7 @@ uint64_t producer_state_begin_verification(struct producer_state *state, int64_t
                                            int16_t producer_epoch, int32_t first_sequence,
                                            bool supports_epoch_bump, int64_t now_ms)
 {
-    if (producer_state_has_open_transaction(state, producer_id, producer_epoch))
+    if (has_open_transaction(state, producer_id, producer_epoch))
         return 0;
     struct producer_verification wish = {
         .created_ms = now_ms,

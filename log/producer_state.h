@@ -144,9 +144,6 @@ void producer_state_undo(struct producer_state *state, int64_t offset);
 uint64_t producer_state_begin_verification(struct producer_state *state, int64_t producer_id,
                                            int16_t producer_epoch, int32_t first_sequence,
                                            bool supports_epoch_bump, int64_t now_ms);
-/* A transaction of exactly this producer epoch is open. */
-bool producer_state_has_open_transaction(const struct producer_state *state, int64_t producer_id,
-                                         int16_t producer_epoch);
 
 /* Forgets completed transactions whose marker is below the high watermark. */
 void producer_state_advance_high_watermark(struct producer_state *state, int64_t high_watermark);

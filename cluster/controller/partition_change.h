@@ -55,9 +55,6 @@ struct partition_outcome {
 /* Appends the record, if any. */
 void partition_plan_apply(struct decision *decision, const struct partition_plan *plan,
                           struct partition_outcome *outcome);
-/* Whether a replica may lead under the plan. */
-bool partition_plan_accepts(const struct decision *decision, const struct partition_plan *plan,
-                            int32_t broker_id);
 /*
  * Whether the directory of a broker's replica is among those given, or says nothing (unassigned and
  * the like).
