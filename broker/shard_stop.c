@@ -1,5 +1,6 @@
 /*
- * Connections get STOP_PATIENCE_MS to take their answers; then they are cut. Logs that are still
+ * Connections get STOP_PATIENCE_MS to take their answers; then they are cut; their fetch sessions
+ * end on all shards before the first log is closed anywhere. Logs that are still
  * being opened are waited for. A log whose replica is offline is left as it is: its directory gets
  * no clean marker, the others do.
  */
@@ -101,12 +102,17 @@ static void fetchers_closed(struct fetchers *fetchers)
     close_logs(&shard->stop->deadline);
 }
 
+static void sessions_ended(struct fetch_sessions *sessions)
+{
+    go_home(container_of(sessions, struct shard, sessions)->stop);
+}
+
 static void connections_gone(struct connections *connections)
 {
     struct shard *shard = front_of(connections)->shard;
     timer_clear(&shard->stop->deadline);
     shard->stop->counters = connections->counters;
-    go_home(shard->stop);
+    fetch_sessions_await(&shard->sessions, sessions_ended);
 }
 
 static void patience_over(struct timer *timer)
