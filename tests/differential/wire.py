@@ -197,7 +197,7 @@ class Closed(Exception):
 class Connection:
     """One connection to a broker; `call` sends a request and waits for its answer."""
 
-    def __init__(self, port, client_id="differential", timeout_s=20):
+    def __init__(self, port, client_id="differential", timeout_s=60):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client_id = client_id
