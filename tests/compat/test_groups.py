@@ -92,7 +92,7 @@ class Worker:
 
     def end(self, how):
         self.process.send_signal(how)
-        status = self.process.wait(40)
+        status = self.process.wait(processes.DEADLINE_S)
         self.thread.join()
         return status
 
@@ -118,11 +118,11 @@ def produce(node, topic, first, count, partitions):
     producer = confluent_kafka.Producer({"bootstrap.servers": node.address, "acks": "all"})
     for number in range(first, first + count):
         producer.produce(topic, b"v%d" % number, partition=number % partitions)
-    assert producer.flush(60) == 0
+    assert producer.flush(processes.DEADLINE_S) == 0
 
 
 def create(node, topic, partitions):
-    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address, **processes.KAFKA_PYTHON)
     admin.create_topics([kafka.admin.NewTopic(topic, partitions, 1)])
     admin.close()
 
@@ -134,7 +134,7 @@ def values_of(group):
 def committed(node, group, topic, partitions):
     consumer = confluent_kafka.Consumer({"bootstrap.servers": node.address, "group.id": group})
     places = consumer.committed(
-        [confluent_kafka.TopicPartition(topic, p) for p in range(partitions)], timeout=30)
+        [confluent_kafka.TopicPartition(topic, p) for p in range(partitions)], timeout=processes.DEADLINE_S)
     consumer.close()
     return [place.offset for place in places]
 
@@ -155,7 +155,7 @@ def kcat_goes_on_where_it_was(node):
     def consume(count):
         done = subprocess.run(
             ["kcat", "-b", node.address, "-q", "-G", "kcat-group", "-c", str(count), "-X",
-             "auto.offset.reset=earliest", "kcat-topic"], timeout=60, stdout=subprocess.PIPE,
+             "auto.offset.reset=earliest", "kcat-topic"], timeout=processes.DEADLINE_S, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().split()
@@ -172,13 +172,14 @@ def kafka_python_groups(node):
     create(node, "pure", 3)
     produce(node, "pure", 0, 30, 3)
     consumer = kafka.KafkaConsumer("pure", bootstrap_servers=node.address, group_id="pure-group",
-                                   auto_offset_reset="earliest", enable_auto_commit=False)
+                                   auto_offset_reset="earliest", enable_auto_commit=False,
+                                   session_timeout_ms=30000, **processes.KAFKA_PYTHON)
     seen = []
     while len(seen) < 30:
         for messages in consumer.poll(1000).values():
             seen += [message.value for message in messages]
     consumer.commit()
-    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address, **processes.KAFKA_PYTHON)
     assert ("pure-group", "consumer") in admin.list_consumer_groups()
     found = admin.describe_consumer_groups(["pure-group"])[0]
     assert found.state == "Stable" and len(found.members) == 1, found
@@ -187,7 +188,8 @@ def kafka_python_groups(node):
     consumer.close()
     assert admin.describe_consumer_groups(["pure-group"])[0].state == "Empty"
     again = kafka.KafkaConsumer("pure", bootstrap_servers=node.address, group_id="pure-group",
-                                auto_offset_reset="earliest", consumer_timeout_ms=3000)
+                                auto_offset_reset="earliest", consumer_timeout_ms=3000,
+                                **processes.KAFKA_PYTHON)
     assert not list(again), "consumed twice"
     again.close()
     assert admin.delete_consumer_groups(["pure-group"])[0][1] is kafka.errors.NoError
@@ -262,8 +264,7 @@ def groups_live_through_restarts(node):
             node.kill()
             node.start()
             assert_commits_hold(node, group, topic, 4, three)
-            wait_until(lambda: len(values_of(three)) == first + 200, "all records after a crash",
-                       60)
+            wait_until(lambda: len(values_of(three)) == first + 200, "all records after a crash")
         assert_commits_hold(node, group, topic, 4, three)
 
 

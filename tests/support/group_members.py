@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 
+import current_client
 import processes
 
 WORKER = os.path.join(os.path.dirname(__file__), "..", "compat", "group_worker.py")
@@ -100,7 +101,7 @@ class Member:
 
     def leave(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(processes.DEADLINE_S)
         self.history.ended(self)
 
 
@@ -212,7 +213,7 @@ class CommitWatch:
 
     def finish(self):
         self.stopping.set()
-        self.thread.join(30)
+        self.thread.join()
         self.consumer.close()
         assert not self.problems, self.problems[:5]
         assert self.reads > 0
@@ -226,7 +227,7 @@ class Source:
 
         self.topic, self.partitions, self.a_second = topic, partitions, a_second
         self.producer = Producer({"bootstrap.servers": address, "acks": "all", "linger.ms": 5,
-                                  "enable.idempotence": True, "message.timeout.ms": 120000,
+                                  "enable.idempotence": True, "message.timeout.ms": 300000,
                                   "reconnect.backoff.max.ms": 100, "log_level": 0,
                                   "retry.backoff.ms": 50})
         self.ends = [0] * partitions
@@ -254,38 +255,29 @@ class Source:
 
     def finish(self):
         self.stopping.set()
-        self.thread.join(30)
-        assert self.producer.flush(120) == 0, "records are not acknowledged"
+        self.thread.join()
+        assert self.producer.flush(processes.DEADLINE_S) == 0, "records are not acknowledged"
         assert not self.problems, self.problems[:5]
         return list(self.ends)
 
 
-def newest_confluent(folder):
-    """A python that has the newest confluent-kafka, installed once into `folder`; None without."""
-    python = os.path.join(folder, "bin", "python")
-    if not os.path.exists(python):
-        try:
-            subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True, timeout=120,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            subprocess.run([python, "-m", "pip", "install", "-q", "confluent-kafka"], check=True,
-                           timeout=240, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        except (OSError, subprocess.SubprocessError):
-            print("note: confluent-kafka cannot be installed here; its members are left out",
-                  file=sys.stderr)
-    works = os.path.exists(python) and subprocess.run(
-        [python, "-c", "import confluent_kafka"], check=False, stderr=subprocess.DEVNULL
-    ).returncode == 0
-    return python if works else None
+def current_confluent(folder):
+    """A python that has a current confluent-kafka, kept in `folder`; None without."""
+    python = current_client.python_with_client(folder)
+    if not python:
+        print(f"note: {current_client.CLIENT} cannot be installed here; its members are left out",
+              file=sys.stderr)
+    return python
 
 
 def create_topic(address, topic, partitions):
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(processes.DEADLINE_S)
 
 
-def wait(condition, what, deadline_s=60):
+def wait(condition, what, deadline_s=processes.DEADLINE_S):
     return processes.wait_until(condition, what, deadline_s)
 
 
