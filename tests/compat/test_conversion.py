@@ -27,7 +27,7 @@ def create(address, topic, settings):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": address})
     new = confluent_kafka.admin.NewTopic(topic, PARTITIONS, 1, config=settings)
     for future in admin.create_topics([new]).values():
-        future.result(20)
+        future.result(processes.DEADLINE_S)
 
 
 def produce(address, topic, codec, records, chance, sent):
@@ -52,7 +52,7 @@ def produce(address, topic, codec, records, chance, sent):
                 break
             except BufferError:
                 producer.poll(0.1)
-    left = producer.flush(60)
+    left = producer.flush(processes.DEADLINE_S)
     assert left == 0 and not errors, f"{topic} from {codec}: {left} left, {errors[:2]}"
 
 
@@ -63,7 +63,7 @@ def consume(address, topic, count):
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0)
                      for partition in range(PARTITIONS)])
     got = [[] for _ in range(PARTITIONS)]
-    end = time.monotonic() + 60
+    end = time.monotonic() + processes.DEADLINE_S
     while sum(map(len, got)) < count and time.monotonic() < end:
         for message in consumer.consume(2000, 0.2):
             assert not message.error(), message.error()

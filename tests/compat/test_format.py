@@ -35,7 +35,7 @@ def write(place, text):
     return path
 
 
-def run(binary, place, text, arguments, deadline_s=20):
+def run(binary, place, text, arguments, deadline_s=processes.DEADLINE_S):
     write(place, text)
     done = subprocess.run([os.path.abspath(binary), "server.properties", *arguments],
                           cwd=place.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -171,7 +171,7 @@ def a_broker_waits_for_its_cluster_and_can_be_stopped(binary):
         processes.wait_until(lambda: "waiting for a controller" in place.output(), "the line")
         assert not has(place, "a", "meta.properties")
         place.process.send_signal(signal.SIGTERM)
-        assert place.process.wait(10) == 0, place.output()
+        assert place.process.wait(processes.DEADLINE_S) == 0, place.output()
 
 
 def a_broker_takes_the_id_of_its_cluster(binary):
