@@ -132,11 +132,12 @@ def kafka_reads_it(node, writer):
     assert node.stop() == 0
     if not processes.kafka_libraries():
         return
-    for path in sorted(glob.glob(f"{node.data}/{TOPIC}-0/*.log")):
-        status, text = processes.kafka_tool(
-            "kafka.tools.DumpLogSegments", "--deep-iteration", "--index-sanity-check", "--files",
-            ",".join([path, path[:-4] + ".index", path[:-4] + ".timeindex"]))
-        assert status == 0 and "isvalid: false" not in text and "Found" not in text, text[-3000:]
+    files = [path[:-4] + suffix for path in sorted(glob.glob(f"{node.data}/{TOPIC}-0/*.log"))
+             for suffix in (".log", ".index", ".timeindex")]
+    status, text = processes.kafka_tool("kafka.tools.DumpLogSegments", "--deep-iteration",
+                                        "--index-sanity-check", "--files", ",".join(files))
+    assert status == 0 and "isvalid: false" not in text and "Found" not in text, text[-3000:]
+    assert text.count("Dumping ") == len(files), text[-3000:]
     kafka = processes.Kafka(CLEANING, directory=node.directory)
     kafka.port = node.port
     kafka.start()
