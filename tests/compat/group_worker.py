@@ -115,6 +115,7 @@ def run_kafka_python():
             say("committed")
         except KafkaError as problem:
             say("note", text=repr(problem))
+    say("revoked", partitions=[p.partition for p in consumer.assignment()])  # its close says nothing
     consumer.close(autocommit=False)
 
 

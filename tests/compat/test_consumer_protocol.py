@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -78,17 +77,8 @@ def worker(address, group, topic, protocol, *settings):
 
 
 def start(base, node, group, topic, protocol="consumer", **settings):
-    class Worker(base.Worker):
-        def __init__(self):
-            self.lines, self.owned, self.records, self.commits = [], set(), [], []
-            self.process = subprocess.Popen(
-                [sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
-                 protocol, *(f"{key.replace('_', '.')}={value}" for key, value in settings.items())],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            self.thread = threading.Thread(target=self.read)
-            self.thread.start()
-
-    return Worker()
+    return base.Worker([sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
+                        protocol, *base.setting_arguments(settings)])
 
 
 class Members:
@@ -105,8 +95,10 @@ class Members:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, kind, *unused):
         for member in self.all:
+            if kind is not None:
+                member.show()
             if member.process.poll() is None:
                 member.end(signal.SIGKILL)
 

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
@@ -67,15 +68,24 @@ def worker(address, group, topic, *settings):
     say("closed")
 
 
+def setting_arguments(settings):
+    return [f"{key.replace('_', '.')}={value}" for key, value in settings.items()]
+
+
 class Worker:
-    def __init__(self, node, group, topic, **settings):
+    def __init__(self, command):
         self.lines, self.owned, self.records, self.commits = [], set(), [], []
-        self.process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
-             *(f"{key.replace('_', '.')}={value}" for key, value in settings.items())],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
+
+    def show(self):
+        """What it said last, for the reader of a test that failed."""
+        status = self.process.poll()
+        self.errors.seek(0)
+        print(f"---- member {self.process.pid} {'runs' if status is None else f'has ended with {status}'}, "
+              f"owns {sorted(self.owned)}", *self.lines[-10:], self.errors.read()[-2000:], sep="\n", flush=True)
 
     def read(self):
         for line in self.process.stdout:
@@ -99,9 +109,14 @@ class Worker:
 
 @contextlib.contextmanager
 def members(node, group, topic, count, **settings):
-    started = [Worker(node, group, topic, **settings) for _ in range(count)]
+    started = [Worker([sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
+                       *setting_arguments(settings)]) for _ in range(count)]
     try:
         yield started
+    except BaseException:
+        for member in started:
+            member.show()
+        raise
     finally:
         for member in started:
             if member.process.poll() is None:
