@@ -21,6 +21,7 @@ PARTITIONS = 3
 TOPICS = [("uncompressed", "delete"), ("gzip", "delete"), ("snappy", "compact"),
           ("lz4", "compact"), ("zstd", "delete")]
 SOURCES = ["none", "zstd", "lz4"]
+LETTERS = bytes(random.Random(6).choices(b"abcdef", k=1 << 22))  # values are cut from it
 
 
 def create(address, topic, settings):
@@ -42,7 +43,9 @@ def produce(address, topic, codec, records, chance, sent):
 
     for number in range(records):
         partition = chance.randrange(PARTITIONS)
-        filling = bytes(chance.choices(b"abcdef", k=chance.choice([10, 100, 2000])))
+        size = chance.choice([10, 100, 2000])
+        place = chance.randrange(len(LETTERS) - size)
+        filling = LETTERS[place:place + size]
         value = b"%d-%d-%s" % (number, partition, filling)
         sent[partition].append(value)
         while True:
