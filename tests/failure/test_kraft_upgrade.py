@@ -43,21 +43,20 @@ def features_by_hand(node, level, upgrade_type):
     return answer["ErrorCode"] == NONE, answer["ErrorMessage"] or ""
 
 
-def features(node, level, downgrade=False):
-    """Whether the level is set, and what was said."""
+def raise_level(node):
+    """Whether the level is 1, and what was said."""
     if not processes.kafka_libraries():
-        return features_by_hand(node, level, UNSAFE_DOWNGRADE if downgrade else UPGRADE)
-    command = ["downgrade", "--unsafe"] if downgrade else ["upgrade"]
+        return features_by_hand(node, 1, UPGRADE)
     status, output = processes.kafka_tool(
-        "org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", node.address, *command,
-        "--feature", f"kraft.version={level}")
+        "org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", node.address, "upgrade",
+        "--feature", "kraft.version=1")
     return status == 0, output
 
 
 def upgrade(node):
     """Refused until the leader was told of all voters, and for no other reason."""
     def done():
-        done, said = features(node, 1)
+        done, said = raise_level(node)
         assert done or "has not told this controller" in said or OUT_OF_TIME in said, said
         return done
 
@@ -66,24 +65,15 @@ def upgrade(node):
 
 def is_refused_for_the_third(node):
     """The others are heard of first."""
-    done, said = features(node, 1)
+    done, said = raise_level(node)
     assert not done and ("has not told" in said or OUT_OF_TIME in said), said
     return "voter 3 has not told" in said
 
 
-def require_level(node, level):
-    if not processes.kafka_libraries():
-        return
-
-    def told():
-        status, output = processes.kafka_tool("org.apache.kafka.tools.FeatureCommand",
-                                              "--bootstrap-server", node.address, "describe")
-        assert status == 0 or OUT_OF_TIME in output, output
-        return output if status == 0 else None
-
-    output = processes.wait_until(told, "the features", PATIENCE_S)
-    line = next(line for line in output.splitlines() if "kraft.version" in line)
-    assert f"FinalizedVersionLevel: {level}" in line, output
+def level_of(node):
+    answer = node.call("ApiVersions", 3, {"ClientSoftwareName": "test", "ClientSoftwareVersion": "1"})
+    return next((feature["MaxVersionLevel"] for feature in answer["FinalizedFeatures"]
+                 if feature["Name"] == "kraft.version"), 0)
 
 
 def remove_with_tool(through, number, node):
@@ -109,16 +99,16 @@ def run(nodes):
     for node in (first, second):
         node.wait_ready()
     processes.wait_until(lambda: is_refused_for_the_third(first), "a refusal for the third voter", PATIENCE_S)
-    require_level(first, 0)
+    assert level_of(first) == 0
 
     third.start()
     load = begin_load(nodes)
     upgrade(second)
-    require_level(third, 1)
+    processes.wait_until(lambda: level_of(third) == 1, "level 1 at another node")
     _, voters, _ = await_voters(first, NODES)
     assert voters == {number: node.directory_id() for number, node in nodes.items()}, voters
-    assert features(first, 1)[0]
-    done, said = features(first, 0, downgrade=True)
+    assert features_by_hand(first, 1, UPGRADE)[0]
+    done, said = features_by_hand(first, 0, UNSAFE_DOWNGRADE)
     assert not done and "cannot be lowered" in said, said
     more(load)
     print("kraft.version is 1", flush=True)
