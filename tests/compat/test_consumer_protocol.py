@@ -143,7 +143,7 @@ def a_killed_node_loses_nothing(base, node):
 
 
 def keep_members_for_long(node, group):
-    """However long the member that comes back takes to start."""
+    """However long one that comes back takes to start, or the machine stands still."""
     connection = wire.Connection(node.port)
     answer = connection.call("IncrementalAlterConfigs", 1, {"Resources": [
         {"ResourceType": GROUP, "ResourceName": group, "Configs": [
@@ -180,8 +180,9 @@ def patterns_find_topics(base, node):
 
 def a_group_changes_its_protocol_and_back(base, node):
     base.create(node, "change", 4)
+    keep_members_for_long(node, "change")  # they leave here, nobody is lost
     with Members(base, node, "change", "change") as group:
-        old = [group.add("classic"), group.add("classic")]
+        old = [group.add("classic", session_timeout_ms=60000) for _ in range(2)]
         wait_until(lambda: base.split(old, 4), "two classic members share")
         base.produce(node, "change", 0, 100, 4)
         new = group.add()
@@ -190,7 +191,7 @@ def a_group_changes_its_protocol_and_back(base, node):
         for member in old:
             assert member.end(signal.SIGTERM) == 0
         wait_until(lambda: new.owned == set(range(4)), "the new one has all")
-        last = group.add("classic")
+        last = group.add("classic", session_timeout_ms=60000)
         wait_until(lambda: base.split([new, last], 4), "both protocols share again")
         assert new.end(signal.SIGTERM) == 0
         wait_until(lambda: last.owned == set(range(4)), "a classic group again")
