@@ -74,9 +74,9 @@ def free_port():
     return free_ports(1)
 
 
-def wait_until(condition, what, deadline_s=DEADLINE_S):
-    """Polls `condition` until it is true and returns its value; raises when the deadline passes. The longer
-    it takes the less often, so that who waits does not keep others from what he waits for."""
+def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=None):
+    """Polls `condition` until it is true and returns its value; raises when the deadline passes. Without a
+    pause: the longer it takes the less often, so that who waits does not keep others from what he waits for."""
     begin = time.monotonic()
     event = threading.Event()
     while True:
@@ -86,7 +86,7 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
         waited = time.monotonic() - begin
         if waited > deadline_s:
             raise TimeoutError(f"not within {deadline_s} s: {what}")
-        event.wait(min(max(waited / 20, 0.01), 0.1))
+        event.wait(pause_s or min(max(waited / 20, 0.01), 0.1))
 
 
 def accepts_at(host, port):
