@@ -58,6 +58,7 @@ struct shard {
     bool was_registered;                /* an image showed the registration of this process */
     struct list updates;                /* images to be applied, the first one being worked on */
     unsigned opening;                   /* logs being opened */
+    unsigned removing;                  /* logs being dropped until their directories are renamed */
     struct timer maintenance;
     struct timer lag_check; /* of followers; regular */
     struct shard_counters counters;
