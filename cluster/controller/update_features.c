@@ -90,7 +90,7 @@ static struct refused_update check(struct decision *decision, const update_key *
     if (upgrade_type < UPGRADE || upgrade_type > UNSAFE_DOWNGRADE)
         return (struct refused_update){KAFKA_ERROR_INVALID_REQUEST,
                                        VIEW_LITERAL("there is no such kind of upgrade")};
-    if (!feature || (feature->maximum == 0 && now == 0 && level != 0))
+    if (!feature)
         message = decision_text(decision, "this controller knows no feature %.*s", size, name);
     else if (level < 0)
         message = decision_text(decision, "a level of %.*s cannot be negative", size, name);

@@ -351,6 +351,8 @@ static void feature_levels_move_within_what_all_support(void **state)
         enum kafka_error error;
     } cases[] = {
         {"no.such.feature", 1, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
+        {"share.version", 1, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
+        {"share.version", 0, 1, KAFKA_ERROR_NONE},
         {"metadata.version", 30, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
         {"metadata.version", 0, 3, KAFKA_ERROR_INVALID_UPDATE_VERSION},
         {"metadata.version", -1, 1, KAFKA_ERROR_INVALID_UPDATE_VERSION},
