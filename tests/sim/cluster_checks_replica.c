@@ -246,11 +246,12 @@ int checks_holders_wanted(const struct cluster_checks *checks, const struct seen
     return seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
 }
 
-/* A partition of the clients' topic; NULL: nobody has seen it. */
-static const struct seen_partition *find_seen(const struct cluster_checks *checks, int32_t number)
+/* NULL: nobody has seen it. */
+static const struct seen_partition *find_seen(const struct cluster_checks *checks,
+                                              const char *topic, int32_t number)
 {
     char name[64];
-    snprintf(name, sizeof(name), "/data/%s-%d", cluster_topic, number);
+    snprintf(name, sizeof(name), "/data/%s-%d", topic, number);
     for (size_t i = 0; i < checks->partition_count; i++)
         if (strcmp(checks->partitions[i]->log.directory, name) == 0)
             return checks->partitions[i];
@@ -260,15 +261,30 @@ static const struct seen_partition *find_seen(const struct cluster_checks *check
 int32_t cluster_checks_leads(void *context, int32_t node, int32_t number)
 {
     const struct cluster_checks *checks = context;
-    const struct seen_partition *seen = find_seen(checks, number);
+    const struct seen_partition *seen = find_seen(checks, cluster_topic, number);
     bool is_known = seen && seen->replicas[node].life == checks->cluster->nodes[node].broker.starts;
     return is_known ? seen->replicas[node].led_epoch : -1;
+}
+
+struct cluster_standing cluster_checks_standing(void *context, int32_t node, const char *topic,
+                                                int32_t number)
+{
+    const struct cluster_checks *checks = context;
+    const struct seen_partition *seen = find_seen(checks, topic, number);
+    const struct sim_broker_process *process = checks_process(checks, (unsigned)node);
+    const struct replica *replica =
+        seen && process ? checks_find_replica(process, seen->topic_id, number) : NULL;
+    struct cluster_standing standing = {CLUSTER_DEPOSED, replica ? replica->leader_epoch : -1};
+    if (replica && replica->state == REPLICA_LEADING)
+        standing.state =
+            replica->leader_epoch == seen->leader_epoch ? CLUSTER_LEADS : CLUSTER_BELIEVES;
+    return standing;
 }
 
 void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_offset)
 {
     struct cluster_checks *checks = context;
-    const struct seen_partition *seen = find_seen(checks, number);
+    const struct seen_partition *seen = find_seen(checks, cluster_topic, number);
     sim_require(checks->sim, seen != NULL, "an acknowledgement of an unknown partition");
     int holders = checks_holders(checks, seen, last_offset + 1);
     int wanted = checks_holders_wanted(checks, seen);

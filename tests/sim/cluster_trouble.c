@@ -322,6 +322,19 @@ static void choose_failover(struct storm *storm)
     }
 }
 
+/* Leaderships move by all that ends, parts and delays nodes, and by an operator all the time. */
+static void choose_coordinators(struct storm *storm)
+{
+    struct random_stream *random = storm_random(storm);
+    storm->pace_ns = (50 * ms) << random_below(random, 6);
+    if (random_chance(random, 1, 3))
+        choose_failover(storm);
+    else if (random_chance(random, 1, 4))
+        storm->kinds = 1U << TROUBLE_LOSS | 1U << TROUBLE_KILL | 1U << TROUBLE_SLOW;
+    else
+        storm->kinds &= ~(1U << TROUBLE_SWAP);
+}
+
 void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned first_client,
                      unsigned client_count)
 {
@@ -332,7 +345,9 @@ void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned fir
                           .kinds = (uint32_t)random_below(random, UINT32_C(1) << TROUBLES),
                           .pace_ns = (100 * ms) << random_below(random, 7)};
     uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
-    if (cluster->is_failover)
+    if (cluster->has_coordinators)
+        choose_coordinators(&storm);
+    else if (cluster->is_failover)
         choose_failover(&storm);
     else if ((cluster->brokers != 0 || cluster->is_dynamic) && random_chance(random, 1, 4))
         storm.kinds = 1U << TROUBLE_LOSS | 1U << TROUBLE_KILL | 1U << TROUBLE_SLOW;

@@ -22,10 +22,15 @@ static const struct {
     const char *name;
     scenario_run run;
 } scenarios[] = {
-    {"cluster", cluster_scenario_run},   {"compact", compact_scenario_run},
-    {"failover", failover_scenario_run}, {"log", log_scenario_run},
-    {"node", node_scenario_run},         {"group", group_scenario_run},
-    {"quorum", quorum_scenario_run},     {"transaction", transaction_scenario_run},
+    {"cluster", cluster_scenario_run},
+    {"compact", compact_scenario_run},
+    {"coordinators", coordinator_scenario_run},
+    {"failover", failover_scenario_run},
+    {"log", log_scenario_run},
+    {"node", node_scenario_run},
+    {"group", group_scenario_run},
+    {"quorum", quorum_scenario_run},
+    {"transaction", transaction_scenario_run},
 };
 
 struct command {

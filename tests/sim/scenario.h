@@ -19,6 +19,7 @@ typedef void (*scenario_run)(struct sim *sim, const struct scenario_options *opt
 void cluster_scenario_run(struct sim *sim, const struct scenario_options *options);
 void failover_scenario_run(struct sim *sim, const struct scenario_options *options);
 void compact_scenario_run(struct sim *sim, const struct scenario_options *options);
+void coordinator_scenario_run(struct sim *sim, const struct scenario_options *options);
 void log_scenario_run(struct sim *sim, const struct scenario_options *options);
 void group_scenario_run(struct sim *sim, const struct scenario_options *options);
 void node_scenario_run(struct sim *sim, const struct scenario_options *options);
