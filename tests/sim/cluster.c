@@ -79,9 +79,10 @@ static void set_coordinators(struct cluster *cluster, struct cluster_settings *c
     set(cluster, common, "group.consumer.session.timeout.ms=2000");
     set(cluster, common, "group.consumer.min.heartbeat.interval.ms=50");
     set(cluster, common, "group.consumer.heartbeat.interval.ms=150");
-    bool cleans = random_chance(random, 1, 2);
-    set(cluster, common, "log.cleaner.backoff.ms=%llu",
-        cleans ? between(cluster, 20, 500) : 15000ULL);
+    cluster->never_cleans = random_chance(random, 1, 2);
+    if (cluster->never_cleans)
+        set(cluster, common, "log.cleaner.min.compaction.lag.ms=864000000");
+    set(cluster, common, "log.cleaner.backoff.ms=%llu", between(cluster, 20, 500));
     set(cluster, common, "log.cleaner.min.cleanable.ratio=0.%llu", between(cluster, 0, 6));
     set(cluster, common, "log.cleaner.delete.retention.ms=%llu", between(cluster, 0, 3000));
 }

@@ -72,6 +72,7 @@ struct cluster {
     bool draws_faults;    /* of disks, for each life */
     bool is_failover;
     bool has_coordinators;
+    bool never_cleans; /* what is compacted elsewhere stays as it was written */
     bool is_cached;    /* klamm.durability=cache: a power cut takes what was acknowledged */
     bool has_eligible; /* formatted with eligible leader replicas, as by default */
     bool is_healed;

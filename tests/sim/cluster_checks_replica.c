@@ -10,6 +10,11 @@ static const char *name_of(const struct seen_partition *seen)
     return seen->log.directory;
 }
 
+bool checks_is_as_written(const struct cluster_checks *checks, const struct replica *replica)
+{
+    return checks->cluster->never_cleans || !image_topic_name_is_internal(replica->topic);
+}
+
 static bool is_clients_topic(const struct seen_partition *seen)
 {
     char prefix[64];
@@ -213,8 +218,7 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
         list_for_each(place, &shard->replicas.replicas)
         {
             const struct replica *replica = container_of(place, struct replica, link);
-            /* The cluster's own topics are compacted: their old parts change. */
-            if (!image_topic_name_is_internal(replica->topic))
+            if (checks_is_as_written(checks, replica))
                 check_replica(checks, node, replica);
         }
     }
