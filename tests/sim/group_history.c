@@ -81,6 +81,7 @@ void group_history_read(struct group_history *history, unsigned group, int32_t p
     const struct group_register *own = &history->registers[group][partition];
     sim_note(sim, &offset, sizeof(offset));
     history->reads++;
+    history->doubtful += !is_coordinators;
     sim_require(sim, offset == -1 || (offset >= 1 && offset <= own->count),
                 "G2: group %u, partition %d: offset %lld was never committed", group, partition,
                 (long long)offset);
@@ -148,6 +149,7 @@ void group_history_own(struct group_history *history, unsigned group, unsigned m
         history->generation[group] = generation;
     mine->generation = generation;
     history->assignments++;
+    history->doubtful += !is_coordinators;
     for (int32_t i = 0; i < GROUP_PARTITIONS; i++) {
         bool was_owned = mine->owns[i];
         mine->owns[i] = owns[i];

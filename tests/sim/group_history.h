@@ -63,6 +63,7 @@ struct group_history {
     struct group_ownership members[GROUP_COUNT][GROUP_MEMBERS];
     int32_t generation[GROUP_COUNT]; /* the highest that was acknowledged */
     uint64_t commits, reads, assignments;
+    uint64_t doubtful; /* of these: told by who was not the coordinator any more, perhaps */
 };
 
 void group_history_init(struct group_history *history, struct sim *sim);

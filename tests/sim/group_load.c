@@ -108,7 +108,8 @@ void group_load_print(const struct group_load *load)
                     (unsigned long long)role->crashes, (unsigned long long)role->refused);
         }
     }
-    fprintf(stderr, "%llu commits, %llu offsets read, %llu assignments\n",
+    fprintf(stderr, "%llu commits, %llu offsets read, %llu assignments, %llu of these doubtful\n",
             (unsigned long long)load->history.commits, (unsigned long long)load->history.reads,
-            (unsigned long long)load->history.assignments);
+            (unsigned long long)load->history.assignments,
+            (unsigned long long)load->history.doubtful);
 }

@@ -71,6 +71,7 @@ struct transaction_history {
     struct transaction_reading reading[TRANSACTION_PARTITIONS]; /* of the last, complete reader */
     struct transaction_seen seen[TRANSACTION_PARTITIONS];       /* by all readers */
     uint64_t commits, aborts, unknown, fenced;
+    uint64_t doubtful; /* answers of who did not lead any more, perhaps */
 };
 
 static inline uint64_t transaction_value(unsigned client, uint32_t transaction, uint32_t place)

@@ -111,7 +111,9 @@ bool transaction_load_has_read(const struct transaction_load *load)
 
 void transaction_load_print(const struct transaction_load *load)
 {
-    fprintf(stderr, "%llu committed, %llu aborted, %llu unknown at some time, %llu fenced\n",
+    fprintf(stderr,
+            "%llu committed, %llu aborted, %llu unknown at some time, %llu fenced, %llu doubtful\n",
             (unsigned long long)load->history.commits, (unsigned long long)load->history.aborts,
-            (unsigned long long)load->history.unknown, (unsigned long long)load->history.fenced);
+            (unsigned long long)load->history.unknown, (unsigned long long)load->history.fenced,
+            (unsigned long long)load->history.doubtful);
 }

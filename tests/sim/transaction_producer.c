@@ -421,7 +421,8 @@ static bool is_handled(struct producer *producer, int16_t error)
     switch (error) {
     case 0:
         if (!cluster_client_is_leaders(&producer->cluster, &producer->witness)) {
-            /* Of whom it should have asked by now: what it says may be old. */
+            /* Somebody else should be asked by now: what this one says may be old. */
+            producer->role->history->doubtful++;
             cluster_client_forget(&producer->cluster, producer->witness.place);
             return true;
         }
