@@ -46,6 +46,7 @@ bool group_member_is_passing(struct group_member *member, int16_t error)
     if (error != 14 && error != 15 && error != 16)
         return false;
     cluster_client_forget(&member->cluster, CLUSTER_GROUP);
+    member->must_report = true; /* what it was to be told may be decided: as with a lost answer */
     return true;
 }
 
