@@ -166,6 +166,25 @@ static bool is_stale(const struct seen_partition *seen, struct seen_replica *own
     return own->is_stale;
 }
 
+/*
+ * R6. Who is behind with the metadata may meet a leader that was one for a moment, and take its
+ * log over, after a later leader has committed what that one lacked. Nobody counts on what it has:
+ * it is neither in sync nor eligible; and it has not shown it.
+ */
+static void check_cut(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
+                      int64_t end)
+{
+    struct seen_replica *own = &seen->replicas[node];
+    if (end >= own->copy.checked)
+        return;
+    bool is_counted_on = (seen->in_sync | seen->eligible) >> node & 1;
+    sim_require(checks->sim, !is_counted_on && end >= own->shown,
+                "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
+                node, (long long)end, (long long)own->copy.checked);
+    committed_copy_init(&own->copy);
+    own->compared_end = -1;
+}
+
 static void check_replica(struct cluster_checks *checks, unsigned node,
                           const struct replica *replica)
 {
@@ -190,9 +209,7 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
                                                   : partition_log_durable_end(replica->log);
     if (own->durable_end > own->highest_end)
         own->highest_end = own->durable_end;
-    sim_require(checks->sim, end >= own->copy.checked,
-                "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
-                node, (long long)end, (long long)own->copy.checked);
+    check_cut(checks, seen, node, end);
     follow_committed(seen, node, partition_log_written_end(replica->log));
     if (replica->state == REPLICA_LEADING)
         check_leader(checks, seen, node, replica, watermark);
