@@ -283,12 +283,6 @@ static bool take_partition(struct cluster_client *client, bool is_second, struct
     return is_new;
 }
 
-static bool is_topic_error(const struct cluster_client *client, int16_t error)
-{
-    (void)client;
-    return error == 0 || error == 3 || error == 5;
-}
-
 static void metadata_answered(struct cluster_client *client, struct reader *body)
 {
     client->is_asking = false;
@@ -303,7 +297,7 @@ static void metadata_answered(struct cluster_client *client, struct reader *body
         kafka_read_text(body, name, sizeof(name));
         read_u8(body);
         int32_t count = read_i32(body);
-        sim_require(sim_of(client->loop), is_topic_error(client, error),
+        sim_require(sim_of(client->loop), error == 0 || error == 3 || error == 5,
                     "metadata of the topic has error %d", error);
         bool is_second = strcmp(name, cluster_topic) != 0;
         for (int32_t left = count; left > 0 && !body->failed; left--)
