@@ -1,8 +1,7 @@
 # Debian 12 packages that Klamm needs, and how they are installed; sourced by ./run and ./test.
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 libevent-dev liblz4-dev libzstd-dev
-libsnappy-dev zlib1g-dev libssl-dev libisal-dev libmimalloc-dev uthash-dev libjansson-dev libpcre2-dev
-libxxhash-dev"
+libsnappy-dev zlib1g-dev libisal-dev libmimalloc-dev libjansson-dev libpcre2-dev libxxhash-dev"
 
 test_packages="git ccache clang libclang-rt-14-dev libcmocka-dev librdkafka-dev kcat binutils procps
 iproute2 python3-venv python3-confluent-kafka python3-kafka strace"

@@ -2,7 +2,7 @@
  * Assertions, and the one way to stop the process for a bug.
  *
  * Assertions stay on in release builds: stopping beats corrupting a log. The macro evaluates its
- * condition once. `klamm_halt` is the only link-time symbol of the seams (DESIGN section 3): the
+ * condition once. `klamm_halt` is the only link-time symbol of the seams (runtime/README.md): the
  * process provides it in runtime/posix, the simulator in tests/sim.
  */
 #ifndef KLAMM_BASE_ASSERT_H

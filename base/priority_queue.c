@@ -99,11 +99,3 @@ void priority_queue_remove(struct priority_queue *queue, struct priority_node *n
     if (last != node)
         settle(queue, place, last);
 }
-
-void priority_queue_move(struct priority_queue *queue, struct priority_node *node, int64_t key)
-{
-    klamm_assert(node->place != 0);
-    node->key = key;
-    node->order = queue->next_order++;
-    settle(queue, node->place - 1, node);
-}

@@ -16,7 +16,7 @@
 #include "base/memory.h"
 
 struct priority_node {
-    int64_t key; /* set by push and move */
+    int64_t key; /* set by push */
     uint64_t order;
     uint32_t place;
 };
@@ -39,8 +39,6 @@ void priority_queue_deinit(struct priority_queue *queue);
 bool priority_queue_push(struct priority_queue *queue, struct priority_node *node, int64_t key);
 /* Takes a queued node out. */
 void priority_queue_remove(struct priority_queue *queue, struct priority_node *node);
-/* Gives a queued node another key; it stands behind those that have this key already. */
-void priority_queue_move(struct priority_queue *queue, struct priority_node *node, int64_t key);
 
 /* The first node, still queued; NULL when empty. */
 static inline struct priority_node *priority_queue_peek(const struct priority_queue *queue)

@@ -69,11 +69,6 @@ bool random_chance(struct random_stream *random, uint64_t count, uint64_t total)
     return random_below(random, total) < count;
 }
 
-double random_fraction(struct random_stream *random)
-{
-    return (double)(random_u64(random) >> 11) * 0x1.0p-53;
-}
-
 void random_fill(struct random_stream *random, void *data, size_t size)
 {
     uint8_t *p = data;

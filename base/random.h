@@ -24,8 +24,6 @@ uint64_t random_below(struct random_stream *random, uint64_t bound);
 int64_t random_between(struct random_stream *random, int64_t low, int64_t high);
 /* True in `count` of `total` cases; total > 0. */
 bool random_chance(struct random_stream *random, uint64_t count, uint64_t total);
-/* A number in [0, 1) on a grid of 2^-53. */
-double random_fraction(struct random_stream *random);
 /* Fills a range. */
 void random_fill(struct random_stream *random, void *data, size_t size);
 

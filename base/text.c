@@ -218,37 +218,6 @@ bool text_to_string(struct view text, char *buffer, size_t capacity)
     return true;
 }
 
-/* Bytes of the sequence that starts at `p`, or 0 when it is malformed. */
-static size_t utf8_sequence_size(const uint8_t *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t size = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < size)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    /* Overlong three and four byte forms, surrogates, and what lies above U+10FFFF. */
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return size;
-}
-
-bool text_is_utf8(struct view text)
-{
-    size_t place = 0;
-    while (place < text.size) {
-        size_t size = utf8_sequence_size(text.data + place, text.size - place);
-        if (size == 0)
-            return false;
-        place += size;
-    }
-    return true;
-}
-
 void text_builder_init(struct text_builder *builder, char *buffer, size_t capacity)
 {
     klamm_assert(capacity > 0);

@@ -41,8 +41,6 @@ bool text_split(struct view *rest, char separator, struct view *part);
 size_t text_find(struct view text, char character);
 /* Copies into a NUL-terminated buffer; false when it does not fit or holds a NUL itself. */
 bool text_to_string(struct view text, char *buffer, size_t capacity);
-/* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
-bool text_is_utf8(struct view text);
 
 struct text_builder {
     char *data;

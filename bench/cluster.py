@@ -1,11 +1,12 @@
 """What three nodes cost beside one, and how long the loss of a partition's leader lasts.
 
 usage: cluster.py KLAMMD KLAMM_BENCH [--only throughput|failover] [--seconds S] [--pairs N]
-                  [--partitions 1,1000,10000] [--rounds N]
+                  [--idle N] [--partitions 1,1000,10000] [--rounds N]
 
 throughput: loads with acks=all against one node and against three (three replicas, min.insync.replicas
 2), in interleaved pairs. Every node has one data shard. The broker's CPU is that of all nodes together.
 Once all partitions are led by one node, so that one connection pool serves; once a third by each.
+With --idle every node has that many more partitions that nobody writes to, all led by the first.
 
 failover: the leader of a loaded topic is killed with -9. Printed is the time from the controller's line
 that the broker is fenced to the next acknowledged record, to the first one in every partition, and the
@@ -167,6 +168,9 @@ def run_throughput(options):
                 **settings, "min.insync.replicas": "2"})).start()
             columns = {"one node": (one, [1]), "three nodes, one leads": (three, [1]),
                        "three nodes, all lead": (three, [1, 2, 3])}
+            if options.idle:
+                for cluster in (one, three):
+                    prepare_topics(cluster, "idle", ["--partitions", str(options.idle)], [1])
             for name, (figure, arguments) in loads(options.seconds).items():
                 runs = {column: [] for column in columns}
                 topics = {}
@@ -323,6 +327,7 @@ def main():
     parser.add_argument("--modes", default="sync,cache")
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--partitions", default="1,1000,10000")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

@@ -4,7 +4,7 @@
  * Start: open the log directories, make them known to the shards, listen on the controller
  * listeners (the quorum's nodes need each other before anything is served), load the metadata and
  * register, and when every shard shows the image in which this node serves, listen for clients.
- * Stop, in the order of DESIGN section 6: accept no clients, answer what is parked, close the logs,
+ * Stop, in this order: accept no clients, answer what is parked, close the logs,
  * close the quorum and then its listeners, write checkpoints and clean markers, end.
  *
  * Invariants:

@@ -5,7 +5,8 @@
 
 enum { DIRECTORY_RESERVED_MAX = 100, DIRECTORY_LOST = 2 };
 
-int directories_find(const struct directories *directories, struct uuid id)
+/* The place of the directory with this id, or -1. */
+static int find(const struct directories *directories, struct uuid id)
 {
     for (size_t i = 0; i < directories->count; i++)
         if (uuid_equal(directories->found[i].meta.directory_id, id))
@@ -71,7 +72,7 @@ static bool is_unassigned(struct uuid id)
 int directories_choose(const struct directories *directories, const struct directory_shard *shards,
                        struct uuid named, struct uuid topic_id, int32_t partition)
 {
-    int place = directories_find(directories, named);
+    int place = find(directories, named);
     if (place >= 0)
         return place;
     size_t alive = 0;

@@ -19,8 +19,6 @@ struct directories {
     const struct log_directory_found *found; /* [count] */
 };
 
-/* The place of the directory with this id, or -1. */
-int directories_find(const struct directories *directories, struct uuid id);
 /* The place of the directory that a partition directory's path lies in, or -1. */
 int directories_find_path(const struct directories *directories, const char *path);
 /*

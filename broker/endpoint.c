@@ -125,3 +125,14 @@ void endpoint_list_add(struct endpoint_list *list, struct request *request, int3
     list->entries[list->count++] =
         (struct endpoint_entry){.node_id = node_id, .endpoint = endpoint, .rack = node->rack};
 }
+
+const struct image_partition *endpoint_list_add_leader(struct endpoint_list *list,
+                                                       struct request *request,
+                                                       struct uuid topic_id, int32_t partition)
+{
+    const struct image_topic *topic = image_topic_by_id(request_image(request), topic_id);
+    const struct image_partition *found = topic ? image_topic_partition(topic, partition) : NULL;
+    if (found)
+        endpoint_list_add(list, request, found->leader);
+    return found;
+}

@@ -46,5 +46,9 @@ struct endpoint_list {
 
 /* Adds a node that is not in the list, if the client can be sent there. */
 void endpoint_list_add(struct endpoint_list *list, struct request *request, int32_t node_id);
+/* The same for the leader of a partition; what the image says of it, or NULL: it has none such. */
+const struct image_partition *endpoint_list_add_leader(struct endpoint_list *list,
+                                                       struct request *request,
+                                                       struct uuid topic_id, int32_t partition);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * A request of this node to itself: the channel to oneself, without socket or encoding (DESIGN
- * section 1). It runs through the same row as a client's request; the answer is the response
- * struct.
+ * A request of this node to itself: the channel to oneself, without socket or encoding. It runs
+ * through the same row as a client's request; the answer is the response struct.
  *
  * Invariants:
  *  1. `answered` is called once, with the response, or with NULL where a client would have lost its

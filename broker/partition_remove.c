@@ -1,7 +1,7 @@
 /*
  * Three steps: drop the log (its queue ends, its files close), rename the directory in a job, and
- * after the delay remove it piece by piece in a job. A directory whose removal a stop interrupts
- * has its delete name and is removed after the next start.
+ * after the delay remove it piece by piece in a job. A stop waits for the first two; a directory
+ * whose removal it interrupts has its delete name and is removed after the next start.
  */
 #include "broker/partition_remove.h"
 
@@ -70,6 +70,7 @@ static void mark_done(struct job *job)
 {
     struct removal *removal = container_of(job, struct removal, job);
     struct loop *loop = removal->shard->loop;
+    removal->shard->removing--;
     if (removal->status != STORAGE_OK) {
         log_warn(loop->diagnostics, "cannot delete %.*s-%d: %s", (int)removal->topic.size,
                  (const char *)removal->topic.data, removal->partition,
@@ -115,6 +116,7 @@ void partition_remove_log(struct shard *shard, struct replica *replica, struct p
     loop_entropy(shard->loop, removal->unique_id.bytes, UUID_SIZE);
     set_log_directory(removal, partition_log_directory(log));
     removal->close.closed = log_dropped;
+    shard->removing++;
     partition_log_drop(log, &removal->close);
     replica_destroy(replica);
 }

@@ -18,8 +18,10 @@ static bool is_better(const struct remote_replica *remote, const struct remote_r
 {
     if (remote->end_offset != best->end_offset)
         return remote->end_offset > best->end_offset;
-    if (remote->last_caught_up_ns != best->last_caught_up_ns)
-        return remote->last_caught_up_ns > best->last_caught_up_ns;
+    int64_t caught_up_ns = in_sync_last_caught_up_ns(remote);
+    int64_t best_ns = in_sync_last_caught_up_ns(best);
+    if (caught_up_ns != best_ns)
+        return caught_up_ns > best_ns;
     return remote->id > best->id;
 }
 

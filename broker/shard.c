@@ -43,8 +43,8 @@ void shard_boot(struct shard *shard, struct broker *broker, struct loop *loop)
     coordinators_init(&shard->coordinators, loop, loop->heap, &shard->logs, broker->config);
     coordinator_kinds_serve(broker, &shard->coordinators);
     uint32_t slots = (uint32_t)settings->max_incremental_fetch_session_cache_slots;
-    fetch_sessions_init(&shard->sessions, loop->heap,
-                        (slots + broker->shard_count - 1) / broker->shard_count, loop->seed);
+    fetch_sessions_init(&shard->sessions, loop,
+                        (slots + broker->shard_count - 1) / broker->shard_count);
     producer_id_source_init(shard);
     transaction_coordinator_init(shard);
     verifications_init(&shard->verifications, shard);

@@ -58,6 +58,7 @@ struct shard {
     bool was_registered;                /* an image showed the registration of this process */
     struct list updates;                /* images to be applied, the first one being worked on */
     unsigned opening;                   /* logs being opened */
+    unsigned removing;                  /* logs being dropped until their directories are renamed */
     struct timer maintenance;
     struct timer lag_check; /* of followers; regular */
     struct shard_counters counters;
@@ -70,7 +71,7 @@ static inline struct shard *shard_of(const struct loop *loop)
     return loop->owner;
 }
 
-/* The loop that owns a partition (DESIGN section 2). */
+/* The loop that owns a partition, from 1: by its id and number, so the same in every life. */
 unsigned shard_of_partition(const struct broker *broker, struct uuid topic_id, int32_t partition);
 
 /* On the shard's loop, at boot. */

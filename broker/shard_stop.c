@@ -1,14 +1,15 @@
 /*
- * Connections get STOP_PATIENCE_MS to take their answers; then they are cut. Logs that are still
- * being opened are waited for. A log whose replica is offline is left as it is: its directory gets
- * no clean marker, the others do.
+ * Connections get STOP_PATIENCE_MS to take their answers; then they are cut; their fetch sessions
+ * end on all shards before the first log is closed anywhere. Logs that are still being opened, or
+ * dropped because their topic is deleted, are waited for. A log whose replica is offline is left as
+ * it is: its directory gets no clean marker, the others do.
  */
 #include "broker/shard_stop.h"
 
 #include "base/assert.h"
 #include "broker/shard.h"
 
-enum { STOP_PATIENCE_MS = 5000, OPENING_POLL_MS = 10 };
+enum { STOP_PATIENCE_MS = 5000, POLL_MS = 10 };
 
 /* A log on its way to being closed. */
 struct closing_log {
@@ -77,8 +78,8 @@ static void close_logs(struct timer *timer)
 {
     struct shard_stop *stop = container_of(timer, struct shard_stop, deadline);
     struct shard *shard = stop->shard;
-    if (shard->opening > 0) {
-        loop_set_timer(shard->loop, timer, OPENING_POLL_MS * UINT64_C(1000000));
+    if (shard->opening > 0 || shard->removing > 0) {
+        loop_set_timer(shard->loop, timer, POLL_MS * UINT64_C(1000000));
         return;
     }
     timer_clear(&shard->maintenance);
@@ -101,12 +102,17 @@ static void fetchers_closed(struct fetchers *fetchers)
     close_logs(&shard->stop->deadline);
 }
 
+static void sessions_ended(struct fetch_sessions *sessions)
+{
+    go_home(container_of(sessions, struct shard, sessions)->stop);
+}
+
 static void connections_gone(struct connections *connections)
 {
     struct shard *shard = front_of(connections)->shard;
     timer_clear(&shard->stop->deadline);
     shard->stop->counters = connections->counters;
-    go_home(shard->stop);
+    fetch_sessions_await(&shard->sessions, sessions_ended);
 }
 
 static void patience_over(struct timer *timer)

@@ -56,7 +56,8 @@ void verifications_init(struct verifications *verifications, struct shard *shard
 
 /* ---- Errors ---- */
 
-enum kafka_error verification_error(enum kafka_error error, enum verification_form form)
+/* A coordinator's error as producers know it. */
+static enum kafka_error error_for(enum kafka_error error, enum verification_form form)
 {
     /* PRODUCER_FENCED is fatal for a producer; a late batch of an older epoch need not be. */
     if (error == KAFKA_ERROR_PRODUCER_FENCED)
@@ -109,38 +110,67 @@ static void make_key(const struct verification_question *question, uint8_t *key)
     key[UUID_SIZE + 14] = question->form == VERIFICATION_ADDS;
 }
 
-void verifications_ask(struct verifications *verifications,
-                       const struct verification_question *question, struct verification_wait *wait)
+/* The question under way about the same, or NULL. */
+static struct verification *find_same(const struct verifications *verifications,
+                                      struct view transactional_id, const uint8_t *key)
+{
+    struct verification *found = map_get(&verifications->by_key, view_of(key, KEY_SIZE));
+    return found && view_equal(found->transactional_id, transactional_id) ? found : NULL;
+}
+
+bool verifications_join(struct verifications *verifications,
+                        const struct verification_question *question,
+                        struct verification_wait *wait)
 {
     uint8_t key[KEY_SIZE];
     make_key(question, key);
-    struct verification *verification = map_get(&verifications->by_key, view_of(key, sizeof(key)));
+    struct verification *verification = find_same(verifications, question->transactional_id, key);
+    if (!verification)
+        return false;
     wait->form = question->form;
-    bool is_same =
-        verification && view_equal(verification->transactional_id, question->transactional_id);
-    if (!is_same) {
-        verification = create(verifications, question, key);
-        bool added =
-            map_put(&verifications->by_key, view_of(verification->key, KEY_SIZE), verification);
-        klamm_assert(added);
-        list_push_back(&verifications->fresh, &verification->link);
-        loop_defer(verifications->shard->loop, &verifications->send);
-        verifications->asked++;
-    }
+    list_push_back(&verification->waits, &wait->link);
+    return true;
+}
+
+void verifications_ask(struct verifications *verifications,
+                       const struct verification_question *question, struct verification_wait *wait)
+{
+    if (verifications_join(verifications, question, wait))
+        return;
+    uint8_t key[KEY_SIZE];
+    make_key(question, key);
+    struct verification *verification = create(verifications, question, key);
+    bool added =
+        map_put(&verifications->by_key, view_of(verification->key, KEY_SIZE), verification);
+    klamm_assert(added);
+    list_push_back(&verifications->fresh, &verification->link);
+    loop_defer(verifications->shard->loop, &verifications->send);
+    verifications->asked++;
+    wait->form = question->form;
     list_push_back(&verification->waits, &wait->link);
 }
 
-/* The waits first leave the table, so that whoever asks inside `done` asks anew. */
+/*
+ * The waits first leave the table, so that whoever asks inside `done` asks anew. Those behind it
+ * then wait for that answer too: what they asked for may be settled already, and they would
+ * overtake it.
+ */
 static void finish(struct verifications *verifications, struct verification *verification)
 {
     struct map_entry *entry =
         map_find(&verifications->by_key, view_of(verification->key, KEY_SIZE));
     if (entry && entry->value == verification)
         map_remove_entry(&verifications->by_key, entry);
+    struct verification *again = NULL;
     struct list *link;
     while ((link = list_pop_front(&verification->waits))) {
+        if (again) {
+            list_push_back(&again->waits, link);
+            continue;
+        }
         struct verification_wait *wait = container_of(link, struct verification_wait, link);
-        wait->done(wait, verification_error(verification->error, wait->form));
+        wait->done(wait, error_for(verification->error, wait->form));
+        again = find_same(verifications, verification->transactional_id, verification->key);
     }
     heap_put(verifications->shard->loop->heap, MEMORY_STATE, verification, verification->held_size);
 }

@@ -8,7 +8,8 @@
  *
  * Invariants:
  *  1. Every wait ends once, never inside verifications_ask.
- *  2. The waits of one partition, producer id and epoch end in the order in which they came.
+ *  2. The waits of one partition, producer id and epoch end in the order in which they came, also
+ *     where the first of them has to ask again.
  */
 #ifndef KLAMM_BROKER_VERIFICATIONS_H
 #define KLAMM_BROKER_VERIFICATIONS_H
@@ -43,7 +44,7 @@ struct verification_question {
 struct verification_wait {
     struct list link;
     enum verification_form form;
-    /* NONE, or the coordinator's error, mapped by verification_error. */
+    /* NONE, or the coordinator's error as producers know it. */
     void (*done)(struct verification_wait *wait, enum kafka_error error);
 };
 
@@ -60,8 +61,13 @@ void verifications_init(struct verifications *verifications, struct shard *shard
 void verifications_ask(struct verifications *verifications,
                        const struct verification_question *question,
                        struct verification_wait *wait);
-/* A coordinator's error as producers know it. */
-enum kafka_error verification_error(enum kafka_error error, enum verification_form form);
+/*
+ * For who need not ask: when others do, it waits behind them for their answer, so as not to
+ * overtake them. False: nobody asks.
+ */
+bool verifications_join(struct verifications *verifications,
+                        const struct verification_question *question,
+                        struct verification_wait *wait);
 /* A mapped error as Produce answers it: old clients retry NOT_ENOUGH_REPLICAS everywhere. */
 enum kafka_error verification_error_of_produce(enum kafka_error error);
 

@@ -102,10 +102,7 @@ void classic_answer_syncs(struct classic_group *classic)
     }
 }
 
-/* ---- Preparing ---- */
-
-/* Whoever waits for an assignment of this generation will not get one. */
-static void reset_assignments(struct classic_group *classic)
+void classic_drop_assignments(struct classic_group *classic, enum kafka_error error)
 {
     list_for_each(link, &classic->members)
     {
@@ -114,10 +111,12 @@ static void reset_assignments(struct classic_group *classic)
         struct coordinator_call *call = classic_member_take_sync(member);
         if (!call)
             continue;
-        classic_answer_sync_error(classic, call, KAFKA_ERROR_REBALANCE_IN_PROGRESS);
+        classic_answer_sync_error(classic, call, error);
         classic_member_touch(member);
     }
 }
+
+/* ---- Preparing ---- */
 
 static void complete_join(struct classic_group *classic);
 
@@ -130,7 +129,7 @@ static bool have_all_joined(const struct classic_group *classic)
 static void prepare(struct classic_group *classic)
 {
     if (classic->state == CLASSIC_COMPLETING)
-        reset_assignments(classic);
+        classic_drop_assignments(classic, KAFKA_ERROR_REBALANCE_IN_PROGRESS);
     timer_clear(&classic->sync_timer);
     bool is_initial = classic->state == CLASSIC_EMPTY;
     classic_group_move(classic, CLASSIC_PREPARING);

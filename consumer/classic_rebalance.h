@@ -23,6 +23,8 @@ void classic_maybe_complete_join(struct classic_group *classic);
 void classic_sync_arrived(struct classic_member *member);
 /* Answers all parked SyncGroups of a group that is STABLE now. */
 void classic_answer_syncs(struct classic_group *classic);
+/* The generation will have no assignments: whoever waits for one in SyncGroup is told the error. */
+void classic_drop_assignments(struct classic_group *classic, enum kafka_error error);
 /* After load: sessions begin, and a group above group.max.size is made to rebalance. */
 void classic_group_loaded(struct classic_group *classic);
 

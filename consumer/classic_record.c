@@ -36,7 +36,8 @@ static void fill_members(struct group_metadata_value *value, const struct classi
     }
 }
 
-void classic_record_put(struct coordinator_records *records, const struct classic_group *classic)
+/* Adds the record of the group as it is. */
+static void put_group(struct coordinator_records *records, const struct classic_group *classic)
 {
     struct heap *heap = classic_groups(classic)->heap;
     struct group_metadata_key key = {.group = classic->group->id};
@@ -75,7 +76,7 @@ enum kafka_error classic_record_write(const struct classic_group *classic)
 {
     struct coordinator_records records;
     coordinator_records_begin(&records, classic_groups(classic)->coordinator);
-    classic_record_put(&records, classic);
+    put_group(&records, classic);
     return coordinator_append(&records);
 }
 

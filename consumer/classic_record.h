@@ -9,8 +9,6 @@
 
 #include "consumer/classic_group.h"
 
-/* Adds the record of the group as it is. */
-void classic_record_put(struct coordinator_records *records, const struct classic_group *classic);
 /* Adds the record of a group that nobody has joined yet. */
 void classic_record_put_empty(struct coordinator_records *records, struct view group,
                               int64_t now_ms);

@@ -7,8 +7,9 @@
 #include "base/assert.h"
 #include "consumer/groups.h"
 
-bool classic_subscription_read(struct view metadata, void (*topic)(void *context, struct view name),
-                               void *context)
+/* Calls back for every topic of a subscription; false when it does not decode. */
+static bool read_topics(struct view metadata, void (*topic)(void *context, struct view name),
+                        void *context)
 {
     struct reader in = reader_of(metadata);
     int16_t version = read_i16(&in);
@@ -45,9 +46,9 @@ void classic_subscription_init(struct classic_subscription *subscription,
         const struct classic_member *member = container_of(link, struct classic_member, link);
         if (!subscription->is_known)
             return;
-        subscription->is_known = classic_subscription_read(
-            classic_member_metadata(member, owned_view(classic->protocol)), add_topic,
-            subscription);
+        subscription->is_known =
+            read_topics(classic_member_metadata(member, owned_view(classic->protocol)), add_topic,
+                        subscription);
     }
 }
 

@@ -17,8 +17,5 @@ void classic_subscription_init(struct classic_subscription *subscription,
                                const struct classic_group *classic);
 void classic_subscription_deinit(struct classic_subscription *subscription);
 bool classic_subscription_has(const struct classic_subscription *subscription, struct view topic);
-/* Calls back for every topic of a subscription; false when it does not decode. */
-bool classic_subscription_read(struct view metadata, void (*topic)(void *context, struct view name),
-                               void *context);
 
 #endif

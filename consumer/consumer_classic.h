@@ -17,7 +17,7 @@ void consumer_classic_sync(struct group *group, struct coordinator_call *call);
 void consumer_classic_heartbeat(struct group *group, struct coordinator_call *call);
 void consumer_classic_leave(struct group *group, struct coordinator_call *call);
 
-/* Whether a commit is allowed: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH ... (section 3.8). */
+/* Whether a commit is allowed: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH and the like. */
 enum kafka_error consumer_classic_validate_commit(struct group *group,
                                                   const struct commit_claim *claim);
 /* Whether a fetch is allowed; `member_id` is null and the epoch negative when none is given. */

@@ -1,3 +1,8 @@
+/*
+ * Whoever goes leaves one batch of records: tombstones of the members, of the patterns that nobody
+ * subscribes to then, and the next epoch of the group with the hash of what is still subscribed to.
+ * A static member that pauses changes nothing but its own epoch: nobody is given what it owns.
+ */
 #include "consumer/consumer_group_leave.h"
 
 #include "consumer/consumer_group_migrate.h"

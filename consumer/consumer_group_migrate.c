@@ -1,3 +1,10 @@
+/*
+ * An upgrade first makes the new members in an arena (what a JoinGroup said, what a SyncGroup
+ * gave), so that a subscription or an assignment that cannot be read refuses it before anything is
+ * written. Then one batch ends the old group and makes the new one; replaying it swaps the two in
+ * memory. A downgrade is the same the other way round, and ends with a rebalance of the classic
+ * group.
+ */
 #include "consumer/consumer_group_migrate.h"
 
 #include "base/assert.h"

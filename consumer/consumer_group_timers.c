@@ -32,7 +32,8 @@ static int32_t group_setting(const struct groups *groups, struct view group_id, 
     return (int32_t)value;
 }
 
-int32_t consumer_group_session_timeout_ms(const struct consumer_group *consumer)
+/* The setting of the group, else of the node. */
+static int32_t group_session_timeout_ms(const struct consumer_group *consumer)
 {
     return group_setting(consumer->groups, consumer->group->id,
                          VIEW_LITERAL("consumer.session.timeout.ms"),
@@ -49,7 +50,7 @@ static int64_t session_timeout_ms(const struct consumer_member *member)
 {
     if (consumer_member_is_classic(member))
         return member->metadata->classic_member_metadata->session_timeout_ms;
-    return consumer_group_session_timeout_ms(member->group);
+    return group_session_timeout_ms(member->group);
 }
 
 /* Fences the member (which frees it), or tries again soon when the log refuses. */

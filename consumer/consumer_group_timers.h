@@ -23,8 +23,7 @@ void consumer_member_await_join(struct consumer_member *member);
 void consumer_member_joined(struct consumer_member *member);
 void consumer_member_synced(struct consumer_member *member);
 
-/* The settings of a group, else of the node. */
-int32_t consumer_group_session_timeout_ms(const struct consumer_group *consumer);
+/* The setting of the group, else of the node. */
 int32_t consumer_group_heartbeat_interval_ms(const struct groups *groups, struct view group_id);
 
 #endif

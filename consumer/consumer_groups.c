@@ -1,3 +1,7 @@
+/*
+ * What can change an assignment raises `topics_version`: topics that come or go, their partitions,
+ * the brokers that hold them, the racks of brokers. Leaders and in-sync sets do not.
+ */
 #include "consumer/consumer_groups.h"
 
 #include "base/assert.h"

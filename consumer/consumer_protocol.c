@@ -1,3 +1,7 @@
+/*
+ * Names in, ids out, and back: the classic protocol names topics, partition sets know their ids. A
+ * topic that the image does not have, or a partition that it has not, is left out.
+ */
 #include "consumer/consumer_protocol.h"
 
 bool consumer_protocol_version(struct view bytes, int16_t *version)

@@ -51,26 +51,12 @@ static void assign(struct classic_group *classic, const struct sync_group_reques
     }
 }
 
-static void fail_parked(struct classic_group *classic, enum kafka_error error)
-{
-    list_for_each(link, &classic->members)
-    {
-        struct classic_member *member = container_of(link, struct classic_member, link);
-        classic_member_assign(member, VIEW_LITERAL(""));
-        struct coordinator_call *call = classic_member_take_sync(member);
-        if (!call)
-            continue;
-        classic_answer_sync_error(classic, call, error);
-        classic_member_touch(member);
-    }
-}
-
 static void complete(struct classic_group *classic, const struct sync_group_request *message)
 {
     assign(classic, message);
     enum kafka_error error = classic_record_write(classic);
     if (error != KAFKA_ERROR_NONE) {
-        fail_parked(classic, error);
+        classic_drop_assignments(classic, error);
         classic_prepare_or_complete(classic);
         return;
     }

@@ -179,16 +179,3 @@ enum storage_status checkpoint_read(struct storage storage, const char *director
     *valid = !view_is_null(text) && checkpoint_decode(text, arena, checkpoint);
     return STORAGE_OK;
 }
-
-enum storage_status checkpoint_write(struct storage storage, const char *directory,
-                                     const char *name, const struct checkpoint_entry *entries,
-                                     size_t count, struct heap *scratch)
-{
-    size_t size = checkpoint_size(entries, count);
-    uint8_t *data = heap_must_get(scratch, MEMORY_SCRATCH, size);
-    checkpoint_encode(entries, count, data);
-    enum storage_status status =
-        file_content_replace(storage, directory, name, view_of(data, size));
-    heap_put(scratch, MEMORY_SCRATCH, data, size);
-    return status;
-}

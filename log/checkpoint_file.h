@@ -50,10 +50,6 @@ int64_t checkpoint_find(const struct checkpoint *checkpoint, struct view topic, 
 enum storage_status checkpoint_read(struct storage storage, const char *directory, const char *name,
                                     struct arena *arena, struct checkpoint *checkpoint,
                                     bool *valid);
-/* Replaces the file durably. Only inside a job. */
-enum storage_status checkpoint_write(struct storage storage, const char *directory,
-                                     const char *name, const struct checkpoint_entry *entries,
-                                     size_t count, struct heap *scratch);
 
 /* For the readers of checkpoint text in this folder: the next line without its end, or null. */
 struct view checkpoint_next_line(struct view *text);

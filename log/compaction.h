@@ -1,5 +1,5 @@
 /*
- * Compaction of a partition log: of every key the newest record stays (log.md 6.2 to 6.5).
+ * Compaction of a partition log: of every key the newest record stays.
  *
  * What is compacted are whole sealed segments that nothing can change any more: below the last
  * stable offset, below the recovery point, older than min.compaction.lag.ms. The pass runs as a job

@@ -1,6 +1,6 @@
 /*
  * What compaction makes of one batch: keep it as it is, write it anew with fewer records, leave an
- * empty one, or drop it (log.md 6.3 and 6.4). Bytes in, bytes out; no files.
+ * empty one, or drop it. Bytes in, bytes out; no files.
  *
  * A record of data stays when it is behind the map, or when it is the newest of its key and has a
  * value, or is a tombstone whose time has not come. Records without key go. Nothing of an aborted

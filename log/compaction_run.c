@@ -63,10 +63,8 @@ static void take_aborted(struct compaction *compaction, uint32_t first)
     const struct partition_log *log = compaction->log;
     struct compaction_plan *plan = &compaction->pass.plan;
     size_t count = 0;
-    for (uint32_t i = first; i < log->segment_count; i++) {
-        klamm_assert(transaction_index_is_loaded(&log->segments[i]->aborted));
+    for (uint32_t i = first; i < log->segment_count; i++)
         count += log->segments[i]->aborted.count;
-    }
     plan->aborted_count = 0;
     if (count == 0)
         return;

@@ -598,18 +598,6 @@ void directory_owner_attach(struct directory_owner *owner, struct directory_shar
     owner->shards[shard->loop->index] = shard;
 }
 
-struct directory_owner *directory_owner_choose(struct directory_owner *const *owners, size_t count)
-{
-    struct directory_owner *chosen = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (owners[i]->is_failed)
-            continue;
-        if (!chosen || owners[i]->partition_count < chosen->partition_count)
-            chosen = owners[i];
-    }
-    return chosen;
-}
-
 /* ---- Failure ----------------------------------------------------------------------------------
  */
 

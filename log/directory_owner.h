@@ -41,9 +41,8 @@ struct directory_owner {
     struct directory_owner_options options;
     uint32_t generation; /* counts failures: 0 while it lives */
     bool is_failed;
-    bool is_loaded;           /* every partition of the directory is open or known to be gone */
-    bool was_clean;           /* at the start */
-    uint32_t partition_count; /* kept by the caller; directory_owner_choose looks at it */
+    bool is_loaded; /* every partition of the directory is open or known to be gone */
+    bool was_clean; /* at the start */
     struct directory_shard *shards[LOOP_COUNT_MAX]; /* by loop index; NULL where not attached */
     struct timer high_watermark_timer;
     struct timer offset_timer;
@@ -103,9 +102,6 @@ struct directory_stop {
     bool is_written;
 };
 void directory_owner_stop(struct directory_owner *owner, struct directory_stop *stop);
-
-/* The directory for a new partition: alive and with the fewest partitions; NULL when none is. */
-struct directory_owner *directory_owner_choose(struct directory_owner *const *owners, size_t count);
 
 /* For log/directory_shard.c: takes a shard's failure_message on the control loop. */
 void directory_owner_hear_failure(struct message *message, struct loop *at);

@@ -103,22 +103,6 @@ const struct leader_epoch *leader_epochs_of_offset(const struct leader_epochs *e
     return count > 0 ? &epochs->entries[count - 1] : NULL;
 }
 
-const struct leader_epoch *leader_epochs_find(const struct leader_epochs *epochs, int32_t epoch)
-{
-    uint32_t count = count_up_to_epoch(epochs, epoch);
-    if (count == 0 || epochs->entries[count - 1].epoch != epoch)
-        return NULL;
-    return &epochs->entries[count - 1];
-}
-
-int32_t leader_epochs_previous(const struct leader_epochs *epochs, int32_t epoch)
-{
-    if (epoch <= 0)
-        return -1;
-    uint32_t count = count_up_to_epoch(epochs, epoch - 1);
-    return count > 0 ? epochs->entries[count - 1].epoch : -1;
-}
-
 struct leader_epoch_end leader_epochs_end_of(const struct leader_epochs *epochs, int32_t epoch,
                                              int64_t log_end_offset)
 {

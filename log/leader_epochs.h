@@ -54,10 +54,6 @@ int32_t leader_epochs_latest(const struct leader_epochs *epochs);
 /* The entry that holds `offset`, or NULL when it is below all of them. */
 const struct leader_epoch *leader_epochs_of_offset(const struct leader_epochs *epochs,
                                                    int64_t offset);
-/* The entry of exactly this epoch, or NULL. */
-const struct leader_epoch *leader_epochs_find(const struct leader_epochs *epochs, int32_t epoch);
-/* The largest recorded epoch below `epoch`, or -1. */
-int32_t leader_epochs_previous(const struct leader_epochs *epochs, int32_t epoch);
 /*
  * OffsetForLeaderEpoch (KIP-101, KIP-279): the largest epoch <= `epoch` with its end offset. The
  * latest epoch ends at log_end_offset; an epoch above the latest, or any on an empty list, is not

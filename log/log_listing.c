@@ -1,6 +1,6 @@
 /*
  * The listing phase of a load: names become segments, half-finished replacements are finished or
- * undone (log.md 1.8), files without their log go.
+ * undone, files without their log go.
  *
  *   .deleted          what was being removed: removed
  *   .swap             a finished replacement: completed, unless its base is at or behind the

@@ -1,5 +1,5 @@
 /*
- * Loading a partition directory: what is there, what is trusted, what is cut (log.md 4.2 to 4.4).
+ * Loading a partition directory: what is there, what is trusted, what is cut.
  *
  * Runs inside a job, in steps; its results lie on the job's heap and are copied by
  * partition_log_create_loaded and partition_log_adopt.

@@ -42,7 +42,7 @@ static bool is_bad_gap(const struct log_load *load, int64_t base_offset)
     return is_contiguous(load) || base_offset > load->recovery_point;
 }
 
-/* What the CRC does not cover, and the CRC (log.md 4.3). NULL: the batch is good. */
+/* What the CRC does not cover, and the CRC. NULL: the batch is good. */
 static const char *batch_fault(const struct log_load *load, const struct segment *segment,
                                struct view batch)
 {
@@ -167,7 +167,6 @@ static void reset_segment(struct log_load *load, struct segment *segment)
     offset_index_deinit(&segment->index, load->heap);
     time_index_deinit(&segment->times, load->heap);
     transaction_index_deinit(&segment->aborted, load->heap);
-    transaction_index_init(&segment->aborted);
     segment->size = 0;
     segment->bytes_since_index = 0;
     segment->max_timestamp = SEGMENT_TIMESTAMP_NONE;

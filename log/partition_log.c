@@ -555,6 +555,8 @@ bool partition_log_advance_start(struct partition_log *log, int64_t offset)
     leader_epochs_truncate_start(&log->epochs, offset);
     producer_state_advance_log_start(&log->producers, offset);
     partition_log_update_commit(log);
+    if (log->events && log->events->started)
+        log->events->started(log->owner, offset);
     return true;
 }
 

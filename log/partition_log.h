@@ -78,6 +78,8 @@ struct partition_log_events {
      * until space returns. Anything else: the log (and its directory) is gone until restart.
      */
     void (*failed)(void *owner, enum storage_status status, int64_t written_end);
+    /* The log start moved up: retention, or inside partition_log_advance_start. May be NULL. */
+    void (*started)(void *owner, int64_t log_start);
 };
 
 struct partition_log_options {

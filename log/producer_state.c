@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "protocol/batch.h"
 
 enum {
     OLDER_BATCHES = PRODUCER_BATCHES - 1,
@@ -87,18 +88,6 @@ static struct unreplicated_transaction *unreplicated_of(const struct list *link)
 }
 
 /* ---- Sequences ------------------------------------------------------------------------------ */
-
-int32_t producer_sequence_add(int32_t sequence, int32_t count)
-{
-    uint32_t sum = (uint32_t)sequence + (uint32_t)count;
-    return (int32_t)(sum & INT32_MAX);
-}
-
-int32_t producer_sequence_subtract(int32_t sequence, int32_t count)
-{
-    uint32_t difference = (uint32_t)sequence - (uint32_t)count;
-    return (int32_t)(difference & INT32_MAX);
-}
 
 /* 2^31-1 is followed by 0; "no sequence" too. */
 static bool is_next_sequence(int32_t last, int32_t next)
@@ -311,7 +300,7 @@ static bool find_duplicate(const struct producer_state *state, const struct prod
     for (unsigned i = cached_count(producer); i > 0; i--) {
         const struct cached_batch *cached = cached_batch(producer, i - 1);
         if (cached->last_sequence != batch->last_sequence ||
-            producer_sequence_subtract(cached->last_sequence, cached->offset_delta) !=
+            batch_sequence_subtract(cached->last_sequence, cached->offset_delta) !=
                 batch->first_sequence)
             continue;
         *duplicate = (struct producer_duplicate){
@@ -587,8 +576,9 @@ void producer_state_undo(struct producer_state *state, int64_t offset)
 
 /* ---- Verification --------------------------------------------------------------------------- */
 
-bool producer_state_has_open_transaction(const struct producer_state *state, int64_t producer_id,
-                                         int16_t producer_epoch)
+/* A transaction of exactly this producer epoch is open. */
+static bool has_open_transaction(const struct producer_state *state, int64_t producer_id,
+                                 int16_t producer_epoch)
 {
     const struct producer *producer = find(state, producer_id);
     return producer && producer->core.transaction_first_offset >= 0 &&
@@ -599,7 +589,7 @@ uint64_t producer_state_begin_verification(struct producer_state *state, int64_t
                                            int16_t producer_epoch, int32_t first_sequence,
                                            bool supports_epoch_bump, int64_t now_ms)
 {
-    if (producer_state_has_open_transaction(state, producer_id, producer_epoch))
+    if (has_open_transaction(state, producer_id, producer_epoch))
         return 0;
     struct producer_verification wish = {
         .created_ms = now_ms,
@@ -636,18 +626,6 @@ int64_t producer_state_first_unstable_offset(const struct producer_state *state)
                                : unreplicated_of(state->unreplicated.next)->first_offset;
     int64_t first = open < unreplicated ? open : unreplicated;
     return first == INT64_MAX ? -1 : first;
-}
-
-int64_t producer_state_oldest_open_ms(const struct producer_state *state)
-{
-    int64_t oldest = -1;
-    list_for_each(link, &state->open)
-    {
-        int64_t timestamp_ms = producer_of_open(link)->core.timestamp_ms;
-        if (oldest < 0 || timestamp_ms < oldest)
-            oldest = timestamp_ms;
-    }
-    return oldest;
 }
 
 uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms)

@@ -144,9 +144,6 @@ void producer_state_undo(struct producer_state *state, int64_t offset);
 uint64_t producer_state_begin_verification(struct producer_state *state, int64_t producer_id,
                                            int16_t producer_epoch, int32_t first_sequence,
                                            bool supports_epoch_bump, int64_t now_ms);
-/* A transaction of exactly this producer epoch is open. */
-bool producer_state_has_open_transaction(const struct producer_state *state, int64_t producer_id,
-                                         int16_t producer_epoch);
 
 /* Forgets completed transactions whose marker is below the high watermark. */
 void producer_state_advance_high_watermark(struct producer_state *state, int64_t high_watermark);
@@ -154,8 +151,6 @@ void producer_state_advance_high_watermark(struct producer_state *state, int64_t
 void producer_state_advance_log_start(struct producer_state *state, int64_t log_start_offset);
 /* Smallest first offset of open or not yet replicated transactions, or -1. */
 int64_t producer_state_first_unstable_offset(const struct producer_state *state);
-/* Last timestamp of the open transaction that was idle longest, or -1 (hanging transactions). */
-int64_t producer_state_oldest_open_ms(const struct producer_state *state);
 /* Drops producers and verification entries that are older than expiration_ms; returns how many. */
 uint32_t producer_state_expire(struct producer_state *state, int64_t now_ms);
 bool producer_state_is_empty(const struct producer_state *state);
@@ -178,13 +173,9 @@ const struct producer *producer_state_next(const struct producer_state *state,
 struct producer_info producer_describe(const struct producer *producer);
 /* Adds one producer from a snapshot; false when the id is there already or a field is invalid. */
 bool producer_state_restore(struct producer_state *state, const struct producer_info *info);
-/* Whether the compaction must keep this batch as the last one of a live producer (log.md 6.3). */
+/* What is known of a producer: its last batch stays in a compacted log. false: nothing. */
 bool producer_state_find(const struct producer_state *state, int64_t producer_id,
                          struct producer_info *info);
-
-/* The sequence `count` behind `sequence`, wrapping from 2^31-1 to 0; and how far back. */
-int32_t producer_sequence_add(int32_t sequence, int32_t count);
-int32_t producer_sequence_subtract(int32_t sequence, int32_t count);
 
 /* Asserts the invariants; for tests and simulation. */
 void producer_state_assert(const struct producer_state *state);

@@ -75,7 +75,7 @@ static inline bool segment_is_index_full(const struct segment *segment, int32_t 
 }
 
 /*
- * Accounts a batch that was written at the segment's end (log.md 2.3): index entries when one is
+ * Accounts a batch that was written at the segment's end: index entries when one is
  * due, largest timestamp, size. `batch` is its header.
  */
 void segment_add_batch(struct segment *segment, struct heap *heap, const uint8_t *batch,

@@ -1,7 +1,7 @@
 /*
  * `klamm-state`: what a log directory was when it was cleanly stopped, so that the next start need
- * not look into each partition directory. A plain file at the top of the directory, Klamm's own
- * (DESIGN section 5); deleting it costs time and nothing else.
+ * not look into each partition directory. A plain file at the top of the directory, Klamm's
+ * own; deleting it costs time and nothing else.
  *
  * It is believed only together with the clean-stop marker of the same stop: both name the broker
  * epoch, which no two lives of a node share, so a marker that another program (or a later life of

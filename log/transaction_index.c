@@ -8,7 +8,6 @@
 
 #include <assert.h>
 
-#include "base/assert.h"
 #include "log/file_content.h"
 
 enum { ENTRIES_CAPACITY_FIRST = 4, TRANSACTION_INDEX_FILE_SIZE_MAX = 1024 * 1024 * 1024 };
@@ -17,18 +16,13 @@ static_assert(TRANSACTION_INDEX_ENTRY_SIZE == 2 + 4 * 8, "the layout of an entry
 
 void transaction_index_init(struct transaction_index *index)
 {
-    *index = (struct transaction_index){.first_offset_min = INT64_MAX, .last_offset_max = -1};
+    *index = (struct transaction_index){.last_offset_max = -1};
 }
 
 void transaction_index_deinit(struct transaction_index *index, struct heap *heap)
 {
     heap_put(heap, MEMORY_STATE, index->entries, index->capacity * sizeof(*index->entries));
     transaction_index_init(index);
-}
-
-bool transaction_index_is_loaded(const struct transaction_index *index)
-{
-    return index->count == 0 || index->entries != NULL;
 }
 
 static void reserve(struct transaction_index *index, struct heap *heap, uint32_t count)
@@ -40,7 +34,7 @@ static void reserve(struct transaction_index *index, struct heap *heap, uint32_t
         capacity *= 2;
     struct aborted_transaction *entries =
         heap_must_get(heap, MEMORY_STATE, capacity * sizeof(*entries));
-    if (index->entries && index->count > 0)
+    if (index->count > 0)
         memcpy(entries, index->entries, index->count * sizeof(*entries));
     heap_put(heap, MEMORY_STATE, index->entries, index->capacity * sizeof(*entries));
     index->entries = entries;
@@ -50,14 +44,11 @@ static void reserve(struct transaction_index *index, struct heap *heap, uint32_t
 bool transaction_index_append(struct transaction_index *index, struct heap *heap,
                               const struct aborted_transaction *entry)
 {
-    klamm_assert(transaction_index_is_loaded(index));
     if (entry->last_offset <= index->last_offset_max)
         return false;
     reserve(index, heap, index->count + 1);
     index->entries[index->count++] = *entry;
     index->last_offset_max = entry->last_offset;
-    if (entry->first_offset < index->first_offset_min)
-        index->first_offset_min = entry->first_offset;
     return true;
 }
 
@@ -78,38 +69,16 @@ static uint32_t lower_bound(const struct transaction_index *index, int64_t offse
 
 void transaction_index_truncate(struct transaction_index *index, int64_t offset)
 {
-    klamm_assert(transaction_index_is_loaded(index));
     index->count = lower_bound(index, offset);
     if (index->written_count > index->count)
         index->written_count = index->count;
     index->last_offset_max = index->count > 0 ? index->entries[index->count - 1].last_offset : -1;
-    index->first_offset_min = INT64_MAX;
-    for (uint32_t i = 0; i < index->count; i++) {
-        if (index->entries[i].first_offset < index->first_offset_min)
-            index->first_offset_min = index->entries[i].first_offset;
-    }
-}
-
-void transaction_index_drop(struct transaction_index *index, struct heap *heap)
-{
-    klamm_assert(index->written_count == index->count);
-    heap_put(heap, MEMORY_STATE, index->entries, index->capacity * sizeof(*index->entries));
-    index->entries = NULL;
-    index->capacity = 0;
-}
-
-bool transaction_index_may_overlap(const struct transaction_index *index, int64_t fetch_offset,
-                                   int64_t upper_offset)
-{
-    return index->count > 0 && index->last_offset_max >= fetch_offset &&
-           index->first_offset_min < upper_offset;
 }
 
 bool transaction_index_collect(
     const struct transaction_index *index, int64_t fetch_offset, int64_t upper_offset,
     void (*found)(void *context, const struct aborted_transaction *entry), void *context)
 {
-    klamm_assert(transaction_index_is_loaded(index));
     for (uint32_t i = lower_bound(index, fetch_offset); i < index->count; i++) {
         const struct aborted_transaction *entry = &index->entries[i];
         if (entry->first_offset < upper_offset)

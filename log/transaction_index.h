@@ -8,15 +8,13 @@
  *   18     8     last offset (of the abort marker)
  *   26     8     last stable offset at the abort
  *
- * Entries are held in memory (32 bytes each) as long as they are loaded; a sealed segment may drop
- * them and keep only the summary, and load them again in a job. The file is appended by the owner
- * from `written_count` on; it exists only from the first abort on. It can be rebuilt from the log
- * and the producer state, so it needs to be durable only before the recovery point passes.
+ * Entries are held in memory (32 bytes each). The file is appended by the owner from
+ * `written_count` on; it exists only from the first abort on. It can be rebuilt from the log and
+ * the producer state, so it needs to be durable only before the recovery point passes.
  *
  * Invariants:
  *  1. Last offsets are strictly increasing.
  *  2. written_count <= count; the first written_count entries are in the file.
- *  3. The summary (count, first_offset_min, last_offset_max) is right whether loaded or not.
  */
 #ifndef KLAMM_LOG_TRANSACTION_INDEX_H
 #define KLAMM_LOG_TRANSACTION_INDEX_H
@@ -40,38 +38,31 @@ struct aborted_transaction {
 };
 
 struct transaction_index {
-    struct aborted_transaction *entries; /* capacity; NULL when none or dropped */
-    uint32_t count;                      /* also while dropped */
+    struct aborted_transaction *entries; /* [capacity]; NULL when there are none */
+    uint32_t count;
     uint32_t capacity;
     uint32_t written_count;
-    int64_t first_offset_min; /* INT64_MAX when empty */
-    int64_t last_offset_max;  /* -1 when empty */
+    int64_t last_offset_max; /* -1 when empty */
 };
 
 void transaction_index_init(struct transaction_index *index);
+/* Gives the entries back; empty again. */
 void transaction_index_deinit(struct transaction_index *index, struct heap *heap);
 /* Adds behind the others; false, nothing changed, when last_offset does not increase. */
 bool transaction_index_append(struct transaction_index *index, struct heap *heap,
                               const struct aborted_transaction *entry);
-/* Drops entries with last offset >= `offset`. Must be loaded. */
+/* Drops entries with last offset >= `offset`. */
 void transaction_index_truncate(struct transaction_index *index, int64_t offset);
-/* Entries are in memory (true for an empty index). */
-bool transaction_index_is_loaded(const struct transaction_index *index);
-/* Gives the entries back but keeps the summary; everything must be written. */
-void transaction_index_drop(struct transaction_index *index, struct heap *heap);
 
 /*
  * Collects the aborted transactions that overlap [fetch_offset, upper_offset): calls `found` for
  * each with last_offset >= fetch_offset and first_offset < upper_offset. true: the search is
  * complete (an entry's last stable offset reached upper_offset) and later segments need not be
- * asked. Must be loaded.
+ * asked.
  */
 bool transaction_index_collect(
     const struct transaction_index *index, int64_t fetch_offset, int64_t upper_offset,
     void (*found)(void *context, const struct aborted_transaction *entry), void *context);
-/* Whether collect could find anything in this segment, from the summary alone. */
-bool transaction_index_may_overlap(const struct transaction_index *index, int64_t fetch_offset,
-                                   int64_t upper_offset);
 
 /* Encodes entries [from, count) into `data` (34 bytes each). */
 void transaction_index_encode(const struct transaction_index *index, uint32_t from, uint8_t *data);

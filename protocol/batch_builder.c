@@ -89,24 +89,19 @@ bool batch_builder_append_raw(struct batch_builder *builder, int32_t offset_delt
     return true;
 }
 
-bool batch_builder_append_at(struct batch_builder *builder, int32_t offset_delta,
-                             const struct batch_record *record)
+bool batch_builder_append(struct batch_builder *builder, const struct batch_record *record)
 {
     klamm_assert(record->header_count <= INT32_MAX);
+    if (builder->last_offset_delta == INT32_MAX - 1)
+        return false;
     struct record fields = {
         .header_count = (int32_t)record->header_count,
         .key = record->key,
         .value = record->value,
         .header_list = record->headers,
     };
-    return batch_builder_append_raw(builder, offset_delta, record->timestamp_ms, &fields);
-}
-
-bool batch_builder_append(struct batch_builder *builder, const struct batch_record *record)
-{
-    if (builder->last_offset_delta == INT32_MAX - 1)
-        return false;
-    return batch_builder_append_at(builder, builder->last_offset_delta + 1, record);
+    return batch_builder_append_raw(builder, builder->last_offset_delta + 1, record->timestamp_ms,
+                                    &fields);
 }
 
 void batch_builder_set_last_offset_delta(struct batch_builder *builder, int32_t last_offset_delta)

@@ -67,9 +67,6 @@ void batch_builder_deinit(struct batch_builder *builder);
 void batch_builder_reset(struct batch_builder *builder, const struct batch_options *options);
 /* Appends at the next offset; false when the limit or the heap refuses. */
 bool batch_builder_append(struct batch_builder *builder, const struct batch_record *record);
-/* The same at an offset delta above the last one, for batches with gaps. */
-bool batch_builder_append_at(struct batch_builder *builder, int32_t offset_delta,
-                             const struct batch_record *record);
 /*
  * Appends a record read from another batch as it is, attributes and headers included, with its
  * time. For compaction and rebuilding.

@@ -16,10 +16,10 @@
  */
 #include <lz4.h>
 #include <lz4hc.h>
+#include <xxhash.h>
 
 #include "base/assert.h"
 #include "protocol/compression_internal.h"
-#include "protocol/xxhash32.h"
 
 enum {
     FLAG_VERSION_MASK = 0xc0,
@@ -50,7 +50,7 @@ struct frame {
 /* The second byte of the checksum over a descriptor. */
 static uint8_t header_checksum(const uint8_t *descriptor, size_t size)
 {
-    return (uint8_t)(xxhash32(0, view_of(descriptor, size)) >> 8);
+    return (uint8_t)(XXH32(descriptor, size, 0) >> 8);
 }
 
 static bool read_frame_header(struct reader *reader, struct frame *frame)
@@ -83,8 +83,7 @@ static enum compression_result read_block(struct reader *reader, const struct fr
     const uint8_t *block = size <= frame->block_size_max ? reader_take(reader, size) : NULL;
     if (!block)
         return COMPRESSION_CORRUPT;
-    if (frame->flags & FLAG_BLOCK_CHECKSUM &&
-        read_u32_little(reader) != xxhash32(0, view_of(block, size)))
+    if (frame->flags & FLAG_BLOCK_CHECKSUM && read_u32_little(reader) != XXH32(block, size, 0))
         return COMPRESSION_CORRUPT;
     if (size_field & block_stored) {
         if (size > *left)

@@ -22,8 +22,8 @@ bool control_record_read_key(struct view key, enum control_record_type *type)
     return true;
 }
 
-void control_record_write_marker(uint8_t value[CONTROL_RECORD_MARKER_SIZE],
-                                 int32_t coordinator_epoch)
+/* Writes the value of COMMIT and ABORT. */
+static void write_marker(uint8_t value[CONTROL_RECORD_MARKER_SIZE], int32_t coordinator_epoch)
 {
     store_u16(value, MARKER_VERSION);
     store_u32(value + 2, (uint32_t)coordinator_epoch);
@@ -42,7 +42,7 @@ size_t control_record_build_marker(uint8_t *batch, const struct control_marker *
     uint8_t key[CONTROL_RECORD_KEY_SIZE];
     uint8_t value[CONTROL_RECORD_MARKER_SIZE];
     control_record_write_key(key, marker->commit ? CONTROL_RECORD_COMMIT : CONTROL_RECORD_ABORT);
-    control_record_write_marker(value, marker->coordinator_epoch);
+    write_marker(value, marker->coordinator_epoch);
     struct record record = {.key = view_of(key, sizeof(key)),
                             .value = view_of(value, sizeof(value))};
     struct writer writer = writer_of(batch, CONTROL_RECORD_MARKER_BATCH_SIZE);

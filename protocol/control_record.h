@@ -36,9 +36,6 @@ enum {
 void control_record_write_key(uint8_t key[CONTROL_RECORD_KEY_SIZE], enum control_record_type type);
 /* The type of a key: UNKNOWN for types that are not in the list; false when it is malformed. */
 bool control_record_read_key(struct view key, enum control_record_type *type);
-/* Writes the value of COMMIT and ABORT. */
-void control_record_write_marker(uint8_t value[CONTROL_RECORD_MARKER_SIZE],
-                                 int32_t coordinator_epoch);
 /* Reads it; false when it is shorter than 6 bytes or its version is negative. */
 bool control_record_read_marker(struct view value, int32_t *coordinator_epoch);
 

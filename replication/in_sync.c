@@ -75,6 +75,7 @@ void in_sync_begin(struct in_sync *in_sync, const struct in_sync *before, enum i
                                         : NULL;
         if (known)
             *remote = *known;
+        in_sync_end_rest(remote); /* whoever keeps the clock is told to look again */
         remote->is_in_sync = node_list_contains(isr, id);
         in_sync->committed_count += remote->is_in_sync;
         if (begin != IN_SYNC_SAME_STATE)
@@ -114,12 +115,31 @@ bool in_sync_fetched(struct remote_replica *remote, const struct replica_fetch *
     return moved;
 }
 
+int64_t in_sync_last_fetch_ns(const struct remote_replica *remote)
+{
+    return remote->rest_clock_ns ? later(remote->last_fetch_ns, *remote->rest_clock_ns)
+                                 : remote->last_fetch_ns;
+}
+
+int64_t in_sync_last_caught_up_ns(const struct remote_replica *remote)
+{
+    return remote->rest_clock_ns ? later(remote->last_caught_up_ns, *remote->rest_clock_ns)
+                                 : remote->last_caught_up_ns;
+}
+
+void in_sync_end_rest(struct remote_replica *remote)
+{
+    remote->last_fetch_ns = in_sync_last_fetch_ns(remote);
+    remote->last_caught_up_ns = in_sync_last_caught_up_ns(remote);
+    remote->rest_clock_ns = NULL;
+}
+
 static bool is_caught_up(const struct remote_replica *remote, const struct in_sync_leader *leader)
 {
     if (remote->end_offset == leader->end_offset)
         return true;
-    return remote->last_caught_up_ns != IN_SYNC_NEVER &&
-           leader->now_ns - remote->last_caught_up_ns <= leader->lag_max_ns;
+    int64_t caught_up_ns = in_sync_last_caught_up_ns(remote);
+    return caught_up_ns != IN_SYNC_NEVER && leader->now_ns - caught_up_ns <= leader->lag_max_ns;
 }
 
 bool in_sync_is_eligible(const struct remote_replica *remote, const struct in_sync_brokers *brokers)
@@ -148,7 +168,7 @@ bool in_sync_is_followed(const struct in_sync *in_sync, int64_t since_ns)
 {
     for (uint32_t i = 0; i < in_sync->count; i++) {
         const struct remote_replica *remote = &in_sync->remotes[i];
-        if (remote->is_in_sync && remote->last_fetch_ns >= since_ns)
+        if (remote->is_in_sync && in_sync_last_fetch_ns(remote) >= since_ns)
             return true;
     }
     return in_sync->committed_count == 1;

@@ -47,8 +47,14 @@ struct remote_replica {
     int64_t log_start_offset; /* -1: unknown */
     int64_t broker_epoch;     /* of its last fetch; -1: none */
     int64_t fetched_at_end;   /* the leader's end at its last fetch */
+    /* Without the rest; ask in_sync_last_fetch_ns and in_sync_last_caught_up_ns. */
     int64_t last_fetch_ns;
     int64_t last_caught_up_ns;
+    /*
+     * It rests at the leader's end: the time of its last fetch that asked for this partition
+     * without naming it, and so from where the one before did (KIP-227). NULL: it does not.
+     */
+    const int64_t *rest_clock_ns;
 };
 
 enum in_sync_state { IN_SYNC_COMMITTED, IN_SYNC_EXPANDING, IN_SYNC_SHRINKING };
@@ -109,6 +115,12 @@ struct replica_fetch {
  */
 bool in_sync_fetched(struct remote_replica *remote, const struct replica_fetch *fetch,
                      const struct in_sync_leader *leader);
+
+/* IN_SYNC_NEVER: not since this broker leads. */
+int64_t in_sync_last_fetch_ns(const struct remote_replica *remote);
+int64_t in_sync_last_caught_up_ns(const struct remote_replica *remote);
+/* What the clock said is kept, and no longer looked at; right too for one that does not rest. */
+void in_sync_end_rest(struct remote_replica *remote);
 
 /* Whether a replica may be in the in-sync set, by what the metadata says about its broker. */
 bool in_sync_is_eligible(const struct remote_replica *remote,

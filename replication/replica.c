@@ -287,8 +287,16 @@ static void log_failed(void *owner, enum storage_status status, int64_t written_
         replica_fail(owner);
 }
 
+static void log_started(void *owner, int64_t log_start)
+{
+    (void)log_start;
+    struct replica *replica = owner;
+    replica_fire_watches(&replica->watches);
+}
+
 static const struct partition_log_events replica_log_events = {
     .written = log_written,
     .durable = log_durable,
     .failed = log_failed,
+    .started = log_started,
 };

@@ -163,6 +163,17 @@ enum kafka_error replica_check_fetch(struct replica *replica, int32_t leader_epo
  * nothing was appended since the read. It says what the follower has.
  */
 void replica_fetched(struct replica *replica, const struct replica_fetch *fetch);
+/*
+ * Whether a follower that was read for and has everything may rest: nothing but another end, which
+ * replica_watch_end tells, makes its next fetch count. A member of the in-sync set that stays.
+ */
+bool replica_may_rest(const struct replica *replica, const struct replica_fetch *fetch);
+/*
+ * The follower rests: *clock_ns, which the caller moves on, is the time of its last fetch. Until
+ * replica_follower_stirs, which is right also after the end of the leadership.
+ */
+void replica_follower_rests(struct replica *replica, int32_t replica_id, const int64_t *clock_ns);
+void replica_follower_stirs(struct replica *replica, int32_t replica_id);
 /* The answer to a proposal of this replica's; late ones are welcome and do nothing. */
 void replica_isr_answered(struct replica *replica, const struct isr_proposal *proposal);
 /* What is known of the other replicas; NULL: it does not lead, or is the only one. */
@@ -197,9 +208,9 @@ int64_t replica_local_end(const struct replica *replica);
 /* The end that a reader may see: LOG_READ_HIGH_WATERMARK or LOG_READ_LAST_STABLE and so on. */
 int64_t replica_read_bound(const struct replica *replica, enum log_read_bound bound);
 
-/* Fires when the high watermark, the last stable offset or the state moves. */
+/* Fires when the high watermark, the last stable offset, the log start or the state moves. */
 void replica_watch(struct replica *replica, struct replica_watch *watch);
-/* Fires when the written end or the state moves; of a leader with other replicas. */
+/* Fires when the written end, the in-sync set or the state moves; of a leader with others. */
 void replica_watch_end(struct replica *replica, struct replica_watch *watch);
 /* Also right for a watch that has fired. */
 void replica_unwatch(struct replica_watch *watch);

@@ -203,6 +203,7 @@ static void accepted(struct replica *replica, const struct isr_proposal *proposa
     replica->partition_epoch = proposal->answered_partition_epoch;
     in_sync_commit(in_sync, host->node_id, isr);
     describe(replica, "committed");
+    replica_fire_watches(&replica->leadership->end_watches); /* who is out must not rest */
     look_later(replica->leadership);
 }
 
@@ -257,6 +258,30 @@ void replica_fetched(struct replica *replica, const struct replica_fetch *fetch)
     }
     if (moved || remote->log_start_offset != start_before)
         look_later(leadership);
+}
+
+bool replica_may_rest(const struct replica *replica, const struct replica_fetch *fetch)
+{
+    struct replica_leadership *leadership = replica->leadership;
+    const struct remote_replica *remote =
+        leadership ? in_sync_find(&leadership->in_sync, fetch->replica_id) : NULL;
+    return remote && remote->is_in_sync && !remote->is_changing &&
+           remote->end_offset == fetch->fetch_offset &&
+           fetch->fetch_offset == partition_log_written_end(replica->log);
+}
+
+void replica_follower_rests(struct replica *replica, int32_t replica_id, const int64_t *clock_ns)
+{
+    in_sync_find(&replica->leadership->in_sync, replica_id)->rest_clock_ns = clock_ns;
+}
+
+void replica_follower_stirs(struct replica *replica, int32_t replica_id)
+{
+    struct replica_leadership *leadership = replica->leadership;
+    struct remote_replica *remote =
+        leadership ? in_sync_find(&leadership->in_sync, replica_id) : NULL;
+    if (remote)
+        in_sync_end_rest(remote);
 }
 
 int64_t replica_low_watermark(const struct replica *replica)

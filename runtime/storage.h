@@ -1,7 +1,7 @@
 /*
  * The storage seam: files as offset and bytes, and what survives which failure.
  *
- * Two kinds of calls (DESIGN section 3). *At once*: append, read_now, size; they never wait for a
+ * Two kinds of calls. *At once*: append, read_now, size; they never wait for a
  * device. *Requests*: everything that may; submitted on a loop they complete later, exactly once,
  * on the same loop; inside a job the same request is run in blocking form by storage_run.
  *

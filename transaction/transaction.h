@@ -101,12 +101,6 @@ static inline bool transaction_is_prepared(const struct transaction *transaction
            transaction->status == TRANSACTION_PREPARE_ABORT;
 }
 
-static inline bool transaction_is_complete(const struct transaction *transaction)
-{
-    return transaction->status == TRANSACTION_COMPLETE_COMMIT ||
-           transaction->status == TRANSACTION_COMPLETE_ABORT;
-}
-
 /* No further epoch of this producer id may go to a client (KIP-360). */
 static inline bool transaction_epoch_is_exhausted(const struct transaction *transaction)
 {

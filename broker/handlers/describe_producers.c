@@ -1,6 +1,7 @@
 /*
  * DescribeProducers: the producers that partitions remember, for tools that look for hanging
- * transactions (KIP-664).
+ * transactions (KIP-664). Followers remember them too, and tell: a tool may ask one broker about
+ * all that it holds.
  */
 #include "protocol/messages/describe_producers.h"
 
@@ -55,7 +56,7 @@ static void list_producers(struct partition_item *base, struct replica *replica)
 
 static void describe_producers_part(struct part *part, struct loop *at)
 {
-    partition_part_run(part, at, list_producers);
+    partition_part_run_any(part, at, list_producers);
 }
 
 static void describe_producers_split(struct request *request)

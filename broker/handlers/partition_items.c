@@ -40,8 +40,9 @@ void partition_items_post(struct request *request, struct partition_items *items
     request_await_parts(request);
 }
 
-void partition_part_run(struct part *base, struct loop *at,
-                        void (*work)(struct partition_item *item, struct replica *replica))
+static void run(struct part *base, struct loop *at,
+                enum kafka_error (*check)(const struct replica *replica, int32_t leader_epoch),
+                void (*work)(struct partition_item *item, struct replica *replica))
 {
     struct partition_part *part = container_of(base, struct partition_part, part);
     const struct shard *shard = shard_of(at);
@@ -52,8 +53,8 @@ void partition_part_run(struct part *base, struct loop *at,
     for (struct partition_item *item = part->first; item; item = item->next) {
         struct replica *replica =
             replica_table_find(&shard->replicas, item->topic_id, item->partition);
-        item->error = replica ? replica_check(replica, item->leader_epoch)
-                              : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+        item->error =
+            replica ? check(replica, item->leader_epoch) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
         if (item->error == KAFKA_ERROR_NONE)
             work(item, replica);
         else
@@ -61,6 +62,18 @@ void partition_part_run(struct part *base, struct loop *at,
     }
     if (--part->waiting == 0)
         part_done(&part->part, at);
+}
+
+void partition_part_run(struct part *part, struct loop *at,
+                        void (*work)(struct partition_item *item, struct replica *replica))
+{
+    run(part, at, replica_check, work);
+}
+
+void partition_part_run_any(struct part *part, struct loop *at,
+                            void (*work)(struct partition_item *item, struct replica *replica))
+{
+    run(part, at, replica_check_any, work);
 }
 
 void partition_item_done(struct partition_item *item)

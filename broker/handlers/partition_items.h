@@ -53,6 +53,9 @@ void partition_items_post(struct request *request, struct partition_items *items
  */
 void partition_part_run(struct part *part, struct loop *at,
                         void (*work)(struct partition_item *item, struct replica *replica));
+/* The same for what a follower knows as well: the replica leads or follows. */
+void partition_part_run_any(struct part *part, struct loop *at,
+                            void (*work)(struct partition_item *item, struct replica *replica));
 /* On the owner: the item is finished. */
 void partition_item_done(struct partition_item *item);
 /* In join: what to answer; REQUEST_TIMED_OUT, and nothing else to be read, while it is out. */

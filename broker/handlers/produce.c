@@ -159,17 +159,14 @@ static void name_leader(struct request *request, const struct produce_item *item
                         struct endpoint_list *leaders)
 {
     bool is_elsewhere = item->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    const struct image_topic *topic =
-        is_elsewhere && request_version(request) >= LEADERS_SINCE_VERSION
-            ? image_topic_by_id(request_image(request), item->topic_id)
-            : NULL;
+    if (!is_elsewhere || request_version(request) < LEADERS_SINCE_VERSION)
+        return;
     const struct image_partition *partition =
-        topic ? image_topic_partition(topic, item->partition) : NULL;
+        endpoint_list_add_leader(leaders, request, item->topic_id, item->partition);
     if (!partition)
         return;
     out->current_leader.leader_id = partition->leader;
     out->current_leader.leader_epoch = partition->leader_epoch;
-    endpoint_list_add(leaders, request, partition->leader);
 }
 
 static void list_leaders(struct request *request, const struct endpoint_list *leaders,

@@ -299,7 +299,8 @@ static void verified(struct verification_wait *wait, enum kafka_error error)
 
 /*
  * Asks the coordinator, when that is necessary; true: the item goes on in `verified`. Not necessary
- * is it in an open transaction, and with a guard for which it has been asked already.
+ * is it in an open transaction, unless an earlier batch of the producer is still asking, and with a
+ * guard for which it has been asked already.
  */
 static bool verify(struct produce_item *item, struct replica *replica, struct shard *shard)
 {
@@ -321,10 +322,12 @@ static bool verify(struct produce_item *item, struct replica *replica, struct sh
     uint64_t guard = partition_log_begin_verification(
         replica->log, question.producer_id, question.producer_epoch, batch_base_sequence(batch),
         question.form == VERIFICATION_ADDS);
-    if (guard == 0 || guard == item->append.append.verification_guard)
+    item->verification.done = verified;
+    if (guard == 0)
+        return verifications_join(&shard->verifications, &question, &item->verification);
+    if (guard == item->append.append.verification_guard)
         return false;
     item->append.append.verification_guard = guard;
-    item->verification.done = verified;
     verifications_ask(&shard->verifications, &question, &item->verification);
     return true;
 }

@@ -5,7 +5,12 @@
 #include "cluster/controller/decision.h"
 #include "protocol/messages/alter_partition.h"
 
-/* Errors per partition and their order: replication notes 1.9. */
+/*
+ * Each partition succeeds or fails by itself, with the first of these that applies:
+ * UNKNOWN_TOPIC_OR_PARTITION (or by id); NOT_CONTROLLER where the sender knows more than this
+ * controller; FENCED_LEADER_EPOCH; INVALID_REQUEST from who does not lead; INVALID_UPDATE_VERSION;
+ * INVALID_REQUEST for a set that cannot be; INELIGIBLE_REPLICA.
+ */
 void decide_alter_partition(struct decision *decision,
                             const struct alter_partition_request *request, int16_t version,
                             struct alter_partition_response *response);

@@ -1,6 +1,7 @@
 /*
- * The table of the replication notes, 3.5: a row per state of the broker, in order. Whoever is told
- * to shut down is fenced at once, so that its in-sync sets need not wait for its session to end.
+ * One function for each state of the broker: fenced, active, in controlled shutdown. Whoever is
+ * told to shut down is fenced at once, so that its in-sync sets need not wait for its session to
+ * end.
  *
  * The last active broker may go as it is: nobody could lead instead, and its partitions need not be
  * written twice. Where the controller lives on, the end of its session fences it.

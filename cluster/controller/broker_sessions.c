@@ -110,8 +110,8 @@ void broker_sessions_touch(struct broker_sessions *sessions, int32_t id, int64_t
         track(sessions, session);
 }
 
-void broker_sessions_begin_shutdown(struct broker_sessions *sessions, int32_t id,
-                                    int64_t batch_last_offset)
+/* The controlled shutdown of a broker begins with the batch that ends at this offset. */
+static void begin_shutdown(struct broker_sessions *sessions, int32_t id, int64_t batch_last_offset)
 {
     struct broker_session *session = find(sessions, id);
     if (session)
@@ -128,8 +128,11 @@ bool broker_sessions_is_alive(const struct broker_sessions *sessions, const stru
     return id == sessions->own_id || session->contact_ns + sessions->timeout_ns >= now_ns;
 }
 
-int64_t broker_sessions_lowest_offset(const struct broker_sessions *sessions,
-                                      const struct image *image)
+/*
+ * The lowest metadata offset among the active brokers, INT64_MAX when there are none. The own
+ * broker has seen everything that was answered, so it does not count.
+ */
+static int64_t lowest_offset(const struct broker_sessions *sessions, const struct image *image)
 {
     int64_t lowest = INT64_MAX;
     list_for_each(link, &sessions->tracked)
@@ -165,8 +168,7 @@ void broker_sessions_heartbeat(struct broker_sessions *sessions, struct decision
     const struct image_node *broker = image_broker(decision->image, request->broker_id);
     const struct broker_session *session = find(sessions, request->broker_id);
     int64_t shutdown_offset = session ? session->shutdown_offset : BROKER_OFFSET_UNKNOWN;
-    decide_broker_heartbeat(decision, request,
-                            broker_sessions_lowest_offset(sessions, decision->image),
+    decide_broker_heartbeat(decision, request, lowest_offset(sessions, decision->image),
                             shutdown_offset, response);
     if (response->error_code != KAFKA_ERROR_NONE)
         return;
@@ -174,8 +176,8 @@ void broker_sessions_heartbeat(struct broker_sessions *sessions, struct decision
                           request->current_metadata_offset, now_ns);
     if (request->want_shut_down && !broker->fenced && !broker->in_controlled_shutdown &&
         !response->is_fenced)
-        broker_sessions_begin_shutdown(
-            sessions, broker->id, decision->next_offset + (int64_t)decision->records.count - 1);
+        begin_shutdown(sessions, broker->id,
+                       decision->next_offset + (int64_t)decision->records.count - 1);
 }
 
 void broker_sessions_register(const struct broker_sessions *sessions, struct decision *decision,

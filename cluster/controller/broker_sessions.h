@@ -52,9 +52,6 @@ void broker_sessions_follow(struct broker_sessions *sessions, const struct image
 /* A broker was heard. Unknown brokers and other epochs change nothing. */
 void broker_sessions_touch(struct broker_sessions *sessions, int32_t id, int64_t epoch,
                            int64_t metadata_offset, uint64_t now_ns);
-/* The controlled shutdown of a broker begins with the batch that ends at this offset. */
-void broker_sessions_begin_shutdown(struct broker_sessions *sessions, int32_t id,
-                                    int64_t batch_last_offset);
 
 /* NULL when the broker is not registered. */
 const struct broker_session *broker_session_find(const struct broker_sessions *sessions,
@@ -62,12 +59,6 @@ const struct broker_session *broker_session_find(const struct broker_sessions *s
 /* Whether another incarnation may not take the broker's place yet. */
 bool broker_sessions_is_alive(const struct broker_sessions *sessions, const struct image *image,
                               int32_t id, uint64_t now_ns);
-/*
- * The lowest metadata offset among the active brokers, INT64_MAX when there are none. The own
- * broker has seen everything that was answered, so it does not count.
- */
-int64_t broker_sessions_lowest_offset(const struct broker_sessions *sessions,
-                                      const struct image *image);
 /* The broker that is silent for longest, when its session has ended; or NULL. */
 const struct broker_session *broker_sessions_expired(const struct broker_sessions *sessions,
                                                      uint64_t now_ns);

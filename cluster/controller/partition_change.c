@@ -70,19 +70,6 @@ static bool is_replica_online(const struct image_node *broker, const struct part
                                   : image_partition_directory(plan->partition, (uint32_t)place));
 }
 
-bool partition_plan_accepts(const struct decision *decision, const struct partition_plan *plan,
-                            int32_t broker_id)
-{
-    if (broker_id == plan->broker_inactive)
-        return false;
-    const struct image_node *broker = image_broker(decision->image, broker_id);
-    if (!broker)
-        return false;
-    bool is_active =
-        broker_id == plan->broker_active || (!broker->fenced && !broker->in_controlled_shutdown);
-    return is_active && is_replica_online(broker, plan);
-}
-
 /* When every replica that stays is in sync, the others are gone. */
 static void complete_reassignment(struct change *change)
 {
@@ -125,9 +112,18 @@ static void update_eligible(struct change *change)
         id_list_drop(&change->eligible, change->plan->broker_unclean);
 }
 
+/* Whether a replica may lead under the plan. */
 static bool accepts(const struct change *change, int32_t id)
 {
-    return partition_plan_accepts(change->decision, change->plan, id);
+    const struct partition_plan *plan = change->plan;
+    if (id == plan->broker_inactive)
+        return false;
+    const struct image_node *broker = image_broker(change->decision->image, id);
+    if (!broker)
+        return false;
+    bool is_active =
+        id == plan->broker_active || (!broker->fenced && !broker->in_controlled_shutdown);
+    return is_active && is_replica_online(broker, plan);
 }
 
 static bool is_valid(const struct change *change, int32_t id)

@@ -2,8 +2,8 @@
  * The one place that computes PartitionChangeRecords: elections, in-sync sets, eligible leaders.
  *
  * Whoever wants a partition changed fills a plan (target in-sync set, who may lead, which kind of
- * election) and gets the record that says what differs, or none. The algorithm is that of the
- * replication notes 1.9 to 1.11.
+ * election) and gets the record that says what differs, or none: as Kafka's PartitionChangeBuilder
+ * does, so that controllers of both kinds decide alike.
  *
  * Invariants:
  *  1. An elected leader is acceptable, and in the in-sync set that the record leaves behind.
@@ -55,9 +55,6 @@ struct partition_outcome {
 /* Appends the record, if any. */
 void partition_plan_apply(struct decision *decision, const struct partition_plan *plan,
                           struct partition_outcome *outcome);
-/* Whether a replica may lead under the plan. */
-bool partition_plan_accepts(const struct decision *decision, const struct partition_plan *plan,
-                            int32_t broker_id);
 /*
  * Whether the directory of a broker's replica is among those given, or says nothing (unassigned and
  * the like).

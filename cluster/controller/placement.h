@@ -1,5 +1,5 @@
 /*
- * Where the replicas of new partitions go: striped over racks and brokers (replication notes 3.6).
+ * Where the replicas of new partitions go: striped over racks and brokers.
  *
  * Leaders go to unfenced brokers in turn, the other replicas to the racks in turn, in each rack to
  * its unfenced brokers first. Start points and orders are drawn from the random stream given.

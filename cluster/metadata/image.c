@@ -357,19 +357,9 @@ const struct image_quota *image_walk_next_quota(struct image_walk *walk)
     return (const struct image_quota *)image_tree_next(&walk->cursor);
 }
 
-const struct image_acl *image_walk_next_acl(struct image_walk *walk)
-{
-    return (const struct image_acl *)image_tree_next(&walk->cursor);
-}
-
 const struct image_scram *image_walk_next_scram(struct image_walk *walk)
 {
     return (const struct image_scram *)image_tree_next(&walk->cursor);
-}
-
-const struct image_token *image_walk_next_token(struct image_walk *walk)
-{
-    return (const struct image_token *)image_tree_next(&walk->cursor);
 }
 
 const struct image_feature *image_walk_next_feature(struct image_walk *walk)

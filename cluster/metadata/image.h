@@ -295,9 +295,7 @@ void image_walk_start(const struct image_tree *tree, struct image_walk *walk);
 const struct image_node *image_walk_next_node(struct image_walk *walk);
 const struct image_config *image_walk_next_config(struct image_walk *walk);
 const struct image_quota *image_walk_next_quota(struct image_walk *walk);
-const struct image_acl *image_walk_next_acl(struct image_walk *walk);
 const struct image_scram *image_walk_next_scram(struct image_walk *walk);
-const struct image_token *image_walk_next_token(struct image_walk *walk);
 const struct image_feature *image_walk_next_feature(struct image_walk *walk);
 
 /* Settings, features, the rest. */

@@ -2,7 +2,7 @@
  * Handing images to the shards, and knowing when all of them show a version.
  *
  * The control loop publishes (image, delta); each shard gets one message, applies the change in the
- * order that DESIGN section 2 names, swaps its image pointer and sends the message back. When the
+ * order that broker/README.md names, swaps its image pointer and sends the message back. When the
  * last message of a version is back, waiters for that version are told and the version before it
  * is released. A shard that does longer work first keeps the message (struct image_update) and
  * calls image_update_shown later.

@@ -15,7 +15,7 @@
 #include "cluster/metadata/draft.h"
 #include "runtime/test_points.h"
 
-/* What a record means for metadata transactions (replication notes: Begin, End, Abort). */
+/* What a record means for metadata transactions (KIP-868). */
 enum replay_mark { REPLAY_PLAIN, REPLAY_BEGIN, REPLAY_END, REPLAY_ABORT };
 
 struct replay {

@@ -466,6 +466,37 @@ static bool is_of_the_log(enum quorum_event_kind kind)
            kind == QUORUM_EVENT_VOTERS;
 }
 
+static void flushed(struct quorum *quorum, const struct quorum_event *event,
+                    struct quorum_effects *effects)
+{
+    klamm_assert(event->offset <= quorum->log_end);
+    if (event->offset > quorum->flushed_end)
+        quorum->flushed_end = event->offset;
+    quorum_leader_advance(quorum, effects);
+    follow_watermark(quorum, effects);
+}
+
+static void cut(struct quorum *quorum, const struct quorum_event *event)
+{
+    klamm_assert(event->offset >= quorum->high_watermark);
+    quorum->log_end = event->offset;
+    quorum->last_epoch = event->epoch;
+    if (quorum->flushed_end > event->offset)
+        quorum->flushed_end = event->offset;
+    if (quorum->told_watermark > event->offset)
+        quorum->told_watermark = event->offset;
+}
+
+static void replaced(struct quorum *quorum, const struct quorum_event *event,
+                     struct quorum_effects *effects)
+{
+    klamm_assert(quorum->role != QUORUM_LEADER);
+    klamm_assert(event->offset >= quorum->high_watermark);
+    quorum->log_end = quorum->flushed_end = quorum->high_watermark = event->offset;
+    quorum->last_epoch = event->epoch;
+    effects->committed = true;
+}
+
 static void take(struct quorum *quorum, const struct quorum_event *event,
                  struct quorum_effects *effects)
 {
@@ -486,27 +517,13 @@ static void take(struct quorum *quorum, const struct quorum_event *event,
         quorum->last_epoch = event->epoch;
         break;
     case QUORUM_EVENT_FLUSHED:
-        klamm_assert(event->offset <= quorum->log_end);
-        if (event->offset > quorum->flushed_end)
-            quorum->flushed_end = event->offset;
-        quorum_leader_advance(quorum, effects);
-        follow_watermark(quorum, effects);
+        flushed(quorum, event, effects);
         break;
     case QUORUM_EVENT_CUT:
-        klamm_assert(event->offset >= quorum->high_watermark);
-        quorum->log_end = event->offset;
-        quorum->last_epoch = event->epoch;
-        if (quorum->flushed_end > event->offset)
-            quorum->flushed_end = event->offset;
-        if (quorum->told_watermark > event->offset)
-            quorum->told_watermark = event->offset;
+        cut(quorum, event);
         break;
     case QUORUM_EVENT_REPLACED:
-        klamm_assert(quorum->role != QUORUM_LEADER);
-        klamm_assert(event->offset >= quorum->high_watermark);
-        quorum->log_end = quorum->flushed_end = quorum->high_watermark = event->offset;
-        quorum->last_epoch = event->epoch;
-        effects->committed = true;
+        replaced(quorum, event, effects);
         break;
     case QUORUM_EVENT_RESIGN:
         resign(quorum, effects);

@@ -84,11 +84,6 @@ char *host_read_file(const char *path, struct heap *heap, size_t size_max, size_
     return block;
 }
 
-const char *host_environment(const char *name)
-{
-    return getenv(name);
-}
-
 /* The first line of a small kernel file; false when there is none. */
 static bool read_line(const char *path, char *line, size_t capacity)
 {

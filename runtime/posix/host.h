@@ -19,8 +19,6 @@ void host_heap_init(struct heap *heap);
  */
 char *host_read_file(const char *path, struct heap *heap, size_t size_max, size_t *size,
                      const char **error);
-/* The value of an environment variable, or NULL. */
-const char *host_environment(const char *name);
 /* CPUs that affinity and cgroup quota grant, at least 1. */
 unsigned host_cpu_count(void);
 /* Bytes of memory that the machine or the cgroup grants. */

@@ -24,7 +24,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WAIT_MS = 60000, BATCH_MAX = 50, VALUE_SIZE = 96, QUIET_MS = 1500, ENDED = 3 };
+enum { WAIT_MS = 180000, BATCH_MAX = 50, VALUE_SIZE = 96, QUIET_MS = 1500, ENDED = 3 };
 
 static volatile sig_atomic_t is_ending;
 

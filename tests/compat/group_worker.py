@@ -92,7 +92,8 @@ def run_kafka_python():
     consumer = kafka.KafkaConsumer(
         bootstrap_servers=ADDRESS, group_id=GROUP, auto_offset_reset="earliest",
         enable_auto_commit=False, session_timeout_ms=SESSION_MS, heartbeat_interval_ms=1000,
-        max_poll_records=50, metadata_max_age_ms=2000, reconnect_backoff_max_ms=200)
+        max_poll_records=50, metadata_max_age_ms=2000, reconnect_backoff_max_ms=200,
+        api_version_auto_timeout_ms=120000)
 
     class Listener(kafka.ConsumerRebalanceListener):
         def on_partitions_assigned(self, assigned):
@@ -114,6 +115,7 @@ def run_kafka_python():
             say("committed")
         except KafkaError as problem:
             say("note", text=repr(problem))
+    say("revoked", partitions=[p.partition for p in consumer.assignment()])  # its close says nothing
     consumer.close(autocommit=False)
 
 

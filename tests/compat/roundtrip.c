@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WAIT_MS = 60000, HEADER_COUNT_MAX = 3 };
+enum { WAIT_MS = 300000, HEADER_COUNT_MAX = 3 };
 
 struct options {
     const char *brokers;
@@ -125,7 +125,7 @@ static rd_kafka_t *client(const struct options *options, rd_kafka_type_t type)
         set(conf, "linger.ms", "5");
         set(conf, "queue.buffering.max.messages", "200000");
         set(conf, "queue.buffering.max.kbytes", "131072");
-        set(conf, "message.timeout.ms", "60000");
+        set(conf, "message.timeout.ms", "300000");
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     } else {
         set(conf, "check.crcs", "true");

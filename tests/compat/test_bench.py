@@ -14,7 +14,7 @@ import processes  # noqa: E402
 
 def run(bench, node, mode, *arguments):
     return bench_runs.run(bench, mode, node.address, *bench_runs.cost_of(node), *arguments,
-                          timeout_s=120)
+                          timeout_s=300)
 
 
 def streams_differ_in_commits_only(bench, node):
@@ -63,7 +63,7 @@ def mistakes_end_with_status_2(bench):
                             (["stream", "--acks", "1"], "--acks"),
                             (["transaction", "--acks", "0"], "--acks")):
         done = subprocess.run([bench, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=20, check=False)
+                              timeout=processes.DEADLINE_S, check=False)
         assert done.returncode == 2 and want in done.stderr.decode(), done
 
 

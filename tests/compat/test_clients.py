@@ -19,8 +19,9 @@ PASSED = []
 
 
 def kcat(node, *arguments, stdin=None):
-    done = subprocess.run(["kcat", "-b", node.address, *arguments], input=stdin, timeout=60,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(["kcat", "-b", node.address, *arguments], input=stdin,
+                          timeout=processes.DEADLINE_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False)
     assert done.returncode == 0, f"kcat {arguments}: {done.stderr.decode()}"
     return done.stdout.decode()
 
@@ -52,18 +53,19 @@ def kcat_offsets(node):
 
 
 def kafka_python(node):
-    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address, **processes.KAFKA_PYTHON)
     admin.create_topics([kafka.admin.NewTopic("pure", 3, 1, topic_configs={
         "retention.ms": "100000"})])
     assert "pure" in admin.list_topics()
-    producer = kafka.KafkaProducer(bootstrap_servers=node.address, acks="all")
+    producer = kafka.KafkaProducer(bootstrap_servers=node.address, acks="all", **processes.KAFKA_PYTHON)
     for number in range(3000):
         producer.send("pure", key=b"%d" % number, value=b"v%d" % number, partition=number % 3,
                       headers=[("n", b"%d" % number)], timestamp_ms=1700000000000 + number)
-    producer.flush(30)
+    producer.flush(processes.DEADLINE_S)
     producer.close()
     consumer = kafka.KafkaConsumer(bootstrap_servers=node.address, auto_offset_reset="earliest",
-                                   enable_auto_commit=False, consumer_timeout_ms=5000)
+                                   enable_auto_commit=False, consumer_timeout_ms=60000,
+                                   **processes.KAFKA_PYTHON)
     places = [kafka.TopicPartition("pure", p) for p in range(3)]
     consumer.assign(places)
     assert consumer.end_offsets(places) == {place: 1000 for place in places}
@@ -87,24 +89,24 @@ def kafka_python(node):
 def confluent_admin(node):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
     new = confluent_kafka.admin.NewTopic("managed", 2, 1, config={"segment.bytes": "2000000"})
-    admin.create_topics([new])["managed"].result(30)
-    again = admin.create_topics([new])["managed"].exception(30)
+    admin.create_topics([new])["managed"].result(processes.DEADLINE_S)
+    again = admin.create_topics([new])["managed"].exception(processes.DEADLINE_S)
     assert again.args[0].code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS
     resource = confluent_kafka.admin.ConfigResource("topic", "managed")
-    configs = admin.describe_configs([resource])[resource].result(30)
+    configs = admin.describe_configs([resource])[resource].result(processes.DEADLINE_S)
     assert configs["segment.bytes"].value == "2000000"
     assert not configs["segment.bytes"].is_default and configs["retention.ms"].is_default
     changed = confluent_kafka.admin.ConfigResource("topic", "managed",
                                                    set_config={"retention.ms": "12345"})
-    admin.alter_configs([changed])[changed].result(30)
-    configs = admin.describe_configs([resource])[resource].result(30)
+    admin.alter_configs([changed])[changed].result(processes.DEADLINE_S)
+    configs = admin.describe_configs([resource])[resource].result(processes.DEADLINE_S)
     assert configs["retention.ms"].value == "12345"
     assert configs["segment.bytes"].is_default, "AlterConfigs replaces the whole set"
     admin.create_partitions([confluent_kafka.admin.NewPartitions("managed", 4)])[
-        "managed"].result(30)
-    assert len(admin.list_topics("managed", timeout=10).topics["managed"].partitions) == 4
-    admin.delete_topics(["managed"])["managed"].result(30)
-    assert "managed" not in admin.list_topics(timeout=10).topics
+        "managed"].result(processes.DEADLINE_S)
+    assert len(admin.list_topics("managed", timeout=60).topics["managed"].partitions) == 4
+    admin.delete_topics(["managed"])["managed"].result(processes.DEADLINE_S)
+    assert "managed" not in admin.list_topics(timeout=60).topics
 
 
 def idempotent_producer(node):
@@ -114,7 +116,7 @@ def idempotent_producer(node):
     for number in range(5000):
         producer.produce("once", b"%d" % number,
                          on_delivery=lambda error, message: results.append(error))
-    assert producer.flush(30) == 0
+    assert producer.flush(processes.DEADLINE_S) == 0
     assert len(results) == 5000 and not any(results), results[:3]
 
 

@@ -29,7 +29,7 @@ class Script(processes.Process):
     def start(self):
         self._start(self.command)
         try:
-            processes.wait_until(self.is_ready, "every node is ready", 60)
+            processes.wait_until(self.is_ready, "every node is ready")
         except TimeoutError:
             print(self.output(), file=sys.stderr)
             raise
@@ -52,7 +52,7 @@ class Script(processes.Process):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(30)
+                self.process.wait(processes.DEADLINE_S)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGTERM)
         super().remove()
@@ -64,7 +64,7 @@ def a_port_that_is_taken_ends_its_node_with_one_line(binary, script):
         taken.bind(("127.0.0.1", cluster.port))
         taken.listen()
         cluster._start(cluster.command)
-        processes.wait_until(lambda: "node 1 has ended" in cluster.output(), "node 1 ends", 60)
+        processes.wait_until(lambda: "node 1 has ended" in cluster.output(), "node 1 ends")
         output = cluster.output()
         assert f"cannot listen on PLAINTEXT://localhost:{cluster.port}: address in use" in output, output
         assert "node 1 has ended with status 1;" in output, output
@@ -77,13 +77,13 @@ def three_nodes_start_and_stop_in_one_terminal(binary, script):
         for number in (1, 2, 3):
             assert f"PLAINTEXT://127.0.0.1:{cluster.port + 2 * (number - 1)}" in output, output
         cluster.process.send_signal(signal.SIGINT)
-        assert cluster.process.wait(30) == 0, cluster.output()
+        assert cluster.process.wait(processes.DEADLINE_S) == 0, cluster.output()
         assert all(cluster.has_marker(number) for number in (1, 2, 3)), cluster.output()
         # The same directories again.
         os.truncate(cluster.log_path, 0)
         cluster.start()
         cluster.process.send_signal(signal.SIGINT)
-        assert cluster.process.wait(30) == 0, cluster.output()
+        assert cluster.process.wait(processes.DEADLINE_S) == 0, cluster.output()
 
 
 def a_node_that_dies_leaves_the_others_alone(binary, script):
@@ -94,7 +94,7 @@ def a_node_that_dies_leaves_the_others_alone(binary, script):
                              "the script says so")
         assert processes.accepts_connections(cluster.port)
         cluster.process.send_signal(signal.SIGINT)
-        assert cluster.process.wait(30) == 1, cluster.output()
+        assert cluster.process.wait(processes.DEADLINE_S) == 1, cluster.output()
         assert cluster.has_marker(1) and cluster.has_marker(3), cluster.output()
         assert not cluster.has_marker(2)
 
@@ -103,11 +103,11 @@ def the_number_of_nodes_does_not_change(binary, script):
     with Script(binary, script, 1) as cluster:
         cluster.start()
         cluster.process.send_signal(signal.SIGINT)
-        assert cluster.process.wait(30) == 0, cluster.output()
+        assert cluster.process.wait(processes.DEADLINE_S) == 0, cluster.output()
         command = list(cluster.command)
         command[3] = "3"
         done = subprocess.run(command, cwd=cluster.directory, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False, timeout=30)
+                              stderr=subprocess.STDOUT, check=False, timeout=processes.DEADLINE_S)
         assert done.returncode == 1 and b"holds a cluster of 1" in done.stdout, done.stdout
 
 

@@ -27,7 +27,7 @@ CLEANING = {"log.cleaner.backoff.ms": "100", "log.cleaner.min.cleanable.ratio": 
 
 def create(admin, name, config):
     topic = confluent_kafka.admin.NewTopic(name, 1, 1, config=config)
-    admin.create_topics([topic])[name].result(30)
+    admin.create_topics([topic])[name].result(processes.DEADLINE_S)
 
 
 def size_of(node, topic=TOPIC):
@@ -58,7 +58,7 @@ class Writer:
             self.count += 1
             self.producer.produce(TOPIC, key=key, value=value)
             self.producer.poll(0)
-        assert self.producer.flush(60) == 0
+        assert self.producer.flush(processes.DEADLINE_S) == 0
 
 
 def read_all(node):
@@ -66,11 +66,11 @@ def read_all(node):
     consumer = confluent_kafka.Consumer({
         "bootstrap.servers": node.address, "group.id": "none", "enable.auto.commit": False,
         "check.crcs": True, "enable.partition.eof": True})
-    low, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(TOPIC, 0), 30)
+    low, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(TOPIC, 0), processes.DEADLINE_S)
     consumer.assign([confluent_kafka.TopicPartition(TOPIC, 0, low)])
     last, count, offset = {}, 0, -1
     while True:
-        message = consumer.poll(30)
+        message = consumer.poll(processes.DEADLINE_S)
         assert message is not None, f"nothing behind offset {offset} of {high}"
         if message.error():
             assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message
@@ -112,7 +112,7 @@ def records_without_key_are_refused(node):
     failures = []
     producer = confluent_kafka.Producer({"bootstrap.servers": node.address})
     producer.produce(TOPIC, value=b"no key", on_delivery=lambda error, _: failures.append(error))
-    producer.flush(30)
+    producer.flush(processes.DEADLINE_S)
     assert failures[0].code() == confluent_kafka.KafkaError.INVALID_RECORD, failures
 
 
@@ -132,11 +132,12 @@ def kafka_reads_it(node, writer):
     assert node.stop() == 0
     if not processes.kafka_libraries():
         return
-    for path in sorted(glob.glob(f"{node.data}/{TOPIC}-0/*.log")):
-        status, text = processes.kafka_tool(
-            "kafka.tools.DumpLogSegments", "--deep-iteration", "--index-sanity-check", "--files",
-            ",".join([path, path[:-4] + ".index", path[:-4] + ".timeindex"]))
-        assert status == 0 and "isvalid: false" not in text and "Found" not in text, text[-3000:]
+    files = [path[:-4] + suffix for path in sorted(glob.glob(f"{node.data}/{TOPIC}-0/*.log"))
+             for suffix in (".log", ".index", ".timeindex")]
+    status, text = processes.kafka_tool("kafka.tools.DumpLogSegments", "--deep-iteration",
+                                        "--index-sanity-check", "--files", ",".join(files))
+    assert status == 0 and "isvalid: false" not in text and "Found" not in text, text[-3000:]
+    assert text.count("Dumping ") == len(files), text[-3000:]
     kafka = processes.Kafka(CLEANING, directory=node.directory)
     kafka.port = node.port
     kafka.start()
@@ -162,7 +163,7 @@ def check_committed(node, expected):
         consumer = confluent_kafka.Consumer(
             {"bootstrap.servers": node.address, "group.id": group, "isolation.level":
              "read_committed"})
-        found = {place.offset for place in consumer.committed(places(), 30)}
+        found = {place.offset for place in consumer.committed(places(), processes.DEADLINE_S)}
         consumer.close()
         assert found == {offset}, f"{group} committed {offset}, found {found}"
 
@@ -173,17 +174,17 @@ def commit_and_abort(node, rounds):
     member = confluent_kafka.Consumer({"bootstrap.servers": node.address, "group.id": "exact"})
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": node.address, "transactional.id": "compaction"})
-    producer.init_transactions(30)
+    producer.init_transactions(processes.DEADLINE_S)
     expected = {}
     for turn in range(1, rounds + 1):
         plain.commit(offsets=places(turn), asynchronous=False)
         expected["plain"] = turn
         producer.begin_transaction()
-        producer.send_offsets_to_transaction(places(turn), member.consumer_group_metadata(), 30)
+        producer.send_offsets_to_transaction(places(turn), member.consumer_group_metadata(), processes.DEADLINE_S)
         if turn % 3 == 0:
-            producer.abort_transaction(30)
+            producer.abort_transaction(processes.DEADLINE_S)
         else:
-            producer.commit_transaction(30)
+            producer.commit_transaction(processes.DEADLINE_S)
             expected["exact"] = turn
     plain.close()
     member.close()
@@ -195,7 +196,7 @@ def internal_topics_shrink_and_load(binary):
         node.start()
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": node.address})
         topic = confluent_kafka.admin.NewTopic("input", PLACES, 1)
-        admin.create_topics([topic])["input"].result(30)
+        admin.create_topics([topic])["input"].result(processes.DEADLINE_S)
         for _ in range(2):
             begun = len(node.output())
             expected = commit_and_abort(node, 300)

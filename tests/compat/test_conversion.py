@@ -21,13 +21,14 @@ PARTITIONS = 3
 TOPICS = [("uncompressed", "delete"), ("gzip", "delete"), ("snappy", "compact"),
           ("lz4", "compact"), ("zstd", "delete")]
 SOURCES = ["none", "zstd", "lz4"]
+LETTERS = bytes(random.Random(6).choices(b"abcdef", k=1 << 22))  # values are cut from it
 
 
 def create(address, topic, settings):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": address})
     new = confluent_kafka.admin.NewTopic(topic, PARTITIONS, 1, config=settings)
     for future in admin.create_topics([new]).values():
-        future.result(20)
+        future.result(processes.DEADLINE_S)
 
 
 def produce(address, topic, codec, records, chance, sent):
@@ -42,7 +43,9 @@ def produce(address, topic, codec, records, chance, sent):
 
     for number in range(records):
         partition = chance.randrange(PARTITIONS)
-        filling = bytes(chance.choices(b"abcdef", k=chance.choice([10, 100, 2000])))
+        size = chance.choice([10, 100, 2000])
+        place = chance.randrange(len(LETTERS) - size)
+        filling = LETTERS[place:place + size]
         value = b"%d-%d-%s" % (number, partition, filling)
         sent[partition].append(value)
         while True:
@@ -52,7 +55,7 @@ def produce(address, topic, codec, records, chance, sent):
                 break
             except BufferError:
                 producer.poll(0.1)
-    left = producer.flush(60)
+    left = producer.flush(processes.DEADLINE_S)
     assert left == 0 and not errors, f"{topic} from {codec}: {left} left, {errors[:2]}"
 
 
@@ -63,7 +66,7 @@ def consume(address, topic, count):
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0)
                      for partition in range(PARTITIONS)])
     got = [[] for _ in range(PARTITIONS)]
-    end = time.monotonic() + 60
+    end = time.monotonic() + processes.DEADLINE_S
     while sum(map(len, got)) < count and time.monotonic() < end:
         for message in consumer.consume(2000, 0.2):
             assert not message.error(), message.error()

@@ -3,6 +3,7 @@
 usage: test_format.py KLAMMD
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -35,7 +36,7 @@ def write(place, text):
     return path
 
 
-def run(binary, place, text, arguments, deadline_s=20):
+def run(binary, place, text, arguments, deadline_s=processes.DEADLINE_S):
     write(place, text)
     done = subprocess.run([os.path.abspath(binary), "server.properties", *arguments],
                           cwd=place.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -80,21 +81,31 @@ def every_directory_of_a_voter_is_formatted_once(binary):
                "belongs to cluster " + CLUSTER)
 
 
+def dumps_by_kafka(paths):
+    """What its tool says of each of these files of metadata."""
+    status, output = processes.kafka_tool(
+        "kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files", ",".join(paths))
+    found = output.split("Dumping ")[1:]
+    assert status == 0 and len(found) == len(paths), output
+    return found
+
+
 def a_cluster_begins_with_the_features_that_are_asked_for(binary):
     name = b"eligible.leader.replicas.version"
-    for options, there in (([], True), (["--feature", name.decode() + "=0"], False),
-                           (["--feature", name.decode() + "=0", "--feature", "metadata.version=22"],
-                            False)):
-        with processes.Process() as place:
+    checkpoints = []
+    with contextlib.ExitStack() as stack:
+        for options, there in (([], True), (["--feature", name.decode() + "=0"], False),
+                               (["--feature", name.decode() + "=0", "--feature", "metadata.version=22"],
+                                False)):
+            place = stack.enter_context(processes.Process())
             expect(binary, place, properties(STATIC), ["--format", *options], 0, "formatted")
             path = os.path.join(place.directory, "a", "bootstrap.checkpoint")
             with open(path, "rb") as file:
                 assert (name in file.read()) == there, options
-            if processes.kafka_libraries():
-                status, output = processes.kafka_tool(
-                    "kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files", path)
-                level = 22 if len(options) > 2 else 29
-                assert status == 0 and f'"featureLevel":{level}' in output, output
+            checkpoints.append(path)
+        if processes.kafka_libraries():
+            for output, level in zip(dumps_by_kafka(checkpoints), (29, 29, 22)):
+                assert f'"featureLevel":{level}' in output, output
 
 
 def a_dynamic_quorum_begins_as_it_is_told(binary):
@@ -120,9 +131,7 @@ def inspect_with_kafka(place, options, has_voters):
     assert status == 0 and meta(place, "a")["cluster.id"] in output, output
     if not has_voters:
         return
-    status, output = processes.kafka_tool(
-        "kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files",
-        os.path.join(place.directory, "a", CHECKPOINT))
+    output = dumps_by_kafka([os.path.join(place.directory, "a", CHECKPOINT)])[0]
     voters = output.count('"voterDirectoryId"')
     assert voters == (2 if options[0] == "--initial-controllers" else 1), output
 
@@ -171,7 +180,7 @@ def a_broker_waits_for_its_cluster_and_can_be_stopped(binary):
         processes.wait_until(lambda: "waiting for a controller" in place.output(), "the line")
         assert not has(place, "a", "meta.properties")
         place.process.send_signal(signal.SIGTERM)
-        assert place.process.wait(10) == 0, place.output()
+        assert place.process.wait(processes.DEADLINE_S) == 0, place.output()
 
 
 def a_broker_takes_the_id_of_its_cluster(binary):

@@ -15,7 +15,7 @@ from cluster_requests import (active_controller, broker_ids, call, create, is_in
                               partitions_of, try_create, wait)
 from loopback_nodes import KlammCluster  # noqa: E402
 
-SETTINGS = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
+SETTINGS = {"broker.session.timeout.ms": "8000", "broker.heartbeat.interval.ms": "500",
             "auto.leader.rebalance.enable": "false"}
 NOT_CONTROLLER, UNSUPPORTED_VERSION, SECURITY_DISABLED = 41, 35, 54
 TOPIC_ALREADY_EXISTS, NO_REASSIGNMENT, BROKER_ID_NOT_REGISTERED = 36, 85, 102
@@ -108,11 +108,17 @@ def partitions_move_and_leaders_change(node, nodes, name):
     assert elect(1) == ELECTION_NOT_NEEDED
 
 
-def the_quorum_answers(node, leader):
-    answer = call(node, "DescribeQuorum", 2, {"Topics": [
-        {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})
+def the_quorum_answers(node, nodes):
+    """Whoever is asked names the same leader, while there is one."""
+    def named():
+        found = call(node, "DescribeQuorum", 2, {"Topics": [
+            {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})
+        part = found["Topics"][0]["Partitions"][0]
+        is_so = (found["ErrorCode"], part["ErrorCode"], part["LeaderId"]) == (0, 0, active_controller(nodes))
+        return found if is_so else None
+
+    answer = wait(named, f"the leader through node {node.number}", alive=nodes)
     part = answer["Topics"][0]["Partitions"][0]
-    assert (answer["ErrorCode"], part["ErrorCode"], part["LeaderId"]) == (0, 0, leader), answer
     assert sorted(voter["ReplicaId"] for voter in part["CurrentVoters"]) == [1, 2, 3], answer
     values = {"ClusterId": None, "VoterId": 9, "VoterDirectoryId": uuid.UUID(int=1 << 70)}
     answer = call(node, "RemoveRaftVoter", 0, values)
@@ -132,7 +138,6 @@ def what_cannot_be_is_refused_by_the_controller(node):
 
 
 def ask_everything(node, nodes, number):
-    leader = active_controller(nodes)
     name = f"topic-{number}"
     alive = [n.number for n in nodes]
     create(node, name, [[alive[0], alive[1]]])
@@ -142,7 +147,7 @@ def ask_everything(node, nodes, number):
     settings_are_changed(node, name, number)
     quotas_are_stored(node, number)
     partitions_move_and_leaders_change(node, nodes, name)
-    the_quorum_answers(node, leader)
+    the_quorum_answers(node, nodes)
     what_cannot_be_is_refused_by_the_controller(node)
     answer = call(node, "CreateAcls", 3, {"Creations": [
         {"ResourceType": 2, "ResourceName": name, "ResourcePatternType": 3, "Principal": "User:a",
@@ -152,13 +157,22 @@ def ask_everything(node, nodes, number):
 
 def a_controller_that_is_not_active_says_so(cluster):
     """At the controllers' own listeners nothing is forwarded: whoever asks there goes on himself."""
-    leader = active_controller(list(cluster.nodes.values()))
-    for node in cluster.nodes.values():
-        connection = wire.Connection(node.members.controller_ports[node.number])
-        answer = connection.call("DeleteTopics", 5, {"TimeoutMs": 20000, "TopicNames": ["missing"]})
-        connection.close()
-        error = one(answer, "Responses")
-        assert (error == NOT_CONTROLLER) == (node.number != leader), (node.number, leader, answer)
+    def refused():
+        """Those that refuse."""
+        numbers = []
+        for node in cluster.nodes.values():
+            connection = wire.Connection(node.members.controller_ports[node.number])
+            answer = connection.call("DeleteTopics", 5, {"TimeoutMs": 20000, "TopicNames": ["missing"]})
+            connection.close()
+            if one(answer, "Responses") == NOT_CONTROLLER:
+                numbers.append(node.number)
+        return numbers
+
+    def all_but_the_leader():
+        leader = active_controller(list(cluster.nodes.values()))
+        return refused() == [number for number in cluster.nodes if number != leader]
+
+    wait(all_but_the_leader, "all refuse but the leader", alive=list(cluster.nodes.values()))
 
 
 def every_controller_tells_where_all_of_them_are(cluster):
@@ -185,11 +199,11 @@ def main():
             ask_everything(node, nodes, node.number)
         a_controller_that_is_not_active_says_so(cluster)
         every_controller_tells_where_all_of_them_are(cluster)
-        gone = cluster.nodes[active_controller(nodes)]
+        gone = cluster.nodes[wait(lambda: active_controller(nodes), "a controller")]
         gone.kill()
         rest = [node for node in nodes if node is not gone]
         # Asked at once: it waits for the next controller.
-        assert try_create(rest[0], "meanwhile", [[rest[0].number, rest[1].number]]) == 0
+        create(rest[0], "meanwhile", [[rest[0].number, rest[1].number]])
         wait(lambda: all(broker_ids(node) == [n.number for n in rest] for node in rest),
              "the dead one is fenced", alive=rest)
         for node in rest:

@@ -7,7 +7,7 @@ no committed offset went back.
 
 usage: test_group_life.py KLAMMD|kafka FOLDER [KIND ...]
 
-FOLDER keeps the newest confluent-kafka, which speaks the consumer protocol (KIP-848). Without kinds:
+FOLDER keeps a current confluent-kafka, which speaks the consumer protocol (KIP-848). Without kinds:
 one of each code base, and all of them with KLAMM_NIGHTLY. Given "kafka", Apache Kafka is asked to
 pass the same test.
 """
@@ -27,7 +27,7 @@ def kinds(folder):
     found = [members.Kind("librdkafka range", "confluent", "classic", "range"),
              members.Kind("librdkafka cooperative", "confluent", "classic", "cooperative-sticky"),
              members.Kind("kafka-python", "kafka-python", "classic")]
-    python = members.newest_confluent(folder)
+    python = members.current_confluent(folder)
     if python:
         found.append(members.Kind("librdkafka consumer", "confluent", "consumer", python=python))
         found.append(members.Kind("librdkafka consumer range", "confluent", "consumer", "range",

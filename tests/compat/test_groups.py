@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
@@ -67,15 +68,24 @@ def worker(address, group, topic, *settings):
     say("closed")
 
 
+def setting_arguments(settings):
+    return [f"{key.replace('_', '.')}={value}" for key, value in settings.items()]
+
+
 class Worker:
-    def __init__(self, node, group, topic, **settings):
+    def __init__(self, command):
         self.lines, self.owned, self.records, self.commits = [], set(), [], []
-        self.process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
-             *(f"{key.replace('_', '.')}={value}" for key, value in settings.items())],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
+
+    def show(self):
+        """What it said last, for the reader of a test that failed."""
+        status = self.process.poll()
+        self.errors.seek(0)
+        print(f"---- member {self.process.pid} {'runs' if status is None else f'has ended with {status}'}, "
+              f"owns {sorted(self.owned)}", *self.lines[-10:], self.errors.read()[-2000:], sep="\n", flush=True)
 
     def read(self):
         for line in self.process.stdout:
@@ -92,16 +102,21 @@ class Worker:
 
     def end(self, how):
         self.process.send_signal(how)
-        status = self.process.wait(40)
+        status = self.process.wait(processes.DEADLINE_S)
         self.thread.join()
         return status
 
 
 @contextlib.contextmanager
 def members(node, group, topic, count, **settings):
-    started = [Worker(node, group, topic, **settings) for _ in range(count)]
+    started = [Worker([sys.executable, os.path.abspath(__file__), "worker", node.address, group, topic,
+                       *setting_arguments(settings)]) for _ in range(count)]
     try:
         yield started
+    except BaseException:
+        for member in started:
+            member.show()
+        raise
     finally:
         for member in started:
             if member.process.poll() is None:
@@ -118,11 +133,11 @@ def produce(node, topic, first, count, partitions):
     producer = confluent_kafka.Producer({"bootstrap.servers": node.address, "acks": "all"})
     for number in range(first, first + count):
         producer.produce(topic, b"v%d" % number, partition=number % partitions)
-    assert producer.flush(60) == 0
+    assert producer.flush(processes.DEADLINE_S) == 0
 
 
 def create(node, topic, partitions):
-    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address, **processes.KAFKA_PYTHON)
     admin.create_topics([kafka.admin.NewTopic(topic, partitions, 1)])
     admin.close()
 
@@ -134,7 +149,7 @@ def values_of(group):
 def committed(node, group, topic, partitions):
     consumer = confluent_kafka.Consumer({"bootstrap.servers": node.address, "group.id": group})
     places = consumer.committed(
-        [confluent_kafka.TopicPartition(topic, p) for p in range(partitions)], timeout=30)
+        [confluent_kafka.TopicPartition(topic, p) for p in range(partitions)], timeout=processes.DEADLINE_S)
     consumer.close()
     return [place.offset for place in places]
 
@@ -155,7 +170,7 @@ def kcat_goes_on_where_it_was(node):
     def consume(count):
         done = subprocess.run(
             ["kcat", "-b", node.address, "-q", "-G", "kcat-group", "-c", str(count), "-X",
-             "auto.offset.reset=earliest", "kcat-topic"], timeout=60, stdout=subprocess.PIPE,
+             "auto.offset.reset=earliest", "kcat-topic"], timeout=processes.DEADLINE_S, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().split()
@@ -172,13 +187,14 @@ def kafka_python_groups(node):
     create(node, "pure", 3)
     produce(node, "pure", 0, 30, 3)
     consumer = kafka.KafkaConsumer("pure", bootstrap_servers=node.address, group_id="pure-group",
-                                   auto_offset_reset="earliest", enable_auto_commit=False)
+                                   auto_offset_reset="earliest", enable_auto_commit=False,
+                                   session_timeout_ms=30000, **processes.KAFKA_PYTHON)
     seen = []
     while len(seen) < 30:
         for messages in consumer.poll(1000).values():
             seen += [message.value for message in messages]
     consumer.commit()
-    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=node.address, **processes.KAFKA_PYTHON)
     assert ("pure-group", "consumer") in admin.list_consumer_groups()
     found = admin.describe_consumer_groups(["pure-group"])[0]
     assert found.state == "Stable" and len(found.members) == 1, found
@@ -187,7 +203,8 @@ def kafka_python_groups(node):
     consumer.close()
     assert admin.describe_consumer_groups(["pure-group"])[0].state == "Empty"
     again = kafka.KafkaConsumer("pure", bootstrap_servers=node.address, group_id="pure-group",
-                                auto_offset_reset="earliest", consumer_timeout_ms=3000)
+                                auto_offset_reset="earliest", consumer_timeout_ms=3000,
+                                **processes.KAFKA_PYTHON)
     assert not list(again), "consumed twice"
     again.close()
     assert admin.delete_consumer_groups(["pure-group"])[0][1] is kafka.errors.NoError
@@ -262,8 +279,7 @@ def groups_live_through_restarts(node):
             node.kill()
             node.start()
             assert_commits_hold(node, group, topic, 4, three)
-            wait_until(lambda: len(values_of(three)) == first + 200, "all records after a crash",
-                       60)
+            wait_until(lambda: len(values_of(three)) == first + 200, "all records after a crash")
         assert_commits_hold(node, group, topic, 4, three)
 
 

@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
 import wire  # noqa: E402
-from cluster_requests import call, create, end_offsets, is_in_sync, produce, wait  # noqa: E402
+from cluster_requests import call, create, end_offsets, is_in_sync, wait, write  # noqa: E402
 from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after, start_all  # noqa: E402
 
 TOPIC = "letters"
@@ -63,15 +63,16 @@ def everybody_is_told_his_own(brokers):
 def brokers_find_each_other(brokers):
     create(brokers[0], TOPIC, [[2, 3], [3, 2]])
     wait(lambda: is_in_sync(brokers, TOPIC, [[2, 3], [3, 2]], [2, 3]), "followers", alive=brokers)
-    for partition, leader in enumerate(brokers):
-        for _ in range(RECORDS):
-            assert produce(leader, TOPIC, partition, b"value" * 20) == 0
+    for partition in range(PARTITIONS):
+        write(brokers, TOPIC, partition, [b"value" * 20] * RECORDS)
 
 
 def a_leader_that_dies_is_succeeded(brokers):
+    wait(lambda: is_in_sync(brokers, TOPIC, [[2, 3], [3, 2]]), "both are in sync", alive=brokers)
     brokers[0].kill()
     wait(lambda: is_led_by(brokers[1], 3), "the other one leads", alive=brokers[1:])
-    assert end_offsets(brokers[1], TOPIC, PARTITIONS) == [RECORDS] * PARTITIONS
+    wait(lambda: end_offsets(brokers[1], TOPIC, PARTITIONS) == [RECORDS] * PARTITIONS, "every record",
+         alive=brokers[1:])
 
 
 def is_led_by(node, leader):

@@ -5,15 +5,14 @@ usage: test_moves.py KLAMMD
 
 import os
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "differential"))
-import wire  # noqa: E402
+import cluster_requests  # noqa: E402
 from cluster_requests import (broker_ids, call, create, end_offsets, is_in_sync,  # noqa: E402
                               reassign, wait)
-from loopback_nodes import BOTH, BROKER, KlammNode, Members  # noqa: E402
+from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "moving"
 PARTITIONS = 4
@@ -30,20 +29,16 @@ def wait_in_sync(nodes, replicas):
          alive=nodes)
 
 
-def write(leader):
-    records = wire.batch([wire.record(0, b"key", b"value" * 20)], int(time.time() * 1000))
-    values = {"Acks": -1, "TimeoutMs": 20000, "TopicData": [{"Name": TOPIC, "PartitionData": [
-        {"Index": index, "Records": records} for index in range(PARTITIONS)]}]}
-    for _ in range(RECORDS):
-        answer = call(leader, "Produce", 8, values)["Responses"][0]["PartitionResponses"]
-        assert all(part["ErrorCode"] == 0 for part in answer), answer
+def write(nodes):
+    for index in range(PARTITIONS):
+        cluster_requests.write(nodes, TOPIC, index, [b"value" * 20] * RECORDS)
 
 
 def a_replica_comes_back_to_a_broker_that_gave_it_away(nodes):
     first, second = nodes
     create(first, TOPIC, [[1, 2]] * PARTITIONS)
     wait_in_sync(nodes, [1, 2])
-    write(first)
+    write(nodes)
     # What a broker finds at its start is not what it has later.
     assert second.stop() == 0, second.output()
     second.start()
@@ -51,11 +46,11 @@ def a_replica_comes_back_to_a_broker_that_gave_it_away(nodes):
     for _ in range(3):
         move(nodes, [1])
         move(nodes, [1, 2])
-    write(first)
+    write(nodes)
     move(nodes, [2])
-    ends = end_offsets(second, TOPIC, PARTITIONS)
-    assert ends == [2 * RECORDS] * PARTITIONS, ends
-    write(second)
+    wait(lambda: end_offsets(second, TOPIC, PARTITIONS) == [2 * RECORDS] * PARTITIONS, "every record",
+         alive=nodes)
+    write(nodes)
     move(nodes, [2, 1])
     assert all(node.process.poll() is None for node in nodes)
 
@@ -78,8 +73,9 @@ def settings_of_one_broker_are_set_through_it(nodes):
 
 def main():
     members = Members({1: BOTH, 2: BROKER})
-    with (KlammNode(sys.argv[1], members, 1) as first, KlammNode(sys.argv[1], members, 2) as second):
-        nodes = (first, second)
+    nodes = [KlammNode(sys.argv[1], members, number) for number in members.roles]
+    with looked_after(nodes):
+        first, second = nodes
         for node in nodes:
             node.format()
         for node in nodes:

@@ -9,7 +9,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
-from cluster_requests import broker_ids, call, create, is_in_sync, produce, wait  # noqa: E402
+from cluster_requests import broker_ids, call, create, is_in_sync, wait, write  # noqa: E402
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402
 from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after, start_all  # noqa: E402
 
@@ -17,14 +17,13 @@ TOPIC = "near"
 RECORDS = 50
 RACKS = {1: "a", 2: "b", 3: "c"}
 SETTINGS = {"replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
-            "broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
+            "broker.session.timeout.ms": "10000", "broker.heartbeat.interval.ms": "500",
             "auto.leader.rebalance.enable": "false"}
 NOT_LEADER, OFFSET_OUT_OF_RANGE = 6, 1
 
 
-def write(leader, count):
-    for number in range(count):
-        assert produce(leader, TOPIC, 0, b"value %d" % number) == 0
+def write_some(leader):
+    write([leader], TOPIC, 0, [b"value %d" % number for number in range(RECORDS)])
 
 
 def fetch(node, rack, offset=0, version=11):
@@ -85,14 +84,14 @@ def who_reads_there_reads_on_without_it(nodes):
     sent_there = Reader(nodes, "b")
     sent_there.read_to(RECORDS)
     second.kill()
-    write(leader, RECORDS)
+    write_some(leader)
     wait(lambda: is_in_sync([leader, third], TOPIC, [[1, 3]]), "the near one is out", alive=[leader])
     assert fetch(leader, "b")[1] == -1
     Reader(nodes, "b").read_to(2 * RECORDS)
     second.start(wait=False)
     wait(lambda: is_in_sync(nodes, TOPIC, [[1, 2, 3]]), "the near one is back", alive=nodes)
     wait(lambda: fetch(leader, "b") == (0, 2, 0), "it is named again", alive=nodes)
-    write(leader, RECORDS)
+    write_some(leader)
     sent_there.read_to(3 * RECORDS)
     Reader(nodes, "b").read_to(3 * RECORDS)
 
@@ -106,7 +105,7 @@ def main():
         wait(lambda: broker_ids(nodes[0]) == [1, 2, 3], "three brokers", alive=nodes)
         create(nodes[0], TOPIC, [[1, 2, 3]])
         wait(lambda: is_in_sync(nodes, TOPIC, [[1, 2, 3]], [1]), "followers", alive=nodes)
-        write(nodes[0], RECORDS)
+        write_some(nodes[0])
         the_replica_in_the_rack_is_named_and_serves(nodes)
         who_reads_there_reads_on_without_it(nodes)
     print("2 passed, 0 failed")

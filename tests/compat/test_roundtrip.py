@@ -31,7 +31,7 @@ def main():
         for codec in CODECS:
             for kind in ("create", "append"):
                 subprocess.run([roundtrip, node.address, f"{codec}-{kind}", codec, str(records),
-                                "5", "900000", kind], check=True, timeout=600)
+                                "5", "900000", kind], check=True, timeout=1200)
         status = node.stop()
         if status != 0:
             print(node.output()[-4000:])

@@ -23,7 +23,7 @@ def main():
     with processes.Klamm(klammd, settings) as node:
         node.start()
         subprocess.run([transactions, node.address, "data", "200" if nightly else "40",
-                        str(PARTITIONS)], check=True, timeout=300)
+                        str(PARTITIONS)], check=True, timeout=600)
         try:
             copier_runs.copy([node], node.address, node.directory, copier,
                              200000 if nightly else 20000, 200 if nightly else 8, seed)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WAIT_MS = 60000, RECORDS = 20, QUIET_MS = 1500, VALUE_SIZE = 64 };
+enum { WAIT_MS = 180000, RECORDS = 20, QUIET_MS = 1500, VALUE_SIZE = 64 };
 
 struct options {
     const char *brokers;

@@ -189,13 +189,17 @@ def eligible_leaders(target, topic):
         return [levels, minima]
 
     def show(label):
-        """Once it has stopped moving: Kafka answers before it applies."""
-        seen = state()
+        """Kafka answers before it applies, but it applies in order: what is made afterwards is there no
+        earlier. A broker's own settings follow a moment later."""
+        marks.append(f"{topic}-mark-{len(marks)}")
+        create(target, marks[-1])
+        seen = [state()]
         end = time.monotonic() + 0.4
-        while time.monotonic() < end:
-            seen = state()
-        target.note(label, seen)
+        while time.monotonic() < end or len(seen) < 2 or seen[-1] != seen[-2]:
+            seen.append(state())
+        target.note(label, seen[-1])
 
+    marks = []
     create(target, topic, 1, {"min.insync.replicas": "2"})
     show("at first")
     target.call("DescribeTopicPartitions", 0, {

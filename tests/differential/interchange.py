@@ -22,6 +22,7 @@ import wire  # noqa: E402
 from target import Target  # noqa: E402
 
 PARTITIONS = 3
+KINDS = ("*.log", "*.index", "*.timeindex", "*.txnindex", "*.snapshot", "*.checkpoint")
 NOW = scenarios.NOW
 
 
@@ -79,28 +80,28 @@ def same(ours, theirs, what):
 
 
 def dump_all(data):
-    """Runs Kafka's dump tool over every file it knows; returns how many it read."""
-    kinds = ("*.log", "*.index", "*.timeindex", "*.txnindex", "*.snapshot", "*.checkpoint")
+    """Runs Kafka's dump tool over every file it knows, once for each way of looking; returns how many it read."""
+    files = [path for kind in KINDS for path in sorted(glob.glob(os.path.join(data, "*", kind)))
+             if os.path.getsize(path) or kind == "*.log"]
+    metadata = [path for path in files if "__cluster_metadata" in path]
+    indexes = [path for path in files if path not in metadata and path.endswith(".index")]
+    others = [path for path in files if path not in metadata + indexes]
     count = 0
-    for kind in kinds:
-        files = sorted(path for path in glob.glob(os.path.join(data, "*", kind)))
-        metadata = [f for f in files if "__cluster_metadata" in f]
-        for group, options in ((metadata, ["--cluster-metadata-decoder"]),
-                               ([f for f in files if f not in metadata],
-                                ["--print-data-log"] if kind == "*.log" else
-                                ["--index-sanity-check"] if kind == "*.index" else [])):
-            group = [f for f in group if os.path.getsize(f) or kind == "*.log"]
-            if not group:
-                continue
-            status, text = processes.kafka_tool(
-                "kafka.tools.DumpLogSegments", *options, "--files", ",".join(group))
-            bad = [line for line in text.splitlines() if any(
-                word in line for word in ("rror", "Exception", "ismatch", "isvalid: false",
-                                          "Non-consecutive", "Found timestamp", "Indexed offset",
-                                          "corrupt", "could not"))]
-            assert status == 0 and not bad, f"{kind}: status {status}\n" + "\n".join(
-                bad[:10] or text.splitlines()[-10:])
-            count += len(group)
+    for group, option in ((metadata, "--cluster-metadata-decoder"), (indexes, "--index-sanity-check"),
+                          (others, "--print-data-log")):
+        if not group:
+            continue
+        status, text = processes.kafka_tool(
+            "kafka.tools.DumpLogSegments", option, "--files", ",".join(group))
+        bad = [line for line in text.splitlines() if any(
+            word in line for word in ("rror", "Exception", "ismatch", "isvalid: false",
+                                      "Non-consecutive", "Found timestamp", "Indexed offset",
+                                      "corrupt", "could not"))]
+        assert status == 0 and not bad, f"{option}: status {status}\n" + "\n".join(
+            bad[:10] or text.splitlines()[-10:])
+        dumped = text.count("Dumping ")
+        assert dumped == len(group), f"{option}: {dumped} of {len(group)} files"
+        count += dumped
     return count
 
 

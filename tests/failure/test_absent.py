@@ -15,13 +15,13 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
-from cluster_requests import (broker_ids, call, create, end_offsets, is_in_sync, partitions_of,  # noqa: E402
-                              produce, reassign, try_create, wait)
+from cluster_requests import (broker_ids, call, create, end_offsets, is_in_sync,  # noqa: E402
+                              leader_of, partitions_of, reassign, wait, write)
 from loopback_nodes import BROKER, CONTROLLER, KlammNode, Members, looked_after  # noqa: E402
 from records_load import PARTITIONS, Load, check, read_all  # noqa: E402
 
 CONTROLLERS, BROKERS = (1, 2, 3), (4, 5, 6)
-SESSION_MS = 3000
+SESSION_MS = 8000
 SETTINGS = {"broker.session.timeout.ms": str(SESSION_MS), "broker.heartbeat.interval.ms": "500",
             "replica.lag.time.max.ms": "3000", "min.insync.replicas": "2",
             "auto.leader.rebalance.enable": "false", "log.segment.delete.delay.ms": "1000",
@@ -31,7 +31,7 @@ REQUEST_TIMED_OUT = 7
 
 def more(load, records=500):
     count = load.count() + records
-    processes.wait_until(lambda: load.count() >= count, "acknowledgements", 60)
+    processes.wait_until(lambda: load.count() >= count, "acknowledgements")
 
 
 def kill_all(nodes):
@@ -55,12 +55,12 @@ def every_controller_dies(controllers, brokers):
     kill_all(controllers)
     began = time.monotonic()
     # Longer than a session: nobody is there to fence anybody.
-    processes.wait_until(lambda: time.monotonic() > began + 2 * SESSION_MS / 1000, "two sessions")
+    processes.wait_until(lambda: time.monotonic() > began + 1.25 * SESSION_MS / 1000, "a session and more")
     more(load, 2000)
     for node in brokers:
         assert broker_ids(node) == list(BROKERS), broker_ids(node)
     error, seconds = ask_for_a_topic(brokers[0], 1500)
-    assert error == REQUEST_TIMED_OUT and 1 < seconds < 10, (error, seconds)
+    assert error == REQUEST_TIMED_OUT and 1 < seconds < 60, (error, seconds)
 
     # One broker dies as well: its leaderships cannot be given away, the others' records need it.
     last = brokers[-1]
@@ -73,25 +73,13 @@ def every_controller_dies(controllers, brokers):
     for node in controllers:
         node.start(wait=False)
     wait(lambda: is_in_sync(brokers, "steady", [list(BROKERS)] * PARTITIONS), "all in sync again",
-         120, alive=controllers + brokers)
+         alive=controllers + brokers)
     more(load)
-    assert try_create(brokers[0], "later", [[4, 5, 6]]) == 0
+    create(brokers[0], "later", [[4, 5, 6]])
     load.finish()
     assert not load.errors, load.errors[:5]
     check(load, load.acknowledged, read_all(brokers[0].address, "steady"))
     return load.count()
-
-
-def write_to(nodes, topic, partition, values):
-    def leads(node):
-        """Knows that it leads; who was asked to make the topic may not be the controller."""
-        part = partitions_of(node, topic).get(partition)
-        return part and part["LeaderId"] == node.number
-
-    leader = wait(lambda: next((node for node in nodes if leads(node)), None), f"{topic} is led",
-                  alive=nodes)
-    for value in values:
-        assert produce(leader, topic, partition, value) == 0
 
 
 def delete(node, *topics):
@@ -120,9 +108,9 @@ def a_broker_is_away_while_topics_come_and_go(brokers, clean):
     gone, again, grown, moved = (f"{name}.{kind}" for name in ("gone", "again", "grown", "moved"))
     for topic in (gone, again, grown):
         create(first, topic, [[4, 5, 6]])
-        write_to(brokers, topic, 0, [b"before"] * 30)
+        write(brokers, topic, 0, [b"before"] * 30)
     create(first, moved, [[4, 5]])
-    write_to(brokers, moved, 0, [b"before"] * 30)
+    write(brokers, moved, 0, [b"before"] * 30)
     wait(lambda: all(is_in_sync(brokers, topic, [[4, 5, 6]]) for topic in (gone, again, grown)),
          "followers", alive=brokers)
     if clean:
@@ -136,15 +124,15 @@ def a_broker_is_away_while_topics_come_and_go(brokers, clean):
     wait(lambda: not any(partitions_of(node, topic) for node in rest for topic in (gone, again)),
          "they are gone")
     create(second, again, [[5, 4, 6]])
-    write_to(rest, again, 0, [b"after"] * 3)
+    write(rest, again, 0, [b"after"] * 3)
     call(first, "CreatePartitions", 3, {"TimeoutMs": 20000, "Topics": [
         {"Name": grown, "Count": 2, "Assignments": [{"BrokerIds": [5, 6, 4]}]}]})
     wait(lambda: len(partitions_of(first, grown)) == 2, "the second partition")
-    write_to(rest, grown, 0, [b"after"] * 3)
-    write_to(rest, grown, 1, [b"after"] * 3)
+    write(rest, grown, 0, [b"after"] * 3)
+    write(rest, grown, 1, [b"after"] * 3)
     # To the one that is away, which cannot end; then back, which can.
     reassign(first, moved, [[6, 4]])
-    assert sorted(partitions_of(first, moved)[0]["ReplicaNodes"]) == [4, 5, 6]
+    wait(lambda: sorted(partitions_of(first, moved)[0]["ReplicaNodes"]) == [4, 5, 6], "it is to move")
     answer = call(second, "AlterPartitionReassignments", 0, {"TimeoutMs": 20000, "Topics": [
         {"Name": moved, "Partitions": [{"PartitionIndex": 0, "Replicas": None}]}]})
     assert answer["Responses"][0]["Partitions"][0]["ErrorCode"] == 0, answer
@@ -165,9 +153,8 @@ def a_broker_is_away_while_topics_come_and_go(brokers, clean):
         for partition in range(count):
             wait(lambda t=topic, p=partition: log_of(away, t, p) == log_of(first, t, p),
                  f"{topic}-{partition} is the same", alive=brokers)
-    leader = partitions_of(first, again)[0]["LeaderId"]
-    node = next(node for node in brokers if node.number == leader)
-    assert end_offsets(node, again, 1) == [3]
+    leader = wait(lambda: leader_of(brokers, again, 0), "it is led")
+    assert end_offsets(leader, again, 1) == [3]
 
 
 def main():
@@ -190,7 +177,7 @@ def main():
             assert node.stop() == 0, node.output()
         for node in controllers:
             node.process.terminate()
-        assert [node.process.wait(60) for node in controllers] == [0] * len(CONTROLLERS)
+        assert [node.process.wait(processes.DEADLINE_S) for node in controllers] == [0] * len(CONTROLLERS)
     print(f"3 passed, 0 failed; {count} records acknowledged, none lost")
 
 

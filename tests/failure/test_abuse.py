@@ -54,14 +54,14 @@ def sockets(node):
 
 def comes_to_rest(node, before):
     """All connections of bad clients are gone, and nothing spins on what they left."""
-    processes.wait_until(lambda: sockets(node) <= before, f"at most {before} sockets", 60)
+    processes.wait_until(lambda: sockets(node) <= before, f"at most {before} sockets")
 
     def is_idle():
         start, end = cpu_ticks(node), time.monotonic() + 1
         processes.wait_until(lambda: time.monotonic() > end, "a second")
         return cpu_ticks(node) - start < 10
 
-    processes.wait_until(is_idle, "a second with less than a tenth of it used", 30)
+    processes.wait_until(is_idle, "a second with less than a tenth of it used")
 
 
 class Healthy:
@@ -74,20 +74,29 @@ class Healthy:
         self.connection = self.target.connection
         self.next = 0
 
-    def check(self, what):
+    def produce(self, what):
+        """How long it took, in seconds."""
         start = time.monotonic()
         answer = scenarios.produce(self.target, "healthy", scenarios.simple_batch(), note=False)
+        took = time.monotonic() - start
+        assert self.target.connection is self.connection, (
+            f"{what} closed another's connection, or held it up for {took:.0f} s")
         part = answer["Responses"][0]["PartitionResponses"][0]
         assert part["ErrorCode"] == 0 and part["BaseOffset"] == self.next, f"after {what}: {part}"
         self.next += 3
-        assert self.target.connection is self.connection, f"{what} closed another's connection"
-        took = time.monotonic() - start
-        assert took < 5, f"after {what} a produce took {took:.1f} s"
+        return took
+
+    def check(self, what):
+        # The machine may be slow once for reasons of its own; a broker that is held up is so again.
+        took = [self.produce(what)]
+        while min(took) > 2 and len(took) < 4:
+            took.append(self.produce(what))
+        assert min(took) <= 2, f"after {what} each produce took long: {took} s"
         PASSED.append(what)
         print(f"ok: {what}", flush=True)
 
 
-def is_closed(sock, deadline_s=10):
+def is_closed(sock, deadline_s=processes.DEADLINE_S):
     sock.settimeout(deadline_s)
     try:
         while True:
@@ -100,7 +109,7 @@ def is_closed(sock, deadline_s=10):
 
 
 def raw(node, data, half_close=False):
-    sock = socket.create_connection(("127.0.0.1", node.port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", node.port), timeout=processes.DEADLINE_S)
     sock.sendall(data)
     if half_close:
         with contextlib.suppress(OSError):  # the broker may have closed it already
@@ -206,12 +215,13 @@ def never_reading(node):
             connection.send("Fetch", 12, scenarios.fetch_values(
                 None, "large", 12, MaxBytes=50 << 20, partition_max=50 << 20))
         connections.append(connection)
+    questions = b"".join(connections[0].frame("Metadata", 9, {"Topics": None})[0] for _ in range(500))
     for _ in range(50):
         connection = wire.Connection(node.port)
         connection.socket.settimeout(0.2)
         try:
-            for _ in range(20000):
-                connection.send("Metadata", 9, {"Topics": None})
+            for _ in range(40):
+                connection.raw(questions)
         except (TimeoutError, BlockingIOError):
             pass
         connections.append(connection)
@@ -224,13 +234,14 @@ def never_reading(node):
 def idle_connections(node, count):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(count, hard - 200)
+    count = min(count, hard - 200) if hard != resource.RLIM_INFINITY else count
+    network = random.SystemRandom().randrange(1, 255)  # ports of the last run may still be held
     before = resident_mib(node)
     start = time.monotonic()
     socks = []
     for number in range(count):
         sock = socket.socket()
-        sock.bind((f"127.0.0.{2 + number // 20000}", 0))
+        sock.bind((f"127.{network}.0.{2 + number // 10000}", 0))
         sock.connect(("127.0.0.1", node.port))
         socks.append(sock)
     took = time.monotonic() - start
@@ -249,11 +260,13 @@ def too_many_connections(klammd):
         node.start()
         healthy = Healthy(node)
         socks = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(40)]
-        closed = 0
-        for sock in socks:
-            closed += is_closed(sock, 0.3)
-        assert 20 <= closed < 40, f"{closed} of 40 were closed over a limit of 20"
+
+        def closed():
+            return sum(is_closed(sock, 0.001) for sock in socks)
+
+        processes.wait_until(lambda: closed() >= 20, "20 of 40 are closed over a limit of 20")
         healthy.check("more connections than allowed")
+        assert closed() < 40, "all of 40 were closed over a limit of 20"
         for sock in socks:
             sock.close()
 
@@ -263,7 +276,7 @@ def refused_starts(klammd, node):
     def start(settings, words, directory=None):
         second = processes.Klamm(klammd, settings, directory)
         second.start(wait=False)
-        status = second.process.wait(20)
+        status = second.process.wait(processes.DEADLINE_S)
         with open(second.log_path) as log:
             lines = [line for line in log.read().splitlines() if "INFO" not in line]
         assert status not in (0, None) and status > 0, f"{settings}: status {status}: {lines}"
@@ -287,7 +300,7 @@ def refused_starts(klammd, node):
             with open(path, "w") as file:
                 file.write(content)
             broken.start(wait=False)
-            assert broken.process.wait(20) > 0, f"meta.properties {content!r} is accepted"
+            assert broken.process.wait(processes.DEADLINE_S) > 0, f"meta.properties {content!r} is accepted"
             tail = broken.output().splitlines()[-3:]
             assert any(all(word in line for word in words) for line in tail), tail
         with open(path, "w") as file:

@@ -43,7 +43,7 @@ SETTINGS = {
     "num.partitions": str(PARTITIONS),
     "default.replication.factor": str(REPLICAS),
 }
-PROGRESS_S = 90
+PROGRESS_S = 180
 
 
 class Watcher:
@@ -80,7 +80,7 @@ class Watcher:
 
     def finish(self, content):
         self.stopping.set()
-        self.thread.join(30)
+        self.thread.join()
         assert not self.problems, self.problems[:5]
         for partition, known in enumerate(self.seen):
             for offset, digest in known.items():
@@ -248,7 +248,7 @@ class Faults:
     def rolling_restart(self):
         for node in self.cluster.nodes:
             processes.wait_until(node.accepts, f"node {node.number} is there to be stopped")
-            status = node.stop(60)
+            status = node.stop()
             assert status == 0, f"node {node.number} did not stop cleanly: status {status}"
             node.start()
             processes.wait_until(node.accepts, f"node {node.number} is back")
@@ -268,7 +268,7 @@ class Faults:
                 return False
 
         try:
-            processes.wait_until(asked, "a reassignment is accepted", 60)
+            processes.wait_until(asked, "a reassignment is accepted")
         except TimeoutError:
             print(f"answers: {answers}", flush=True)
             raise
@@ -292,12 +292,12 @@ def create_topics(addresses, topics):
         futures = admin.create_topics([NewTopic(t, PARTITIONS, REPLICAS) for t in topics])
         for future in futures.values():
             try:
-                future.result(20)
+                future.result(60)
             except Exception as error:
                 if "already exists" not in str(error):
                     return False
         return True
-    processes.wait_until(created, "topics are created", 60)
+    processes.wait_until(created, "topics are created")
 
 
 def main():

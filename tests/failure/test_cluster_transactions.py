@@ -44,7 +44,7 @@ def main():
         cluster.start()
         cluster.wait_for_brokers()
         subprocess.run([transactions, cluster.addresses, "data", "20",
-                        str(copier_runs.PARTITIONS)], check=True, timeout=300)
+                        str(copier_runs.PARTITIONS)], check=True, timeout=600)
         copier_runs.copy(cluster.nodes, cluster.addresses, directory, copier,
                          200000 if nightly else 20000, kills, seed)
         assert cluster.stop() == [0, 0, 0]

@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 sys.path.insert(0, os.path.join(HERE, "..", "differential"))
 import processes  # noqa: E402
+import cluster_requests  # noqa: E402
 import wire  # noqa: E402
 from loopback_nodes import KlammCluster  # noqa: E402
 
@@ -25,25 +26,20 @@ RECORDS = 5
 
 def call(node, name, version, values):
     assert node.process.poll() is None, node.output()[-3000:]
-    connection = wire.Connection(node.port, timeout_s=30)
+    connection = wire.Connection(node.port, timeout_s=processes.DEADLINE_S)
     try:
         return connection.call(name, version, values)
     finally:
         connection.close()
 
 
-def wait(condition, what, *nodes):
+def wait(condition, what):
     def holds():
         with contextlib.suppress(OSError, wire.Closed):
             return condition()
         return False
 
-    try:
-        processes.wait_until(holds, what, 60)
-    except TimeoutError:
-        for node in nodes:
-            print(node.output()[-3000:])
-        raise
+    processes.wait_until(holds, what)
 
 
 def second_of(node):
@@ -57,18 +53,13 @@ def use_two(node):
 
 
 def create(node, replicas):
-    answer = call(node, "CreateTopics", 5, {"Topics": [{
-        "Name": TOPIC, "NumPartitions": -1, "ReplicationFactor": -1, "Assignments": [
-            {"PartitionIndex": index, "BrokerIds": replicas} for index in range(PARTITIONS)]}],
-        "TimeoutMs": 20000})["Topics"][0]
-    assert answer["ErrorCode"] == 0, answer
+    cluster_requests.create(node, TOPIC, [replicas] * PARTITIONS)
 
 
 def partitions_of(node):
     """Index -> what the node says of it."""
-    topic = call(node, "Metadata", 9, {"Topics": [{"Name": TOPIC}]})["Topics"][0]
-    assert topic["ErrorCode"] == 0, topic
-    return {part["PartitionIndex"]: part for part in topic["Partitions"]}
+    assert node.process.poll() is None, "a node has ended"
+    return cluster_requests.partitions_of(node, TOPIC)
 
 
 def lie_in(path):
@@ -93,6 +84,8 @@ def write(nodes, indexes):
     parts = partitions_of(nodes[0])
     by_number = {getattr(node, "number", 1): node for node in nodes}
     for index in indexes:
+        if index not in parts or parts[index]["LeaderId"] not in by_number:
+            return False
         records = wire.batch([wire.record(0, b"key", b"value" * 20)], int(time.time() * 1000))
         answer = call(by_number[parts[index]["LeaderId"]], "Produce", 8, {
             "Acks": -1, "TimeoutMs": 20000, "TopicData": [{"Name": TOPIC, "PartitionData": [
@@ -134,17 +127,17 @@ def leaders_leave_a_directory_that_fails(klammd):
 
         def all_in_sync(indexes, leader, among):
             parts = partitions_of(first)
-            return all(sorted(parts[index]["IsrNodes"]) == among and
-                       (leader is None or parts[index]["LeaderId"] == leader)
-                       for index in indexes)
+            return len(parts) == PARTITIONS and all(
+                sorted(parts[index]["IsrNodes"]) == among and
+                (leader is None or parts[index]["LeaderId"] == leader) for index in indexes)
 
         everything = range(PARTITIONS)
-        wait(lambda: all_in_sync(everything, 2, [1, 2, 3]), "all are in sync", *nodes)
+        wait(lambda: all_in_sync(everything, 2, [1, 2, 3]), "all are in sync")
         lost = lie_in(second_of(hurt))
         kept = lie_in(hurt.data)
         assert lost and kept and lost | kept == set(everything), (lost, kept)
-        wait(lambda: is_assigned(hurt, first, second_of(hurt), lost), "directories are told", *nodes)
-        assert write(nodes, everything)
+        wait(lambda: is_assigned(hurt, first, second_of(hurt), lost), "directories are told")
+        wait(lambda: write(nodes, everything), "all take records")
 
         lose(second_of(hurt))
 
@@ -155,15 +148,15 @@ def leaders_leave_a_directory_that_fails(klammd):
                        sorted(parts[index]["IsrNodes"]) == [1, 3] and
                        parts[index]["OfflineReplicas"] == [2] for index in lost)
 
-        wait(have_moved, "leaders have moved", *nodes)
+        wait(have_moved, "leaders have moved")
         assert all_in_sync(kept, 2, [1, 2, 3]), partitions_of(first)
-        assert write(nodes, everything)
+        wait(lambda: write(nodes, everything), "all take records")
 
         # As long as the directory may come back, nothing takes its place.
         assert hurt.stop() == 0, hurt.output()
         assert is_marked_clean(hurt.data) and not is_marked_clean(second_of(hurt) + "-lost")
         hurt.start()
-        wait(lambda: all_in_sync(kept, None, [1, 2, 3]), "what is left is in sync", *nodes)
+        wait(lambda: all_in_sync(kept, None, [1, 2, 3]), "what is left is in sync")
         assert all_in_sync(lost, None, [1, 3]), partitions_of(first)
         assert not lie_in(hurt.data) & lost, lie_in(hurt.data)
 
@@ -171,9 +164,9 @@ def leaders_leave_a_directory_that_fails(klammd):
         hurt.stop()
         hurt.settings["log.dirs"] = hurt.data
         hurt.start()
-        wait(lambda: all_in_sync(everything, None, [1, 2, 3]), "all are in sync again", *nodes)
+        wait(lambda: all_in_sync(everything, None, [1, 2, 3]), "all are in sync again")
         assert lie_in(hurt.data) == set(everything)
-        assert write(nodes, everything)
+        wait(lambda: write(nodes, everything), "all take records")
         parts = partitions_of(first)
         for index in lost:
             leader = cluster.nodes[parts[index]["LeaderId"]]
@@ -186,17 +179,17 @@ def a_lone_node_begins_nothing_anew(klammd):
         use_two(node)
         node.start()
         create(node, [1])
-        wait(lambda: len(partitions_of(node)) == PARTITIONS, "the partitions are there", node)
+        wait(lambda: len(partitions_of(node)) == PARTITIONS, "the partitions are there")
         lost = lie_in(second_of(node))
         kept = lie_in(node.data)
         assert lost and kept, (lost, kept)
-        wait(lambda: is_assigned(node, node, second_of(node), lost), "directories are told", node)
+        wait(lambda: is_assigned(node, node, second_of(node), lost), "directories are told")
         for _ in range(RECORDS):
-            assert write([node], range(PARTITIONS))
+            wait(lambda: write([node], range(PARTITIONS)), "all take records")
         assert node.stop() == 0, node.output()
         lose(second_of(node))
         node.start()
-        wait(lambda: write([node], kept), "the other directory goes on", node)
+        wait(lambda: write([node], kept), "the other directory goes on")
         parts = partitions_of(node)
         assert all(parts[index]["LeaderId"] == -1 for index in lost), parts
         assert not lie_in(node.data) & lost
@@ -204,7 +197,7 @@ def a_lone_node_begins_nothing_anew(klammd):
         assert is_marked_clean(node.data)
         find_again(second_of(node))
         node.start()
-        wait(lambda: write([node], range(PARTITIONS)), "all are led again", node)
+        wait(lambda: write([node], range(PARTITIONS)), "all are led again")
         for index in range(PARTITIONS):
             assert end_of(node, index) >= RECORDS + 1, f"partition {index}: {end_of(node, index)}"
         assert node.stop() == 0, node.output()

@@ -22,7 +22,7 @@ NOT_ENOUGH_REPLICAS = 19
 
 
 def call(node, name, version, values):
-    connection = wire.Connection(node.port, timeout_s=30)
+    connection = wire.Connection(node.port, timeout_s=processes.DEADLINE_S)
     try:
         return connection.call(name, version, values)
     finally:
@@ -48,7 +48,7 @@ def await_state(node, leader, isr, eligible, last=()):
         return seen == wanted
 
     try:
-        processes.wait_until(holds, f"leader, in sync, eligible, last known: {wanted}", 60)
+        processes.wait_until(holds, f"leader, in sync, eligible, last known: {wanted}")
     except TimeoutError:
         print("seen instead:", seen)
         raise
@@ -114,7 +114,7 @@ def a_crash_ends_eligibility(nodes):
 def main():
     members = Members({1: CONTROLLER, 2: BROKER, 3: BROKER, 4: BROKER})
     nodes = [KlammNode(sys.argv[1], members, number, {
-        "min.insync.replicas": "2", "broker.session.timeout.ms": "3000",
+        "min.insync.replicas": "2", "broker.session.timeout.ms": "10000",
         "broker.heartbeat.interval.ms": "500", "auto.leader.rebalance.enable": "false",
         "offsets.topic.replication.factor": "1"}) for number in members.roles]
     with looked_after(nodes):

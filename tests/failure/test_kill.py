@@ -36,7 +36,7 @@ def main():
         admin = AdminClient({"bootstrap.servers": node.address, "log_level": 0})
         loads = []
         for topic, idempotent in (("plain", False), ("idempotent", True)):
-            admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+            admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(processes.DEADLINE_S)
             loads.append(Load(node.address, topic, idempotent, seed))
         for kill in range(kills):
             before = [load.count() for load in loads]
@@ -45,7 +45,7 @@ def main():
             processes.wait_until(
                 lambda: time.monotonic() > end and all(
                     load.count() > count for load, count in zip(loads, before)),
-                "acknowledgements before a kill", 60)
+                "acknowledgements before a kill")
             node.kill()
             known = [[dict(a) for a in load.acknowledged] for load in loads]
             node.start()

@@ -14,19 +14,23 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), os.path.join(HERE, "..", "differential")]
 import processes  # noqa: E402
 from cluster_requests import (active_controller, broker_ids, call, create, end_offsets,  # noqa: E402
-                              is_in_sync, produce, wait)
+                              is_in_sync, wait, write)
 from loopback_nodes import BOTH, BROKER, KlammNode, Members, looked_after  # noqa: E402
 
 TOPIC = "ours"
 OTHER_CLUSTER = "QUJDREVGR0hJSktMTU5PUA"
-PATIENCE_MS = 4000
-SETTINGS = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
-            "initial.broker.registration.timeout.ms": str(PATIENCE_MS)}
+PATIENCE = "initial.broker.registration.timeout.ms"
+SETTINGS = {"broker.session.timeout.ms": "10000", "broker.heartbeat.interval.ms": "500",
+            PATIENCE: "300000"}
+ELECTIONS_S = 3.5  # in which a voter that hears of no leader has asked for votes, by its settings
+# Of who has nothing to hope for.
+IMPATIENT = {**SETTINGS, PATIENCE: "3000"}
 
 
 class Counter:
@@ -37,23 +41,18 @@ class Counter:
 
     def look(self):
         """Asks somebody who runs; a record is taken and every record before is there."""
-        def taken():
-            for node in self.nodes:
-                if node.process.poll() is not None:
-                    continue
-                if produce(node, TOPIC, 0, b"value", 5000) == 0:
-                    return node
-            return None
-
-        leader = wait(taken, "a record is taken")
+        leader = write(self.nodes, TOPIC, 0, [b"value"], 5000)
         self.written += 1
         ends = end_offsets(leader, TOPIC, 1)
+        if ends == [-1]:  # it has been succeeded since
+            ends = wait(lambda: next((found for found in (end_offsets(node, TOPIC, 1) for node in self.nodes)
+                                      if found != [-1]), None), "an end")
         assert ends == [self.written], (ends, self.written)
 
 
-def ends_with(node, *texts, deadline_s=30):
+def ends_with(node, *texts):
     """The process ends by itself with status 1; every text is in one line of its own."""
-    status = node.process.wait(deadline_s)
+    status = node.process.wait(processes.DEADLINE_S)
     output = node.output()
     assert status == 1, f"status {status}\n{output}"
     for text in texts:
@@ -104,6 +103,7 @@ def a_voter_with_a_disk_of_another_cluster_takes_no_part(nodes, counter):
     stranger = nodes[2]
     own = take_disk(stranger)
     format_for(stranger, OTHER_CLUSTER)
+    stranger.settings = IMPATIENT
     stranger.start(wait=False)
     ends_with(stranger, "no controller has registered this broker within "
                         "initial.broker.registration.timeout.ms")
@@ -112,12 +112,22 @@ def a_voter_with_a_disk_of_another_cluster_takes_no_part(nodes, counter):
     assert "serving" not in output and "registered: " not in output, output
     counter.look()
     # It does not count for a majority either: with one of two gone nobody is elected.
+    reset_output(stranger)
+    stranger.settings = SETTINGS
     stranger.start(wait=False)
-    other = nodes[1]
+    wait(lambda: "refuses a fetch: the cluster id is another one" in stranger.output(), "it is refused",
+         alive=[stranger])
+    other, left = nodes[1], nodes[0]
     other.kill()
-    left = nodes[0]
-    processes.wait_until(lambda: stranger.process.poll() is not None, "it ends again", 30)
-    assert active_controller([left]) is None, left.output()
+    wait(lambda: active_controller([left]) is None, "no majority", alive=[stranger])
+    tried = time.monotonic() + ELECTIONS_S
+
+    def tried_in_vain():
+        assert active_controller([left]) is None, "a leader without a majority"
+        return time.monotonic() > tried
+
+    wait(tried_in_vain, "elections", alive=[stranger])
+    stranger.kill()
     shutil.rmtree(stranger.data)
     os.rename(own, stranger.data)
     other.start(wait=False)
@@ -127,7 +137,7 @@ def a_voter_with_a_disk_of_another_cluster_takes_no_part(nodes, counter):
 
 
 def a_broker_with_a_disk_of_another_cluster_ends(binary, members, counter):
-    with KlammNode(binary, members, 4, SETTINGS) as stranger:
+    with KlammNode(binary, members, 4, IMPATIENT) as stranger:
         format_for(stranger, OTHER_CLUSTER)
         stranger.start(wait=False)
         ends_with(stranger, "no controller has registered this broker within "
@@ -138,7 +148,7 @@ def a_broker_with_a_disk_of_another_cluster_ends(binary, members, counter):
 
 def the_second_of_one_node_id_ends(binary, members, nodes, counter):
     with (KlammNode(binary, members, 4, SETTINGS) as fourth,
-          KlammNode(binary, members, 4, SETTINGS) as double):
+          KlammNode(binary, members, 4, IMPATIENT) as double):
         fourth.start(wait=False)
         wait(lambda: broker_ids(nodes[0]) == [1, 2, 3, 4], "a fourth broker", alive=nodes)
         double.members = Members({})
@@ -154,7 +164,7 @@ def the_second_of_one_node_id_ends(binary, members, nodes, counter):
         # The one that was there first is gone: its place is free again, also without its disk.
         fourth.kill()
         reset_output(double)
-        double.settings["initial.broker.registration.timeout.ms"] = "30000"
+        double.settings = SETTINGS
         double.start(wait=False)
         double.port = double.members.ports[4]
         double.wait_ready()
@@ -181,7 +191,7 @@ def a_voter_on_an_empty_disk_is_refused(nodes, counter):
 def a_broker_without_controllers_ends(binary):
     """Formatted, or it would go on looking for the cluster id."""
     members = Members({1: BOTH, 4: BROKER})
-    with KlammNode(binary, members, 4, SETTINGS) as alone:
+    with KlammNode(binary, members, 4, IMPATIENT) as alone:
         format_for(alone, OTHER_CLUSTER)
         alone.start(wait=False)
         ends_with(alone, "no controller has registered this broker within "
@@ -192,8 +202,6 @@ def main():
     binary = sys.argv[1]
     members = Members({1: BOTH, 2: BOTH, 3: BOTH, 4: BROKER})
     nodes = [KlammNode(binary, members, number, SETTINGS) for number in (1, 2, 3)]
-    for node in nodes:  # they wait for each other at the start
-        node.settings = {**SETTINGS, "initial.broker.registration.timeout.ms": "60000"}
     with looked_after(nodes):
         for node in nodes:
             node.format()
@@ -203,7 +211,6 @@ def main():
         counter = Counter(nodes)
         counter.look()
         swapped_disks_are_refused(nodes, counter)
-        nodes[2].settings = SETTINGS
         a_voter_with_a_disk_of_another_cluster_takes_no_part(nodes, counter)
         a_broker_with_a_disk_of_another_cluster_ends(binary, members, counter)
         the_second_of_one_node_id_ends(binary, members, nodes, counter)
@@ -211,7 +218,7 @@ def main():
         a_broker_without_controllers_ends(binary)
         for node in nodes:
             node.process.terminate()
-        assert [node.process.wait(60) for node in nodes] == [0, 0, 0]
+        assert [node.process.wait(processes.DEADLINE_S) for node in nodes] == [0, 0, 0]
     print("6 passed, 0 failed")
 
 

@@ -1,6 +1,6 @@
 /*
- * Replays what Kafka's storage classes decided (the tables in log) and compares decisions, state and file
- * bytes. Written by record/LogFiles.java.
+ * Replays what Kafka's storage classes decided (the tables in log) and compares decisions, state
+ * and file bytes. Written by record/LogFiles.java.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 #include "log/partition_metadata.h"
 #include "log/producer_snapshot.h"
 #include "log/transaction_index.h"
+#include "protocol/batch.h"
 
 static const char *directory;
 static struct heap heap;
@@ -121,7 +122,7 @@ static void replay_data(struct replay *replay, struct view *line)
     batch.producer_epoch = (int16_t)number(line, '\t');
     batch.first_sequence = (int32_t)number(line, '\t');
     int32_t count = (int32_t)number(line, '\t');
-    batch.last_sequence = producer_sequence_add(batch.first_sequence, count - 1);
+    batch.last_sequence = batch_sequence_add(batch.first_sequence, count - 1);
     batch.is_transactional = is(field(line), "true");
     struct view origin = field(line);
     struct view expected = field(line);

@@ -182,7 +182,7 @@ class Cluster:
         for node in self.nodes:
             node.start()
         for node in self.nodes:
-            processes.wait_until(node.accepts, f"node {node.number} listens\n{node.output()[-3000:]}")
+            processes.wait_until(node.accepts, f"node {node.number} listens")
 
     def wait_for_brokers(self):
         """Until all nodes are registered brokers that any of them names."""
@@ -194,7 +194,7 @@ class Cluster:
                 return len(admin.list_topics(timeout=5).brokers) == count
             return False
 
-        processes.wait_until(known, f"{count} brokers", 60)
+        processes.wait_until(known, f"{count} brokers")
 
     def node(self, number):
         return self.nodes[number - 1]
@@ -214,7 +214,7 @@ class Cluster:
                 if node.is_paused:
                     node.resume()
                 node.process.send_signal(signal.SIGTERM)
-        return [node.process.wait(60) for node in self.nodes if node.process is not None]
+        return [node.process.wait(processes.DEADLINE_S) for node in self.nodes if node.process is not None]
 
     def remove(self):
         for node in self.nodes:
@@ -227,6 +227,5 @@ class Cluster:
     def __exit__(self, kind, *unused):
         if kind is not None:
             for node in self.nodes:
-                state = "runs" if node.is_running() else "does not run"
-                print(f"---- node {node.number} {state}\n{node.output()[-3000:]}", flush=True)
+                node.show(f"node {node.number}")
         self.remove()

@@ -5,13 +5,18 @@
 """
 
 import contextlib
+import random
 import time
 
 import processes
 import wire
 
+TOPIC_ALREADY_EXISTS = 36
+# Of Produce, where another try may do: unknown topic, other leader, no answer in time, too few replicas.
+TRY_AGAIN = (3, 5, 6, 7, 19, 20)
 
-def call(node, name, version, values, timeout_s=60):
+
+def call(node, name, version, values, timeout_s=processes.DEADLINE_S):
     connection = wire.Connection(node.port, timeout_s=timeout_s)
     try:
         return connection.call(name, version, values)
@@ -19,13 +24,13 @@ def call(node, name, version, values, timeout_s=60):
         connection.close()
 
 
-def wait(condition, what, deadline_s=60, alive=()):
+def wait(condition, what, deadline_s=processes.DEADLINE_S, alive=()):
     """Like wait_until; a node that is away or starting answers later, unless it is one of `alive`."""
     last = [None]
 
     def holds():
         for node in alive:
-            assert node.process.poll() is None, node.output()[-3000:]
+            assert node.process.poll() is None, f"a node has ended:\n{node.output()[-3000:]}"
         try:
             return condition()
         except (OSError, wire.Closed) as error:
@@ -57,18 +62,64 @@ def try_create(node, topic, replicas):
         "TimeoutMs": 60000})["Topics"][0]["ErrorCode"]
 
 
+def quorum_epoch(node):
+    """The epoch of the metadata leader as the node's controller tells it; None while nobody can."""
+    with contextlib.suppress(OSError, wire.Closed):
+        answer = call(node, "DescribeQuorum", 0, {"Topics": [{
+            "TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]})
+        part = answer["Topics"][0]["Partitions"][0] if answer["ErrorCode"] == 0 else answer
+        return part["LeaderEpoch"] if part["ErrorCode"] == 0 else None
+    return None
+
+
 def create(node, topic, replicas):
+    """With a controller that goes before it has answered, the broker asks the next one: that one may
+    find what its predecessor made."""
+    before = quorum_epoch(node)
     error = try_create(node, topic, replicas)
+    if error == TOPIC_ALREADY_EXISTS and before != quorum_epoch(node):
+        wait(lambda: [sorted(part["ReplicaNodes"]) for _, part in sorted(
+            partitions_of(node, topic).items())] == [sorted(ids) for ids in replicas], topic)
+        return
     assert error == 0, f"{topic}: error {error}"
 
 
-def produce(node, topic, partition, value, timeout_ms=20000):
+def produce(node, topic, partition, value, timeout_ms=20000, producer=(-1, -1, -1)):
     """The error code of a record with acks=all."""
-    records = wire.batch([wire.record(0, b"key", value)], int(time.time() * 1000))
+    records = wire.batch([wire.record(0, b"key", value)], int(time.time() * 1000), producer=producer)
     answer = call(node, "Produce", 8, {"Acks": -1, "TimeoutMs": timeout_ms, "TopicData": [
         {"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]},
-        timeout_ms / 1000 + 10)
+        timeout_ms / 1000 + 30)
     return answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+
+
+def leader_of(nodes, topic, partition):
+    """The running node that finds itself leading, or None."""
+    for node in nodes:
+        if node.process.poll() is None:
+            with contextlib.suppress(OSError, wire.Closed):
+                part = partitions_of(node, topic).get(partition)
+                if part and part["LeaderId"] == node.number:
+                    return node
+    return None
+
+
+def write(nodes, topic, partition, values, timeout_ms=20000):
+    """Each value once, with acks=all, at whoever leads; the last of those. What is not answered with success
+    is sent again as the same record of an idempotent producer."""
+    identity = random.SystemRandom().randrange(1 << 40)
+
+    def taken(value, sequence):
+        leader = leader_of(nodes, topic, partition)
+        if not leader:
+            return None
+        error = produce(leader, topic, partition, value, timeout_ms, (identity, 0, sequence))
+        assert error in (0, *TRY_AGAIN), f"{topic}-{partition}: error {error}"
+        return leader if error == 0 else None
+
+    for sequence, value in enumerate(values):
+        leader = wait(lambda v=value, s=sequence: taken(v, s), f"{topic}-{partition} takes {value!r}")
+    return leader
 
 
 def is_in_sync(nodes, topic, replicas, leaders=None):

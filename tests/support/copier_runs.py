@@ -59,7 +59,7 @@ def progress(nodes, copier, size):
         copier.ensure()
         return written(nodes) >= size
 
-    processes.wait_until(grown, f"{size} bytes in the logs of the copy", 120)
+    processes.wait_until(grown, f"{size} bytes in the logs of the copy")
 
 
 def disturb(nodes, copier, draw):
@@ -98,7 +98,7 @@ class Input:
     def finish_share(self):
         """The share before is written, whatever was killed meanwhile."""
         if self.filling:
-            status = self.filling.wait(120)
+            status = self.filling.wait(300)
             assert status == 0, f"fill ended with {status}"
 
     def kill(self):
@@ -134,7 +134,7 @@ def copy(nodes, address, directory, binary, records, kills, seed):
             result = subprocess.Popen([binary, "verify", address, "input", "output", "group",
                                        str(records), str(PARTITIONS)])
             processes.wait_until(lambda: copier.ensure() or result.poll() is not None,
-                                 "every record in the output", 150)
+                                 "every record in the output", 400)
             assert result.returncode == 0, f"verify ended with {result.returncode}"
         finally:
             copier.kill()

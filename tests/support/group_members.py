@@ -17,10 +17,12 @@ import sys
 import threading
 import time
 
+import current_client
 import processes
 
 WORKER = os.path.join(os.path.dirname(__file__), "..", "compat", "group_worker.py")
 SESSION_S = 6
+GIVEN, TAKEN, ENDED, BEGINS = range(4)  # what becomes of a member and its partitions
 # A session timeout for tests, for members of the consumer protocol; classic ones bring their own.
 SETTINGS = {
     "group.initial.rebalance.delay.ms": "500",
@@ -84,27 +86,51 @@ class Member:
         return self.history.owned_by(self)
 
     def kill(self):
+        self.history.ended(self)
         self.process.kill()
         self.process.wait()
-        self.history.ended(self)
 
     def stop(self):
         """Silent, as a long pause of the process: it does not know."""
+        self.history.ended(self)
         self.process.send_signal(signal.SIGSTOP)
         self.is_stopped = True
-        self.history.ended(self)
 
     def go_on(self):
         self.is_stopped = False
+        self.history.goes_on(self)
         self.process.send_signal(signal.SIGCONT)
 
     def leave(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(processes.DEADLINE_S)
         self.history.ended(self)
 
 
+class Pulse:
+    """When this process, and so the machine, stood still: members may have lost their sessions by that."""
+
+    def __init__(self):
+        self.pauses = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        event, last = threading.Event(), time.time()
+        while True:
+            event.wait(0.1)
+            now = time.time()
+            if now - last > SESSION_S / 2:
+                self.pauses.append((last, now))
+            last = now
+
+    def explains(self, at):
+        return any(begin <= at <= end + SESSION_S for begin, end in self.pauses)
+
+
 class History:
+    """What members say is held against each other by the time at which they said it: the lines of one may
+    be read long after those of another."""
+
     def __init__(self, partitions, directory):
         self.partitions = partitions
         self.directory = directory
@@ -112,8 +138,8 @@ class History:
         self.members = []
         self.owners = {partition: [] for partition in range(partitions)}  # members, newest last
         self.delivered = [set() for _ in range(partitions)]
-        self.ignored = set()  # members whose revocations are late because they were stopped
-        self.problems = []
+        self.changes = []  # (time, member, kind, partitions)
+        self.pulse = Pulse()
         self.commits = 0
 
     def take(self, member, event):
@@ -121,8 +147,10 @@ class History:
         with self.lock:
             if kind in ("assigned", "partitions_assigned"):
                 self._assigned(member, self._numbers(event))
+                self.changes.append((self._time(event), member, GIVEN, self._numbers(event)))
             elif kind in ("revoked", "partitions_revoked"):
                 self._released(member, self._numbers(event))
+                self.changes.append((self._time(event), member, TAKEN, self._numbers(event)))
             elif kind == "records":
                 self.delivered[event["partition"]].update(event["offsets"])
             elif kind == "records_consumed":
@@ -136,12 +164,12 @@ class History:
     def _numbers(event):
         return [p["partition"] if isinstance(p, dict) else p for p in event["partitions"]]
 
+    @staticmethod
+    def _time(event):
+        return event["time"] if "time" in event else event["timestamp"] / 1000
+
     def _assigned(self, member, numbers):
         for number in numbers:
-            others = [other for other in self.owners[number] if other is not member]
-            if others:
-                self.problems.append(f"partition {number} is given to {member.name} while "
-                                     f"{', '.join(o.name for o in others)} own it")
             if member not in self.owners[number]:
                 self.owners[number].append(member)
 
@@ -151,8 +179,34 @@ class History:
                 self.owners[number].remove(member)
 
     def ended(self, member):
+        """Whatever it says from now on does not count."""
         with self.lock:
             self._released(member, range(self.partitions))
+            self.changes.append((time.time(), member, ENDED, ()))
+
+    def goes_on(self, member):
+        with self.lock:
+            self.changes.append((time.time(), member, BEGINS, ()))
+
+    def overlaps(self):
+        """Partitions that were given to a member while another one owned them."""
+        owners, ended, found = [set() for _ in range(self.partitions)], set(), []
+        for at, member, kind, numbers in sorted(self.changes, key=lambda change: change[0]):
+            if kind == BEGINS:
+                ended.discard(member)
+            elif kind == ENDED:
+                ended.add(member)
+                numbers = range(self.partitions)
+            if kind in (TAKEN, ENDED):
+                for number in numbers:
+                    owners[number].discard(member)
+            elif member not in ended:
+                for number in numbers:
+                    others = ", ".join(other.name for other in owners[number] - {member})
+                    if others and not self.pulse.explains(at):
+                        found.append(f"partition {number} is given to {member.name} while {others} own it")
+                    owners[number].add(member)
+        return found
 
     def owned_by(self, member):
         with self.lock:
@@ -165,9 +219,10 @@ class History:
         flat = [one[0] for one in owners if one]
         return len(flat) == self.partitions and set(flat) == set(members)
 
-    def check(self, ends):
+    def check(self, ends, with_owners=True):
         with self.lock:
-            assert not self.problems, self.problems[:5]
+            overlaps = self.overlaps() if with_owners else []
+            assert not overlaps, overlaps[:5]
             for partition, end in enumerate(ends):
                 missing = set(range(end)) - self.delivered[partition]
                 assert not missing, (f"partition {partition}: {len(missing)} of {end} records were "
@@ -212,7 +267,7 @@ class CommitWatch:
 
     def finish(self):
         self.stopping.set()
-        self.thread.join(30)
+        self.thread.join()
         self.consumer.close()
         assert not self.problems, self.problems[:5]
         assert self.reads > 0
@@ -226,7 +281,7 @@ class Source:
 
         self.topic, self.partitions, self.a_second = topic, partitions, a_second
         self.producer = Producer({"bootstrap.servers": address, "acks": "all", "linger.ms": 5,
-                                  "enable.idempotence": True, "message.timeout.ms": 120000,
+                                  "enable.idempotence": True, "message.timeout.ms": 300000,
                                   "reconnect.backoff.max.ms": 100, "log_level": 0,
                                   "retry.backoff.ms": 50})
         self.ends = [0] * partitions
@@ -254,38 +309,29 @@ class Source:
 
     def finish(self):
         self.stopping.set()
-        self.thread.join(30)
-        assert self.producer.flush(120) == 0, "records are not acknowledged"
+        self.thread.join()
+        assert self.producer.flush(processes.DEADLINE_S) == 0, "records are not acknowledged"
         assert not self.problems, self.problems[:5]
         return list(self.ends)
 
 
-def newest_confluent(folder):
-    """A python that has the newest confluent-kafka, installed once into `folder`; None without."""
-    python = os.path.join(folder, "bin", "python")
-    if not os.path.exists(python):
-        try:
-            subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True, timeout=120,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            subprocess.run([python, "-m", "pip", "install", "-q", "confluent-kafka"], check=True,
-                           timeout=240, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        except (OSError, subprocess.SubprocessError):
-            print("note: confluent-kafka cannot be installed here; its members are left out",
-                  file=sys.stderr)
-    works = os.path.exists(python) and subprocess.run(
-        [python, "-c", "import confluent_kafka"], check=False, stderr=subprocess.DEVNULL
-    ).returncode == 0
-    return python if works else None
+def current_confluent(folder):
+    """A python that has a current confluent-kafka, kept in `folder`; None without."""
+    python = current_client.python_with_client(folder)
+    if not python:
+        print(f"note: {current_client.CLIENT} cannot be installed here; its members are left out",
+              file=sys.stderr)
+    return python
 
 
 def create_topic(address, topic, partitions):
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(processes.DEADLINE_S)
 
 
-def wait(condition, what, deadline_s=60):
+def wait(condition, what, deadline_s=processes.DEADLINE_S):
     return processes.wait_until(condition, what, deadline_s)
 
 

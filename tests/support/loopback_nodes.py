@@ -68,8 +68,7 @@ def looked_after(nodes):
         yield nodes
     except BaseException:
         for node in nodes:
-            if node.process is not None:
-                print(f"---- node {node.number}\n{node.output()[-4000:]}", flush=True)
+            node.show(f"node {node.number}")
         raise
     finally:
         for node in nodes:
@@ -96,11 +95,13 @@ class KlammCluster:
     def stop(self):
         for node in self.nodes.values():
             node.process.terminate()
-        return [node.process.wait(60) for node in self.nodes.values()]
+        return [node.process.wait(processes.DEADLINE_S) for node in self.nodes.values()]
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, kind, *unused):
         for node in self.nodes.values():
+            if kind is not None:
+                node.show(f"node {node.number}")
             node.remove()

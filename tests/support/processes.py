@@ -16,8 +16,20 @@ import tempfile
 import threading
 import time
 
-DEADLINE_S = 30
+# Of whatever comes by itself if nothing is wrong: longer than a machine with better things to do lets a test wait.
+DEADLINE_S = 120
+# kafka-python gives a broker two seconds to say which versions it has, if not told otherwise.
+KAFKA_PYTHON = {"api_version_auto_timeout_ms": DEADLINE_S * 1000}
 CLUSTER_ID = "a2xhbW0tY2x1c3Rlci0xMg"
+
+
+def _end_in_order(*unused):
+    """Whoever loses patience with a test learns from it what it waited for, and what its nodes said."""
+    raise KeyboardInterrupt("the test was told to end")
+
+
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGTERM, _end_in_order)
 
 
 # The ports of this test, for as long as it runs, each with the socket whose name keeps other tests from it:
@@ -38,13 +50,22 @@ def _holds(port):
     return True
 
 
-def free_ports(count):
-    """The first of `count` neighbouring ports that are this test's from now on.
+def _ports_for_listeners():
+    """[from, to) without those that the system gives to connections: one of them would be there first."""
+    with contextlib.suppress(OSError), open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        low, high = map(int, file.read().split())
+        below, above = (10240, low), (high + 1, 65536)
+        widest = max(below, above, key=lambda ports: ports[1] - ports[0])
+        if widest[1] - widest[0] >= 1000:
+            return widest
+    return 10240, 32768
 
-    Below those that the system gives to connections: one of another test would take it in between.
-    """
+
+def free_ports(count):
+    """The first of `count` neighbouring ports that are this test's from now on."""
+    low, high = _ports_for_listeners()
     while True:
-        first = random.SystemRandom().randrange(20000, 32768 - count)
+        first = random.SystemRandom().randrange(low, high - count)
         if all(_holds(first + number) for number in range(count)):
             return first
 
@@ -53,17 +74,19 @@ def free_port():
     return free_ports(1)
 
 
-def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=0.01):
-    """Polls `condition` until it is true and returns its value; raises when the deadline passes."""
-    end = time.monotonic() + deadline_s
+def wait_until(condition, what, deadline_s=DEADLINE_S, pause_s=None):
+    """Polls `condition` until it is true and returns its value; raises when the deadline passes. Without a
+    pause: the longer it takes the less often, so that who waits does not keep others from what he waits for."""
+    begin = time.monotonic()
     event = threading.Event()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > deadline_s:
             raise TimeoutError(f"not within {deadline_s} s: {what}")
-        event.wait(pause_s)
+        event.wait(pause_s or min(max(waited / 20, 0.01), 0.1))
 
 
 def accepts_at(host, port):
@@ -116,6 +139,15 @@ class Process:
         """Bytes written so far; a place for has_said."""
         return os.path.getsize(self.log_path)
 
+    def show(self, name=None):
+        """Prints how it ended, if it did, and what it said last: for the reader of a test that failed."""
+        if self.process is None:
+            return
+        status = self.process.poll()
+        print(f"---- {name or f'the node of port {self.port}'} "
+              f"{'runs' if status is None else f'has ended with {status}'}\n{self.output()[-4000:]}",
+              flush=True)
+
     def has_said(self, text, since):
         """Whether `text` is in the output behind `since` bytes."""
         with open(self.log_path, "rb") as log:
@@ -128,7 +160,7 @@ class Process:
                 raise RuntimeError(f"ended with {self.process.returncode}:\n{self.output()[-4000:]}")
             return accepts_connections(self.port)
 
-        wait_until(ready, f"a listener on port {self.port}\n{self.output()[-2000:]}", deadline_s)
+        wait_until(ready, f"a listener on port {self.port}", deadline_s)
 
     def stop(self, deadline_s=DEADLINE_S):
         """A clean stop; returns the exit status."""
@@ -151,7 +183,9 @@ class Process:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, kind, *unused):
+        if kind is not None:
+            self.show()
         self.remove()
 
 
@@ -211,7 +245,7 @@ def kafka_libraries():
     return None
 
 
-def kafka_tool(main_class, *arguments, deadline_s=300):
+def kafka_tool(main_class, *arguments, deadline_s=600):
     """Runs one of Kafka's own command line tools; returns (exit status, output)."""
     command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp",
                os.path.join(kafka_libraries(), "*"), main_class, *arguments]
@@ -251,7 +285,7 @@ class Kafka(Process):
         if status != 0:
             raise RuntimeError(f"format failed:\n{text}")
 
-    def start(self, wait=True, deadline_s=90):
+    def start(self, wait=True, deadline_s=300):
         path = self.write_properties()
         if not os.path.exists(os.path.join(self.data, "meta.properties")):
             self.format()

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 
+import processes
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 PARTITIONS = 6
@@ -33,7 +34,7 @@ class Load:
             "enable.idempotence": idempotent,
             "acks": "all",
             "linger.ms": 2,
-            "message.timeout.ms": 120000,
+            "message.timeout.ms": 300000,
             "retry.backoff.ms": 20,
             "reconnect.backoff.ms": 10,
             "reconnect.backoff.max.ms": 100,
@@ -78,8 +79,8 @@ class Load:
 
     def finish(self):
         self.stopping.set()
-        self.thread.join(30)
-        left = self.producer.flush(60)
+        self.thread.join()
+        left = self.producer.flush(processes.DEADLINE_S)
         if left:
             raise AssertionError(f"{left} records of {self.topic} still unanswered")
 
@@ -92,11 +93,11 @@ def read_all(address, topic):
     ends = {}
     for partition in range(PARTITIONS):
         place = TopicPartition(topic, partition)
-        low, high = consumer.get_watermark_offsets(place, timeout=30)
+        low, high = consumer.get_watermark_offsets(place, timeout=processes.DEADLINE_S)
         assert low == 0, f"log start {low}"
         ends[partition] = high
     consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
-    end = time.monotonic() + 120
+    end = time.monotonic() + 2 * processes.DEADLINE_S
     while any(len(content[p]) < ends[p] for p in range(PARTITIONS)):
         if time.monotonic() > end:
             raise TimeoutError(f"{topic}: read {[len(c) for c in content]} of {ends}")

@@ -39,8 +39,6 @@ static void the_smallest_comes_first(void **state)
         if (!priority_node_is_queued(node))
             assert_true(priority_queue_push(&queue, node, key));
         else if (random_chance(&random, 1, 2))
-            priority_queue_move(&queue, node, key);
-        else if (random_chance(&random, 1, 2))
             priority_queue_remove(&queue, node);
         assert_ptr_equal(priority_queue_peek(&queue), smallest(nodes));
     }

@@ -144,32 +144,6 @@ static void strings_have_room_and_no_inner_end(void **state)
     assert_string_equal(buffer, "");
 }
 
-static void only_well_formed_utf8_passes(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *bytes;
-        bool valid;
-    } cases[] = {
-        {"", true},
-        {"plain", true},
-        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true},
-        {"\xf4\x8f\xbf\xbf", true},
-        {"\x80", false},
-        {"\xc0\xaf", false},
-        {"\xc3", false},
-        {"\xe0\x9f\xbf", false},
-        {"\xed\xa0\x80", false},
-        {"\xf0\x8f\xbf\xbf", false},
-        {"\xf4\x90\x80\x80", false},
-        {"\xf8\x88\x80\x80\x80", false},
-        {"\xe2\x82", false},
-        {"\xe2\x28\xa1", false},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(text_is_utf8(view_of_string(cases[i].bytes)), cases[i].valid);
-}
-
 static void the_builder_formats(void **state)
 {
     (void)state;
@@ -224,7 +198,6 @@ int main(void)
         cmocka_unit_test(booleans_and_hex),
         cmocka_unit_test(views_are_cut_and_compared),
         cmocka_unit_test(strings_have_room_and_no_inner_end),
-        cmocka_unit_test(only_well_formed_utf8_passes),
         cmocka_unit_test(the_builder_formats),
         cmocka_unit_test(the_builder_cuts_what_does_not_fit),
     };

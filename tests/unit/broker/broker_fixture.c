@@ -8,7 +8,6 @@
 #include "broker/shard.h"
 #include "protocol/batch_builder.h"
 #include "protocol/messages/create_topics.h"
-#include "protocol/messages/produce.h"
 #include "tests/sim/kafka_client.h"
 
 static const uint64_t poll_ns = 1000000;
@@ -338,6 +337,32 @@ void broker_fixture_create_topic(struct broker_fixture *fixture, const char *nam
     assert_int_equal(response.topics[0].error_code, KAFKA_ERROR_NONE);
 }
 
+struct produce_response_partition_produce_response
+broker_fixture_send_batch(struct broker_fixture *fixture, int16_t version,
+                          const struct fixture_batch *batch)
+{
+    struct produce_request_partition_produce_data data;
+    struct produce_request_topic_produce_data topic;
+    struct produce_request request;
+    struct produce_response response;
+    produce_request_init(&request);
+    produce_request_topic_produce_data_init(&topic);
+    produce_request_partition_produce_data_init(&data);
+    data.index = batch->partition;
+    data.records.memory = batch->bytes;
+    topic.name = view_of_string(batch->topic);
+    topic.partition_data = &data;
+    topic.partition_data_count = 1;
+    request.transactional_id =
+        batch->transactional_id ? view_of_string(batch->transactional_id) : VIEW_NULL;
+    request.acks = -1;
+    request.timeout_ms = 10000;
+    request.topic_data = &topic;
+    request.topic_data_count = 1;
+    call_produce(fixture, version, &request, &response);
+    return response.responses[0].partition_responses[0];
+}
+
 static int64_t produce_batch(struct broker_fixture *fixture, const char *topic, int32_t partition,
                              const struct batch_options *options, int32_t count,
                              int64_t timestamp_ms)
@@ -350,28 +375,13 @@ static int64_t produce_batch(struct broker_fixture *fixture, const char *topic, 
                                       .value = VIEW_LITERAL("value")};
         assert_true(batch_builder_append(&builder, &record));
     }
-    struct view batch;
-    assert_int_equal(batch_builder_finish(&builder, &batch), COMPRESSION_OK);
-    struct produce_request_partition_produce_data data;
-    struct produce_request_topic_produce_data topic_data;
-    struct produce_request request;
-    struct produce_response response;
-    produce_request_init(&request);
-    produce_request_topic_produce_data_init(&topic_data);
-    produce_request_partition_produce_data_init(&data);
-    data.index = partition;
-    data.records.memory = batch;
-    topic_data.name = view_of_string(topic);
-    topic_data.partition_data = &data;
-    topic_data.partition_data_count = 1;
-    request.acks = -1;
-    request.timeout_ms = 10000;
-    request.topic_data = &topic_data;
-    request.topic_data_count = 1;
-    call_produce(fixture, 9, &request, &response);
+    struct fixture_batch batch = {.topic = topic, .partition = partition};
+    assert_int_equal(batch_builder_finish(&builder, &batch.bytes), COMPRESSION_OK);
+    struct produce_response_partition_produce_response answer =
+        broker_fixture_send_batch(fixture, 9, &batch);
     batch_builder_deinit(&builder);
-    assert_int_equal(response.responses[0].partition_responses[0].error_code, KAFKA_ERROR_NONE);
-    return response.responses[0].partition_responses[0].base_offset;
+    assert_int_equal(answer.error_code, KAFKA_ERROR_NONE);
+    return answer.base_offset;
 }
 
 int64_t broker_fixture_produce(struct broker_fixture *fixture, const char *topic, int32_t partition,

@@ -19,6 +19,7 @@
 #include "protocol/api_info.h"
 #include "protocol/errors.h"
 #include "protocol/message_writer.h"
+#include "protocol/messages/produce.h"
 #include "tests/sim/sim.h"
 
 enum { FIXTURE_SHARDS = 2, FIXTURE_NODE_ID = 1 };
@@ -76,6 +77,17 @@ int broker_fixture_await_stop(struct broker_fixture *fixture);
 /* Creates a topic with one setting, which may be NULL, and fails the test if that is refused. */
 void broker_fixture_create_topic(struct broker_fixture *fixture, const char *name,
                                  int32_t partitions, const char *setting, const char *value);
+/* A batch for one partition, as its bytes stand in a Produce with acks=all. */
+struct fixture_batch {
+    const char *topic;
+    int32_t partition;
+    struct view bytes;
+    const char *transactional_id; /* NULL: none */
+};
+/* What is answered about it. */
+struct produce_response_partition_produce_response
+broker_fixture_send_batch(struct broker_fixture *fixture, int16_t version,
+                          const struct fixture_batch *batch);
 /* One batch of `count` records, the i-th with time `timestamp_ms` + i; returns the base offset. */
 int64_t broker_fixture_produce(struct broker_fixture *fixture, const char *topic, int32_t partition,
                                int32_t count, int64_t timestamp_ms);

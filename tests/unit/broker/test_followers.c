@@ -10,6 +10,7 @@
 #include "protocol/messages/create_topics.h"
 #include "protocol/messages/delete_records.h"
 #include "protocol/messages/describe_cluster.h"
+#include "protocol/messages/describe_producers.h"
 #include "protocol/messages/describe_topic_partitions.h"
 #include "protocol/messages/fetch.h"
 #include "protocol/messages/incremental_alter_configs.h"
@@ -19,6 +20,7 @@ BROKER_FIXTURE_CALL(broker_heartbeat, API_KEY_BROKER_HEARTBEAT)
 BROKER_FIXTURE_CALL(broker_registration, API_KEY_BROKER_REGISTRATION)
 BROKER_FIXTURE_CALL(create_topics, API_KEY_CREATE_TOPICS)
 BROKER_FIXTURE_CALL(describe_cluster, API_KEY_DESCRIBE_CLUSTER)
+BROKER_FIXTURE_CALL(describe_producers, API_KEY_DESCRIBE_PRODUCERS)
 BROKER_FIXTURE_CALL(describe_topic_partitions, API_KEY_DESCRIBE_TOPIC_PARTITIONS)
 BROKER_FIXTURE_CALL(fetch, API_KEY_FETCH)
 BROKER_FIXTURE_CALL(incremental_alter_configs, API_KEY_INCREMENTAL_ALTER_CONFIGS)
@@ -428,6 +430,33 @@ static void without_an_electable_replica_there_is_no_leader(void **state)
     broker_fixture_deinit(&test.broker);
 }
 
+static int16_t producers_error(const char *name)
+{
+    int32_t partition = 0;
+    struct describe_producers_request_topic_request topic = {view_of_string(name), &partition, 1};
+    struct describe_producers_request request;
+    struct describe_producers_response response;
+    describe_producers_request_init(&request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    call_describe_producers(&test.broker, 0, &request, &response);
+    return response.topics[0].partitions[0].error_code;
+}
+
+/* kafka-transactions.sh find-hanging --broker-id asks a broker about all its partitions. */
+static void producers_are_told_by_a_follower_too(void **state)
+{
+    (void)state;
+    start();
+    create_topic("followed", (int32_t[]){OTHER, FIXTURE_NODE_ID}, 2);
+    create_topic("theirs", (int32_t[]){OTHER}, 1);
+    assert_int_equal(described("followed").leader_id, OTHER);
+    assert_int_equal(producers_error("topic"), KAFKA_ERROR_NONE);
+    assert_int_equal(producers_error("followed"), KAFKA_ERROR_NONE);
+    assert_int_equal(producers_error("theirs"), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    broker_fixture_deinit(&test.broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +469,7 @@ int main(void)
         cmocka_unit_test(who_is_listed_and_not_in_sync_is_sent_so_much_a_second),
         cmocka_unit_test(a_fenced_broker_is_offline_and_leads_nothing),
         cmocka_unit_test(without_an_electable_replica_there_is_no_leader),
+        cmocka_unit_test(producers_are_told_by_a_follower_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,9 +2,6 @@
 #include "tests/unit/broker/broker_fixture.h"
 
 #include "protocol/batch_builder.h"
-#include "protocol/messages/produce.h"
-
-BROKER_FIXTURE_CALL(produce, API_KEY_PRODUCE)
 
 typedef struct produce_response_partition_produce_response answer;
 
@@ -27,25 +24,8 @@ static struct view make_batch(struct broker_fixture *fixture, const struct batch
 static answer send(struct broker_fixture *fixture, int32_t partition, struct view batch,
                    const char *transactional_id)
 {
-    struct produce_request_partition_produce_data data;
-    struct produce_request_topic_produce_data topic;
-    struct produce_request request;
-    struct produce_response response;
-    produce_request_init(&request);
-    produce_request_topic_produce_data_init(&topic);
-    produce_request_partition_produce_data_init(&data);
-    data.index = partition;
-    data.records.memory = batch;
-    topic.name = VIEW_LITERAL("topic");
-    topic.partition_data = &data;
-    topic.partition_data_count = 1;
-    request.transactional_id = transactional_id ? view_of_string(transactional_id) : VIEW_NULL;
-    request.acks = -1;
-    request.timeout_ms = 1000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    call_produce(fixture, 8, &request, &response);
-    return response.responses[0].partition_responses[0];
+    const struct fixture_batch sent = {"topic", partition, batch, transactional_id};
+    return broker_fixture_send_batch(fixture, 8, &sent);
 }
 
 static uint8_t *bytes_of(struct view batch)

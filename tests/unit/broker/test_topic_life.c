@@ -3,6 +3,7 @@
 
 #include "broker/shard.h"
 #include "protocol/messages/delete_topics.h"
+#include "protocol/messages/list_offsets.h"
 #include "protocol/messages/metadata.h"
 
 BROKER_FIXTURE_CALL(metadata, API_KEY_METADATA)
@@ -151,6 +152,47 @@ static void what_was_acknowledged_and_what_was_deleted_survive_a_power_cut(void 
     broker_fixture_deinit(&fixture);
 }
 
+/* Sends the question which record is the first of a time, and runs for a moment. */
+static void send_time(struct broker_fixture *fixture, const char *name, int64_t timestamp_ms)
+{
+    struct list_offsets_request_list_offsets_partition partition = {0, -1, timestamp_ms};
+    struct list_offsets_request_list_offsets_topic topic = {view_of_string(name), &partition, 1};
+    struct list_offsets_request request;
+    list_offsets_request_init(&request);
+    request.replica_id = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    size_t size = list_offsets_request_size(&request, 1);
+    struct message_writer out = message_writer_of(broker_fixture_get(fixture, size, 1), size);
+    list_offsets_request_encode(&request, &out, 1);
+    assert_false(message_writer_failed(&out));
+    broker_fixture_send(fixture, API_KEY_LIST_OFFSETS, 1, view_of(out.bytes.data, out.bytes.size));
+}
+
+/* The log of a deleted topic stays until the device has answered who reads it. */
+static void a_stop_waits_for_logs_of_deleted_topics(void **state)
+{
+    (void)state;
+    /* Each answer of the device takes longer than the patience with connections: 10 to 2000 s. */
+    enum { SLOW = 500000, LONGEST_S = 2000 };
+    struct broker_fixture fixture, reader;
+    broker_fixture_init(&fixture, NULL, 0);
+    broker_fixture_create_topic(&fixture, "topic", 1, NULL, NULL);
+    assert_int_equal(broker_fixture_produce(&fixture, "topic", 0, 10, 1000), 0);
+    broker_fixture_add_client(&reader, &fixture);
+    struct sim_faults *faults = sim_node_faults(fixture.sim, fixture.node);
+    faults->read_miss = 1000000;
+    faults->storage_slow = SLOW;
+    send_time(&reader, "topic", 1005);
+    *faults = (struct sim_faults){0};
+    delete_topic(&fixture, "topic");
+    broker_fixture_drop_client(&reader);
+    broker_fixture_begin_stop(&fixture);
+    sim_run_until(fixture.sim, sim_now_ns(fixture.sim) + UINT64_C(1000000000) * LONGEST_S);
+    assert_int_equal(broker_fixture_await_stop(&fixture), 0);
+    broker_fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_name_that_is_used_again_begins_empty),
         cmocka_unit_test(nothing_is_led_before_the_own_registration_is_shown),
         cmocka_unit_test(what_was_acknowledged_and_what_was_deleted_survive_a_power_cut),
+        cmocka_unit_test(a_stop_waits_for_logs_of_deleted_topics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

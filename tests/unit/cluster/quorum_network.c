@@ -385,6 +385,11 @@ void channel_close(struct channel *channel)
     free_channel(channel, true);
 }
 
+struct uuid quorum_net_directory(int id)
+{
+    return uuid_of_halves((uint64_t)id, 7);
+}
+
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
 /* `voters_text` says where the quorum is. */
@@ -407,7 +412,7 @@ static void make_node(struct quorum_net *net, int id, bool is_broker_only)
         view_of_string(node->names_text),
     };
     fixture_init_with(&node->fixture, overrides, sizeof(overrides) / sizeof(overrides[0]));
-    node->fixture.directory_id = uuid_of_halves((uint64_t)id, 7);
+    node->fixture.directory_id = quorum_net_directory(id);
 }
 
 static void init(struct quorum_net *net, int count, uint64_t seed)

@@ -45,6 +45,8 @@ void quorum_net_init_dynamic(struct quorum_net *net, int count, uint64_t seed);
  * name, and that find the quorum at node 1.
  */
 void quorum_net_init_growing(struct quorum_net *net, int voters, int others, uint64_t seed);
+/* The directory of a node's metadata log. */
+struct uuid quorum_net_directory(int id);
 /* Stops what runs, one after the other. */
 void quorum_net_deinit(struct quorum_net *net);
 void quorum_net_start(struct quorum_net *net, int id);

@@ -5,6 +5,7 @@
 #include "tests/unit/cluster/voter_requests.h"
 
 #include "cluster/controller/update_features.h"
+#include "tests/unit/cluster/quorum_writes.h"
 
 enum { UPGRADE = 1, UNSAFE_DOWNGRADE = 3 };
 
@@ -41,10 +42,7 @@ static enum kafka_error raise_to(struct quorum_net *net, int at, int16_t level, 
     enum kafka_error error = begin_raise(net, at, level, type, &write);
     if (error != KAFKA_ERROR_NONE)
         return error;
-    for (int i = 0; i < 20000 && !write.is_done; i++)
-        quorum_net_run(net, 1);
-    assert_true(write.is_done);
-    return write.error;
+    return write_await(net, &write);
 }
 
 /* Until every voter has told the leader who it is. */
@@ -82,7 +80,7 @@ static void require_dynamic(const struct quorum_net *net, int id, int voters)
     assert_true(quorum->voters_offset >= 0);
     for (uint32_t i = 0; i < quorum->voter_count; i++)
         assert_true(uuid_equal(quorum->voters[i].node.directory_id,
-                               directory_of(quorum->voters[i].node.id)));
+                               quorum_net_directory(quorum->voters[i].node.id)));
 }
 
 static void voters_of_the_settings_go_into_the_log(void **state)
@@ -94,7 +92,7 @@ static void voters_of_the_settings_go_into_the_log(void **state)
     raise_when_possible(&net, leader);
     write_setting(&net, leader, "one");
     for (int id = 1; id <= 4; id++) {
-        await_shown(&net, id, "one");
+        await_setting(&net, id, "one");
         require_dynamic(&net, id, 3);
     }
     /* Once more is nothing; back is not possible. */
@@ -105,7 +103,7 @@ static void voters_of_the_settings_go_into_the_log(void **state)
         assert_int_equal(raise_to(&net, leader, 0, type), KAFKA_ERROR_INVALID_UPDATE_VERSION);
     /* What the settings go on saying does not count any more. */
     int other = leader == 1 ? 2 : 1;
-    assert_int_equal(ask(&net, leader, remove_request(other)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, leader, change_remove(other)), KAFKA_ERROR_NONE);
     unsigned left = voters_at(&net, leader);
     assert_int_equal(left, (1u << 1 | 1u << 2 | 1u << 3) & ~(1u << other));
     for (int id = 1; id <= 4; id++)
@@ -117,11 +115,11 @@ static void voters_of_the_settings_go_into_the_log(void **state)
     leader = quorum_net_await_leader(&net, 0);
     write_setting(&net, leader, "two");
     for (int id = 1; id <= 4; id++) {
-        await_shown(&net, id, "two");
+        await_setting(&net, id, "two");
         assert_int_equal(voters_at(&net, id), left);
     }
     assert_int_equal(quorum_of(&net, leader)->persisted.version, 1);
-    assert_int_equal(ask(&net, leader, add_request(other)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, leader, change_add(other)), KAFKA_ERROR_NONE);
     quorum_net_deinit(&net);
 }
 
@@ -143,7 +141,7 @@ static void every_voter_is_heard_before_the_level_is_raised(void **state)
     assert_int_equal(raise_to(&net, leader, 1, UPGRADE), KAFKA_ERROR_NONE);
     write_setting(&net, leader, "one");
     quorum_net_start(&net, 3);
-    await_shown(&net, 3, "one");
+    await_setting(&net, 3, "one");
     require_dynamic(&net, 3, 3);
     assert_true(quorum_is_voter(quorum_of(&net, 3)));
     /* It votes: without it there is no majority. */
@@ -166,7 +164,7 @@ static void what_one_leader_was_told_another_does_not_know(void **state)
     quorum_net_start(&net, first);
     raise_when_possible(&net, leader);
     write_setting(&net, leader, "one");
-    await_shown(&net, first, "one");
+    await_setting(&net, first, "one");
     require_dynamic(&net, first, 3);
     quorum_net_deinit(&net);
 }
@@ -196,7 +194,7 @@ static void another_directory_is_told_anew(void **state)
         is_named |= uuid_equal(quorum_of(&net, leader)->voters[i].node.directory_id, fresh);
     assert_true(is_named);
     write_setting(&net, leader, "one");
-    await_shown(&net, other, "one");
+    await_setting(&net, other, "one");
     assert_true(quorum_is_voter(quorum_of(&net, other)));
     quorum_net_deinit(&net);
 }
@@ -215,7 +213,7 @@ static void a_level_that_was_not_committed_is_undone(void **state)
     int leader = quorum_net_await_leader(&net, first);
     write_setting(&net, leader, "one");
     quorum_net_isolate(&net, first, false);
-    await_shown(&net, first, "one");
+    await_setting(&net, first, "one");
     assert_true(write.is_done);
     assert_int_equal(write.error, KAFKA_ERROR_NOT_CONTROLLER);
     assert_int_equal(level_at(&net, first), 0);
@@ -224,7 +222,7 @@ static void a_level_that_was_not_committed_is_undone(void **state)
     assert_int_equal(voters_at(&net, first), 1u << 1 | 1u << 2 | 1u << 3);
     raise_when_possible(&net, leader);
     write_setting(&net, leader, "two");
-    await_shown(&net, first, "two");
+    await_setting(&net, first, "two");
     require_dynamic(&net, first, 3);
     quorum_net_deinit(&net);
 }
@@ -249,7 +247,7 @@ static void snapshots_carry_the_level(void **state)
                 quorum_of(&net, leader)->voters_offset);
     quorum_net_start(&net, late);
     write_setting(&net, leader, "last");
-    await_shown(&net, late, "last");
+    await_setting(&net, late, "last");
     require_dynamic(&net, late, 3);
     for (int id = 1; id <= 3; id++)
         quorum_net_crash(&net, id);
@@ -272,17 +270,17 @@ static void one_of_the_settings_gets_company(void **state)
     for (int id = 2; id <= 3; id++)
         quorum_net_start(&net, id);
     write_setting(&net, 1, "one");
-    await_shown(&net, 2, "one");
-    await_shown(&net, 3, "one");
-    assert_int_equal(ask(&net, 1, add_request(2)), KAFKA_ERROR_UNSUPPORTED_VERSION);
+    await_setting(&net, 2, "one");
+    await_setting(&net, 3, "one");
+    assert_int_equal(change_ask(&net, 1, change_add(2)), KAFKA_ERROR_UNSUPPORTED_VERSION);
     assert_int_equal(raise_to(&net, 1, 1, UPGRADE), KAFKA_ERROR_NONE);
-    assert_int_equal(ask(&net, 1, add_request(2)), KAFKA_ERROR_NONE);
-    assert_int_equal(ask(&net, 1, add_request(3)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, 1, change_add(2)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, 1, change_add(3)), KAFKA_ERROR_NONE);
     quorum_net_crash(&net, 1);
     int leader = quorum_net_await_leader(&net, 1);
     write_setting(&net, leader, "two");
     quorum_net_start(&net, 1); /* its settings still say that it is alone */
-    await_shown(&net, 1, "two");
+    await_setting(&net, 1, "two");
     require_dynamic(&net, 1, 3);
     quorum_net_deinit(&net);
 }
@@ -293,13 +291,13 @@ static void who_is_no_voter_of_the_settings_is_not_remembered(void **state)
     static struct quorum_net net;
     int leader = start_static(&net, 2, 0, 27);
     for (int i = 0; i < 4; i++) {
-        struct change *change = begin(QUORUM_CALL_UPDATE_VOTER, 0);
+        struct change *change = change_begin(QUORUM_CALL_UPDATE_VOTER, 0);
         struct update_raft_voter_request *request = &change->request.update;
         update_raft_voter_request_init(request);
         request->cluster_id = VIEW_NULL;
         request->current_leader_epoch = quorum_of(&net, leader)->epoch - (i == 1);
         request->voter_id = i == 0 ? 5 : leader == 1 ? 2 : 1;
-        request->voter_directory_id = directory_of(5);
+        request->voter_directory_id = quorum_net_directory(5);
         request->kraft_version_feature.min_supported_version = i == 2;
         request->kraft_version_feature.max_supported_version = 1;
         change->update_listener = (struct update_raft_voter_request_listener){
@@ -307,9 +305,10 @@ static void who_is_no_voter_of_the_settings_is_not_remembered(void **state)
             QUORUM_PORT + 2};
         request->listeners = &change->update_listener;
         request->listeners_count = 1;
-        assert_int_equal(ask(&net, leader, change), i == 0   ? KAFKA_ERROR_VOTER_NOT_FOUND
-                                                    : i == 1 ? KAFKA_ERROR_FENCED_LEADER_EPOCH
-                                                             : KAFKA_ERROR_INVALID_REQUEST);
+        assert_int_equal(change_ask(&net, leader, change), i == 0 ? KAFKA_ERROR_VOTER_NOT_FOUND
+                                                           : i == 1
+                                                               ? KAFKA_ERROR_FENCED_LEADER_EPOCH
+                                                               : KAFKA_ERROR_INVALID_REQUEST);
     }
     quorum_net_deinit(&net);
 }
@@ -327,7 +326,7 @@ static void a_voter_that_cannot_holds_it_up(void **state)
         struct voters_record_endpoint endpoint = {VIEW_LITERAL("CONTROLLER"),
                                                   VIEW_LITERAL("localhost"), QUORUM_PORT + 2};
         struct voters_record_voter voter = {
-            other, directory_of(i == 0 ? other : 9), &endpoint, 1, {0, (int16_t)i}};
+            other, quorum_net_directory(i == 0 ? other : 9), &endpoint, 1, {0, (int16_t)i}};
         struct arena arena;
         int32_t whose;
         arena_init(&arena, log->loop->heap, MEMORY_SCRATCH, 0);

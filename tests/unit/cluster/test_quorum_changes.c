@@ -2,6 +2,7 @@
  * Voters that come and go (KIP-853): a quorum that one node begins, additions, removals, the
  * leader's own, changes that are undone, and what a restart finds.
  */
+#include "tests/unit/cluster/quorum_writes.h"
 #include "tests/unit/cluster/voter_requests.h"
 
 #include <stdio.h>
@@ -17,9 +18,9 @@ static void grow(struct quorum_net *net, int count, uint64_t seed)
     write_setting(net, 1, "one");
     for (int id = 2; id <= count; id++) {
         quorum_net_start(net, id);
-        await_shown(net, id, "one");
+        await_setting(net, id, "one");
         assert_false(quorum_is_voter(quorum_of(net, id)));
-        assert_int_equal(ask(net, 1, add_request(id)), KAFKA_ERROR_NONE);
+        assert_int_equal(change_ask(net, 1, change_add(id)), KAFKA_ERROR_NONE);
         voters |= 1u << id;
         assert_int_equal(voters_at(net, 1), voters);
         await_voters(net, id, voters);
@@ -37,14 +38,14 @@ static void one_begins_and_others_join(void **state)
     quorum_net_crash(&net, 1);
     int leader = quorum_net_await_leader(&net, 1);
     write_setting(&net, leader, "two");
-    assert_int_equal(ask(&net, leader, remove_request(1)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, leader, change_remove(1)), KAFKA_ERROR_NONE);
     await_voters(&net, 2, 1u << 2 | 1u << 3);
     await_voters(&net, 3, 1u << 2 | 1u << 3);
     write_setting(&net, leader, "three");
     /* Who was removed looks on, and does not disturb. */
     int32_t epoch = quorum_of(&net, leader)->epoch;
     quorum_net_start(&net, 1);
-    await_shown(&net, 1, "three");
+    await_setting(&net, 1, "three");
     await_voters(&net, 1, 1u << 2 | 1u << 3);
     quorum_net_run(&net, 10000);
     assert_int_equal(quorum_of(&net, leader)->epoch, epoch);
@@ -57,23 +58,24 @@ static void what_cannot_be_is_refused(void **state)
     (void)state;
     static struct quorum_net net;
     grow(&net, 2, 2);
-    assert_int_equal(ask(&net, 1, add_request(2)), KAFKA_ERROR_DUPLICATE_VOTER);
-    assert_int_equal(ask(&net, 2, add_request(3)), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-    assert_int_equal(ask(&net, 1, remove_request(3)), KAFKA_ERROR_VOTER_NOT_FOUND);
-    struct change *change = remove_request(2);
-    change->request.remove.voter_directory_id = directory_of(5);
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_VOTER_NOT_FOUND);
-    change = add_request(4);
+    assert_int_equal(change_ask(&net, 1, change_add(2)), KAFKA_ERROR_DUPLICATE_VOTER);
+    assert_int_equal(change_ask(&net, 2, change_add(3)), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(change_ask(&net, 1, change_remove(3)), KAFKA_ERROR_VOTER_NOT_FOUND);
+    struct change *change = change_remove(2);
+    change->request.remove.voter_directory_id = quorum_net_directory(5);
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_VOTER_NOT_FOUND);
+    change = change_add(4);
     change->request.add.cluster_id = VIEW_LITERAL("another");
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_INCONSISTENT_CLUSTER_ID);
-    change = add_request(4);
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_INCONSISTENT_CLUSTER_ID);
+    change = change_add(4);
     change->request.add.voter_directory_id = UUID_ZERO;
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_INVALID_REQUEST);
-    change = add_request(4);
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_INVALID_REQUEST);
+    change = change_add(4);
     change->add_listener.name = VIEW_LITERAL("OTHER");
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_INVALID_REQUEST);
-    assert_int_equal(ask(&net, 1, remove_request(2)), KAFKA_ERROR_NONE);
-    assert_int_equal(ask(&net, 1, remove_request(1)), KAFKA_ERROR_INVALID_REQUEST); /* the last */
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_INVALID_REQUEST);
+    assert_int_equal(change_ask(&net, 1, change_remove(2)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, 1, change_remove(1)),
+                     KAFKA_ERROR_INVALID_REQUEST); /* the last */
     quorum_net_deinit(&net);
 }
 
@@ -85,16 +87,16 @@ static void who_has_not_caught_up_does_not_become_a_voter(void **state)
     quorum_net_start(&net, 1);
     quorum_net_await_leader(&net, 0);
     /* It does not run: nobody answers at its address. */
-    assert_int_equal(ask(&net, 1, add_request(2)), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    assert_int_equal(change_ask(&net, 1, change_add(2)), KAFKA_ERROR_REQUEST_TIMED_OUT);
     quorum_net_start(&net, 2);
     write_setting(&net, 1, "one");
-    await_shown(&net, 2, "one");
+    await_setting(&net, 2, "one");
     /* Another directory than the one that fetches. */
-    struct change *change = add_request(2);
-    change->request.add.voter_directory_id = directory_of(9);
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    struct change *change = change_add(2);
+    change->request.add.voter_directory_id = quorum_net_directory(9);
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_REQUEST_TIMED_OUT);
     assert_int_equal(voters_at(&net, 1), 1u << 1);
-    assert_int_equal(ask(&net, 1, add_request(2)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, 1, change_add(2)), KAFKA_ERROR_NONE);
     quorum_net_deinit(&net);
 }
 
@@ -108,14 +110,14 @@ static void a_clock_that_is_set_holds_no_voter_up(void **state)
     quorum_net_await_leader(&net, 0);
     quorum_net_start(&net, 2);
     write_setting(&net, 1, "one");
-    await_shown(&net, 2, "one");
-    struct change *change = add_request(2);
-    serve(&net, 1, change);
+    await_setting(&net, 2, "one");
+    struct change *change = change_add(2);
+    change_serve(&net, 1, change);
     for (int i = 0; i < 2000 && !change->is_done; i++) {
         net.nodes[1].fixture.node.wall_ms += INT64_C(2) * 3600 * 1000;
         quorum_net_run(&net, 1);
     }
-    assert_int_equal(end(&net, change), KAFKA_ERROR_NONE);
+    assert_int_equal(change_end(&net, change), KAFKA_ERROR_NONE);
     assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2);
     quorum_net_deinit(&net);
 }
@@ -128,8 +130,8 @@ static void voters_of_the_settings_do_not_change(void **state)
     for (int id = 1; id <= 3; id++)
         quorum_net_start(&net, id);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(ask(&net, leader, add_request(3)), KAFKA_ERROR_UNSUPPORTED_VERSION);
-    assert_int_equal(ask(&net, leader, remove_request(1)), KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(change_ask(&net, leader, change_add(3)), KAFKA_ERROR_UNSUPPORTED_VERSION);
+    assert_int_equal(change_ask(&net, leader, change_remove(1)), KAFKA_ERROR_UNSUPPORTED_VERSION);
     assert_int_equal(quorum_of(&net, leader)->persisted.version, 0);
     quorum_net_deinit(&net);
 }
@@ -139,13 +141,13 @@ static void one_change_at_a_time(void **state)
     (void)state;
     static struct quorum_net net;
     grow(&net, 3, 5);
-    struct change *first = remove_request(3);
-    struct change *second = remove_request(2);
-    serve(&net, 1, first);
-    serve(&net, 1, second);
+    struct change *first = change_remove(3);
+    struct change *second = change_remove(2);
+    change_serve(&net, 1, first);
+    change_serve(&net, 1, second);
     assert_true(second->is_done);
-    assert_int_equal(end(&net, second), KAFKA_ERROR_REQUEST_TIMED_OUT);
-    assert_int_equal(end(&net, first), KAFKA_ERROR_NONE);
+    assert_int_equal(change_end(&net, second), KAFKA_ERROR_REQUEST_TIMED_OUT);
+    assert_int_equal(change_end(&net, first), KAFKA_ERROR_NONE);
     assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2);
     quorum_net_deinit(&net);
 }
@@ -156,18 +158,18 @@ static void a_leader_removes_itself_and_hands_over(void **state)
     static struct quorum_net net;
     grow(&net, 3, 6);
     struct write write;
-    struct change *change = remove_request(1);
-    serve(&net, 1, change);
-    begin_write(&net, 1, &write, "last");
-    assert_int_equal(end(&net, change), KAFKA_ERROR_NONE);
+    struct change *change = change_remove(1);
+    change_serve(&net, 1, change);
+    assert_true(write_begin(&net, 1, &write, "last"));
+    assert_int_equal(change_end(&net, change), KAFKA_ERROR_NONE);
     int leader = quorum_net_await_leader(&net, 1);
     write_setting(&net, leader, "after");
-    await_shown(&net, 1, "after");
+    await_setting(&net, 1, "after");
     assert_true(write.is_done);
     assert_false(quorum_is_voter(quorum_of(&net, 1)));
     assert_int_equal(voters_at(&net, leader), 1u << 2 | 1u << 3);
     /* And may come back. */
-    assert_int_equal(ask(&net, leader, add_request(1)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, leader, change_add(1)), KAFKA_ERROR_NONE);
     await_voters(&net, 1, 1u << 1 | 1u << 2 | 1u << 3);
     quorum_net_deinit(&net);
 }
@@ -178,18 +180,18 @@ static void a_change_that_was_not_committed_is_undone(void **state)
     static struct quorum_net net;
     grow(&net, 3, 7);
     quorum_net_isolate(&net, 1, true);
-    struct change *change = remove_request(3);
-    serve(&net, 1, change);
+    struct change *change = change_remove(3);
+    change_serve(&net, 1, change);
     assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2); /* at once */
     int leader = quorum_net_await_leader(&net, 1);
     write_setting(&net, leader, "two");
-    enum kafka_error error = end(&net, change);
+    enum kafka_error error = change_end(&net, change);
     assert_true(error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
                 error == KAFKA_ERROR_REQUEST_TIMED_OUT);
     quorum_net_isolate(&net, 1, false);
-    await_shown(&net, 1, "two");
+    await_setting(&net, 1, "two");
     assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2 | 1u << 3);
-    assert_int_equal(ask(&net, leader, remove_request(1)), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, leader, change_remove(1)), KAFKA_ERROR_NONE);
     quorum_net_deinit(&net);
 }
 
@@ -210,7 +212,7 @@ static void voters_survive_restarts(void **state)
             write_setting(&net, leader, name);
         }
         for (int id = 1; id <= 3; id++) {
-            await_shown(&net, id, "setting-19");
+            await_setting(&net, id, "setting-19");
             assert_true((net.nodes[id].fixture.controller.log.snapshot_end > 0) == with_snapshots);
             quorum_net_crash(&net, id);
         }
@@ -220,7 +222,7 @@ static void voters_survive_restarts(void **state)
         assert_int_equal(voters_at(&net, leader), 1u << 1 | 1u << 2 | 1u << 3);
         write_setting(&net, leader, "again");
         quorum_net_start(&net, 1);
-        await_shown(&net, 1, "again");
+        await_setting(&net, 1, "again");
         quorum_net_deinit(&net);
     }
 }
@@ -230,24 +232,24 @@ static void a_voter_says_where_it_listens_now(void **state)
     (void)state;
     static struct quorum_net net;
     grow(&net, 2, 9);
-    struct change *change = begin(QUORUM_CALL_UPDATE_VOTER, 0);
+    struct change *change = change_begin(QUORUM_CALL_UPDATE_VOTER, 0);
     struct update_raft_voter_request *request = &change->request.update;
     update_raft_voter_request_init(request);
     request->cluster_id = VIEW_NULL;
     request->current_leader_epoch = quorum_of(&net, 1)->epoch;
     request->voter_id = 2;
-    request->voter_directory_id = directory_of(2);
+    request->voter_directory_id = quorum_net_directory(2);
     request->kraft_version_feature.max_supported_version = 1;
     change->update_listener = (struct update_raft_voter_request_listener){
         VIEW_LITERAL("CONTROLLER"), VIEW_LITERAL("127.0.0.1"), QUORUM_PORT + 2};
     request->listeners = &change->update_listener;
     request->listeners_count = 1;
-    assert_int_equal(ask(&net, 1, change), KAFKA_ERROR_NONE);
+    assert_int_equal(change_ask(&net, 1, change), KAFKA_ERROR_NONE);
     const struct quorum_peer *peer = quorum_peer_find(&net.nodes[1].fixture.controller.log, 2);
     assert_string_equal(peer->host, "127.0.0.1");
     assert_int_equal(voters_at(&net, 1), 1u << 1 | 1u << 2);
     write_setting(&net, 1, "two");
-    await_shown(&net, 2, "two");
+    await_setting(&net, 2, "two");
     quorum_net_deinit(&net);
 }
 
@@ -275,7 +277,7 @@ static void controllers_join_by_themselves_where_they_may(void **state)
         assert_true(node.id != 3 || uuid_equal(node.directory_id, fresh));
     }
     write_setting(&net, leader, "after");
-    await_shown(&net, 3, "after");
+    await_setting(&net, 3, "after");
     quorum_net_deinit(&net);
 }
 

@@ -11,73 +11,7 @@
 #include <cmocka.h>
 
 #include "cluster/quorum/followers.h"
-#include "protocol/messages/config_record.h"
-#include "tests/unit/cluster/quorum_network.h"
-
-/* A setting on its way into the log. */
-struct write {
-    struct controller_wait wait;
-    bool is_done;
-    enum kafka_error error;
-    char name[32];
-    int node;
-    unsigned life; /* of the node when it was made */
-};
-
-static void write_done(struct controller_wait *wait, enum kafka_error error)
-{
-    struct write *write = container_of(wait, struct write, wait);
-    write->is_done = true;
-    write->error = error;
-}
-
-/* Begins to set `name` (as a broker default, to the same text) on a node that is active. */
-static bool begin_write(struct quorum_net *net, int id, struct write *write)
-{
-    struct fixture *fixture = &net->nodes[id].fixture;
-    struct decision decision;
-    struct arena arena;
-    arena_init(&arena, &fixture->heap, MEMORY_SCRATCH, 0);
-    write->node = id;
-    write->is_done = false;
-    write->wait.done = write_done;
-    bool active = controller_decide(&fixture->controller, &decision, &arena);
-    if (active) {
-        struct config_record record = {CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""),
-                                       view_of_string(write->name), view_of_string(write->name)};
-        decision_add(&decision, METADATA_RECORD_CONFIG, &record);
-        controller_commit(&fixture->controller, &decision, &write->wait);
-    }
-    arena_deinit(&arena);
-    return active;
-}
-
-static enum kafka_error write_setting(struct quorum_net *net, int id, const char *name)
-{
-    struct write write = {0};
-    snprintf(write.name, sizeof(write.name), "%s", name);
-    assert_true(begin_write(net, id, &write));
-    for (int i = 0; i < 20000 && !write.is_done; i++)
-        quorum_net_run(net, 1);
-    assert_true(write.is_done);
-    return write.error;
-}
-
-static bool shows(const struct quorum_net *net, int id, const char *name)
-{
-    const struct image *image = net->nodes[id].fixture.publisher.current;
-    const struct image_config *config =
-        image_config(image, CONFIG_RESOURCE_BROKER, VIEW_LITERAL(""));
-    return !view_is_null(image_config_value(config, view_of_string(name)));
-}
-
-static void await_shown(struct quorum_net *net, int id, const char *name)
-{
-    for (int i = 0; i < 20000 && !shows(net, id, name); i++)
-        quorum_net_run(net, 1);
-    assert_true(shows(net, id, name));
-    assert_string_equal(net->nodes[id].fixture.failure, "");
-}
+#include "tests/unit/cluster/quorum_writes.h"
 
 static void start_all(struct quorum_net *net)
 {
@@ -92,9 +26,9 @@ static void three_voters_elect_one_and_replicate(void **state)
     quorum_net_init(&net, 3, 0, 1);
     start_all(&net);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "one");
     for (int id = 1; id <= 3; id++) {
-        await_shown(&net, id, "one");
+        await_setting(&net, id, "one");
         assert_true(net.nodes[id].fixture.is_ready);
         assert_int_equal(net.nodes[id].fixture.publisher.current->controller_id, leader);
     }
@@ -111,10 +45,10 @@ static void followers_ask_for_less_patience_than_they_have(void **state)
         net.nodes[id].fixture.config.settings.controller_quorum_request_timeout_ms = 400;
     start_all(&net);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "one");
     for (int id = 1; id <= 3; id++) {
         const struct metadata_log *log = &net.nodes[id].fixture.controller.log;
-        await_shown(&net, id, "one");
+        await_setting(&net, id, "one");
         if (id != leader)
             assert_int_equal(log->fetch.message.max_wait_ms, 200);
     }
@@ -129,15 +63,15 @@ static void a_voter_with_another_directory_takes_the_place_of_the_old_one(void *
     quorum_net_init(&net, 3, 0, 31);
     start_all(&net);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "before"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "before");
     int other = leader == 3 ? 1 : leader + 1;
-    await_shown(&net, other, "before");
+    await_setting(&net, other, "before");
     quorum_net_crash(&net, other);
     struct uuid fresh = uuid_of_halves(99, 99);
     net.nodes[other].fixture.directory_id = fresh;
     quorum_net_start(&net, other);
-    assert_int_equal(write_setting(&net, leader, "after"), KAFKA_ERROR_NONE);
-    await_shown(&net, other, "after");
+    write_setting(&net, leader, "after");
+    await_setting(&net, other, "after");
     quorum_net_run(&net, 1000);
     const struct metadata_log *log = &net.nodes[leader].fixture.controller.log;
     struct quorum_node voter = {.id = other};
@@ -156,16 +90,16 @@ static void observers_follow(void **state)
     start_all(&net);
     int leader = quorum_net_await_leader(&net, 0);
     assert_int_equal(leader, 1);
-    assert_int_equal(write_setting(&net, leader, "one"), KAFKA_ERROR_NONE);
-    await_shown(&net, 2, "one");
-    await_shown(&net, 3, "one");
+    write_setting(&net, leader, "one");
+    await_setting(&net, 2, "one");
+    await_setting(&net, 3, "one");
     quorum_net_crash(&net, 1);
     quorum_net_run(&net, 5000);
     quorum_net_start(&net, 1);
     quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, 1, "two"), KAFKA_ERROR_NONE);
-    await_shown(&net, 2, "two");
-    await_shown(&net, 3, "two");
+    write_setting(&net, 1, "two");
+    await_setting(&net, 2, "two");
+    await_setting(&net, 3, "two");
     quorum_net_deinit(&net);
 }
 
@@ -176,15 +110,15 @@ static void the_loss_of_the_leader_is_survived(void **state)
     quorum_net_init(&net, 3, 1, 3);
     start_all(&net);
     int first = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, first, "one");
     quorum_net_crash(&net, first);
     int second = quorum_net_await_leader(&net, first);
-    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
-    assert_true(shows(&net, second, "one"));
+    write_setting(&net, second, "two");
+    assert_true(shows_setting(&net, second, "one"));
     quorum_net_start(&net, first);
     for (int id = 1; id <= 4; id++) {
-        await_shown(&net, id, "one");
-        await_shown(&net, id, "two");
+        await_setting(&net, id, "one");
+        await_setting(&net, id, "two");
     }
     quorum_net_deinit(&net);
 }
@@ -196,26 +130,26 @@ static void an_isolated_leader_renounces_and_its_tail_is_cut(void **state)
     quorum_net_init(&net, 3, 0, 4);
     start_all(&net);
     int first = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, first, "one");
     quorum_net_run(&net, 700);
     quorum_net_isolate(&net, first, true);
     /* Written where nobody else can see it. */
-    struct write lost = {.name = "lost"};
-    assert_true(begin_write(&net, first, &lost));
+    struct write lost;
+    assert_true(write_begin(&net, first, &lost, "lost"));
     int second = quorum_net_await_leader(&net, first);
-    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
+    write_setting(&net, second, "two");
     for (int i = 0; i < 10000 && !lost.is_done; i++)
         quorum_net_run(&net, 1);
     assert_true(lost.is_done);
     assert_int_equal(lost.error, KAFKA_ERROR_NOT_CONTROLLER);
     assert_false(net.nodes[first].fixture.controller.is_active);
-    assert_false(shows(&net, first, "lost"));
+    assert_false(shows_setting(&net, first, "lost"));
     quorum_net_isolate(&net, first, false);
-    await_shown(&net, first, "two");
-    assert_int_equal(write_setting(&net, quorum_net_leader(&net), "three"), KAFKA_ERROR_NONE);
+    await_setting(&net, first, "two");
+    write_setting(&net, quorum_net_leader(&net), "three");
     for (int id = 1; id <= 3; id++) {
-        await_shown(&net, id, "three");
-        assert_false(shows(&net, id, "lost"));
+        await_setting(&net, id, "three");
+        assert_false(shows_setting(&net, id, "lost"));
     }
     quorum_net_deinit(&net);
 }
@@ -230,8 +164,8 @@ static void without_a_majority_nothing_is_committed(void **state)
     for (int id = 1; id <= 3; id++)
         if (id != leader)
             quorum_net_crash(&net, id);
-    struct write write = {.name = "alone"};
-    assert_true(begin_write(&net, leader, &write));
+    struct write write;
+    assert_true(write_begin(&net, leader, &write, "alone"));
     quorum_net_run(&net, 6000);
     assert_true(write.is_done);
     assert_int_equal(write.error, KAFKA_ERROR_NOT_CONTROLLER);
@@ -240,7 +174,7 @@ static void without_a_majority_nothing_is_committed(void **state)
         if (id != leader)
             quorum_net_start(&net, id);
     leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "together"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "together");
     quorum_net_deinit(&net);
 }
 
@@ -251,16 +185,16 @@ static void a_leader_that_stops_hands_over_at_once(void **state)
     quorum_net_init(&net, 3, 0, 6);
     start_all(&net);
     int first = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, first, "one");
     quorum_net_stop(&net, first);
     assert_true(net.nodes[first].fixture.is_clean);
     uint64_t stopped_ms = net.now_ms;
     int second = quorum_net_await_leader(&net, first);
     /* Well below the fetch timeout of two seconds. */
     assert_in_range(net.now_ms - stopped_ms, 0, 500);
-    assert_int_equal(write_setting(&net, second, "two"), KAFKA_ERROR_NONE);
+    write_setting(&net, second, "two");
     quorum_net_start(&net, first);
-    await_shown(&net, first, "two");
+    await_setting(&net, first, "two");
     quorum_net_deinit(&net);
 }
 
@@ -274,7 +208,7 @@ static void all_nodes_may_lose_power_at_once(void **state)
     for (int round = 0; round < 5; round++) {
         int leader = quorum_net_await_leader(&net, 0);
         snprintf(name, sizeof(name), "round-%d", round);
-        assert_int_equal(write_setting(&net, leader, name), KAFKA_ERROR_NONE);
+        write_setting(&net, leader, name);
         for (int id = 1; id <= net.count; id++)
             quorum_net_crash(&net, id);
         start_all(&net);
@@ -282,7 +216,7 @@ static void all_nodes_may_lose_power_at_once(void **state)
     for (int round = 0; round < 5; round++) {
         snprintf(name, sizeof(name), "round-%d", round);
         for (int id = 1; id <= net.count; id++)
-            await_shown(&net, id, name);
+            await_setting(&net, id, name);
     }
     quorum_net_deinit(&net);
 }
@@ -337,15 +271,15 @@ static void who_lacks_the_log_gets_a_snapshot(void **state)
     char name[32];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "w-%d", i);
-        assert_int_equal(write_setting(&net, leader, name), KAFKA_ERROR_NONE);
+        write_setting(&net, leader, name);
     }
     const struct metadata_log *log = &net.nodes[leader].fixture.controller.log;
     assert_true(partition_log_start_offset(log->log) > 0);
     quorum_net_start(&net, 3);
     quorum_net_start(&net, 4);
     for (int id = 3; id <= 4; id++) {
-        await_shown(&net, id, "w-0");
-        await_shown(&net, id, "w-99");
+        await_setting(&net, id, "w-0");
+        await_setting(&net, id, "w-99");
         const struct metadata_log *got = &net.nodes[id].fixture.controller.log;
         assert_true(partition_log_start_offset(got->log) > 0);
     }
@@ -355,12 +289,12 @@ static void who_lacks_the_log_gets_a_snapshot(void **state)
     quorum_net_start(&net, 3);
     quorum_net_start(&net, 4);
     int second = quorum_net_await_leader(&net, leader);
-    assert_int_equal(write_setting(&net, second, "after"), KAFKA_ERROR_NONE);
+    write_setting(&net, second, "after");
     quorum_net_start(&net, leader);
     for (int id = 1; id <= 4; id++) {
-        await_shown(&net, id, "w-0");
-        await_shown(&net, id, "w-99");
-        await_shown(&net, id, "after");
+        await_setting(&net, id, "w-0");
+        await_setting(&net, id, "w-99");
+        await_setting(&net, id, "after");
     }
     quorum_net_deinit(&net);
 }
@@ -374,20 +308,20 @@ static void who_fell_behind_the_log_goes_on_from_a_snapshot(void **state)
     use_small_snapshots(&net, 3000);
     start_all(&net);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "first"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "first");
     int away = leader == 1 ? 2 : 1;
-    await_shown(&net, away, "first");
+    await_setting(&net, away, "first");
     quorum_net_isolate(&net, away, true);
     char name[32];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "w-%d", i);
-        assert_int_equal(write_setting(&net, leader, name), KAFKA_ERROR_NONE);
+        write_setting(&net, leader, name);
     }
     uint64_t version = net.nodes[away].fixture.publisher.current->version;
     quorum_net_isolate(&net, away, false);
-    await_shown(&net, away, "w-99");
-    await_shown(&net, away, "w-0");
-    await_shown(&net, away, "first");
+    await_setting(&net, away, "w-99");
+    await_setting(&net, away, "w-0");
+    await_setting(&net, away, "first");
     assert_true(net.nodes[away].fixture.publisher.current->version > version);
     quorum_net_deinit(&net);
 }
@@ -415,20 +349,20 @@ static void a_log_that_is_no_part_of_its_snapshot_is_emptied(void **state)
     use_small_snapshots(&net, 2000);
     start_all(&net);
     int first = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, first, "one"), KAFKA_ERROR_NONE);
+    write_setting(&net, first, "one");
     quorum_net_isolate(&net, first, true);
     static struct write lost[200];
+    char name[32];
     for (int i = 0; i < 200; i++) {
-        snprintf(lost[i].name, sizeof(lost[i].name), "lost-%d", i);
-        assert_true(begin_write(&net, first, &lost[i]));
+        snprintf(name, sizeof(name), "lost-%d", i);
+        assert_true(write_begin(&net, first, &lost[i], name));
     }
     quorum_net_run(&net, 100);
     int64_t lost_end = net.nodes[first].fixture.controller.log.quorum.flushed_end;
     int second = quorum_net_await_leader(&net, first);
-    char name[32];
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof(name), "w-%d", i);
-        assert_int_equal(write_setting(&net, second, name), KAFKA_ERROR_NONE);
+        write_setting(&net, second, name);
     }
     quorum_net_crash(&net, first);
     struct snapshot_id id = copy_snapshot(&net, second, first);
@@ -439,9 +373,11 @@ static void a_log_that_is_no_part_of_its_snapshot_is_emptied(void **state)
     assert_int_equal(partition_log_start_offset(net.nodes[first].fixture.controller.log.log),
                      id.end_offset);
     quorum_net_isolate(&net, first, false);
-    await_shown(&net, first, "w-49");
-    for (int i = 0; i < 200; i++)
-        assert_false(shows(&net, first, lost[i].name));
+    await_setting(&net, first, "w-49");
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "lost-%d", i);
+        assert_false(shows_setting(&net, first, name));
+    }
     quorum_net_deinit(&net);
 }
 
@@ -449,7 +385,14 @@ static void a_log_that_is_no_part_of_its_snapshot_is_emptied(void **state)
 
 enum { WRITES = 400 };
 
-static struct write writes[WRITES];
+struct trial {
+    struct write write;
+    char name[32];
+    int node;
+    unsigned life; /* of the node when it was made */
+};
+
+static struct trial trials[WRITES];
 
 static void trouble(struct quorum_net *net, unsigned *lives)
 {
@@ -504,10 +447,10 @@ static void run_seed(uint64_t seed, int *acknowledged)
         int id = 1 + (int)random_below(&net.random, 3);
         if (!random_chance(&net.random, 1, 50) || !net.nodes[id].runs || count == WRITES)
             continue;
-        struct write *write = &writes[count];
-        *write = (struct write){.life = lives[id]};
-        snprintf(write->name, sizeof(write->name), "w-%d", count);
-        count += begin_write(&net, id, write);
+        struct trial *trial = &trials[count];
+        *trial = (struct trial){.node = id, .life = lives[id]};
+        snprintf(trial->name, sizeof(trial->name), "w-%d", count);
+        count += write_begin(&net, id, &trial->write, trial->name);
     }
     memset(net.cut, 0, sizeof(net.cut));
     for (int id = 1; id <= net.count; id++) {
@@ -517,16 +460,17 @@ static void run_seed(uint64_t seed, int *acknowledged)
     }
     quorum_net_run(&net, 8000);
     int leader = quorum_net_await_leader(&net, 0);
-    assert_int_equal(write_setting(&net, leader, "last"), KAFKA_ERROR_NONE);
+    write_setting(&net, leader, "last");
     for (int id = 1; id <= net.count; id++)
-        await_shown(&net, id, "last");
+        await_setting(&net, id, "last");
     for (int i = 0; i < count; i++) {
-        bool was_told = writes[i].is_done && writes[i].error == KAFKA_ERROR_NONE;
+        const struct trial *trial = &trials[i];
+        bool was_told = trial->write.is_done && trial->write.error == KAFKA_ERROR_NONE;
         *acknowledged += was_told;
         /* A wait ends unless its node lost power. */
-        assert_true(writes[i].is_done || writes[i].life != lives[writes[i].node]);
+        assert_true(trial->write.is_done || trial->life != lives[trial->node]);
         if (was_told)
-            assert_true(shows(&net, 1, writes[i].name));
+            assert_true(shows_setting(&net, 1, trial->name));
     }
     for (int id = 2; id <= net.count; id++)
         check_same(&net, 1, id);

@@ -1,7 +1,7 @@
 /*
  * Quorums of one to five voters in a small world: messages are late, lost and doubled, nodes crash
  * with the tail of their log and with what they were about to persist, links break. After every
- * event the invariants of a quorum are checked (simulation notes section 7):
+ * event the invariants of a quorum are checked:
  *
  *  M1 one leader per epoch; M2 no node votes twice in an epoch, over crashes too; M3 logs that
  * agree in the epoch of an offset agree below it; M4 what was committed never changes; M10 two sets

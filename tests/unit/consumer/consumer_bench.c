@@ -1,3 +1,4 @@
+/* Requests are filled from the few fields of a bench; what they do not name keeps its default. */
 #include "tests/unit/consumer/consumer_bench.h"
 
 #include "consumer/groups.h"

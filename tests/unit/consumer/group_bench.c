@@ -1,3 +1,4 @@
+/* Each request lies in its `asked` until it is ended, since a parked call keeps pointing there. */
 #include "tests/unit/consumer/group_bench.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Note n is the committed offset of partition n of one topic: its text is the offset. */
 #include "tests/unit/coordinator/note_kind.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Every step runs the node until nothing is left to do, so a test reads as a list of calls. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +33,7 @@ static void start_loop(struct log_fixture *fixture)
 {
     struct loop *loop = memory_node_loop(&fixture->node, 1);
     log_shard_init(&fixture->shard, loop, &(struct log_shard_options){.open_files_limit = 4});
-    committer_init(&fixture->committer, loop, "/logs", NULL, NULL, NULL);
+    directory_shard_init(&fixture->directory, loop, 0, "/logs", NULL, NULL, NULL, NULL);
 }
 
 void fixture_init(struct log_fixture *fixture)
@@ -51,16 +52,16 @@ void fixture_init(struct log_fixture *fixture)
     start_loop(fixture);
 }
 
-static void committer_stopped(struct committer *committer)
+static void directory_stopped(struct directory_shard *directory)
 {
-    (void)committer;
+    (void)directory;
 }
 
 void fixture_deinit(struct log_fixture *fixture)
 {
     if (fixture->log)
         fixture_drop(fixture);
-    committer_stop(&fixture->committer, committer_stopped);
+    directory_shard_stop(&fixture->directory, directory_stopped);
     memory_node_run(&fixture->node);
     fixture->shard.open_files_limit = 0;
     log_shard_deinit(&fixture->shard);
@@ -85,7 +86,7 @@ static void open_log(struct log_fixture *fixture, bool create)
                     .topic_id = UUID_ONE,
                     .config = fixture->config,
                     .producers = &fixture->producers,
-                    .committer = &fixture->committer,
+                    .committer = &fixture->directory.committer,
                     .events = &events,
                     .owner = fixture,
                     .clean = fixture->clean,

@@ -5,7 +5,7 @@
 #ifndef KLAMM_TESTS_UNIT_LOG_LOG_FIXTURE_H
 #define KLAMM_TESTS_UNIT_LOG_LOG_FIXTURE_H
 
-#include "log/committer.h"
+#include "log/directory_shard.h"
 #include "log/log_recovery.h"
 #include "log/partition_log_internal.h"
 #include "protocol/batch_builder.h"
@@ -24,7 +24,7 @@ struct fixture_append {
 struct log_fixture {
     struct memory_node node;
     struct log_shard shard;
-    struct committer committer;
+    struct directory_shard directory;
     struct producer_state_options producers;
     struct topic_config topic;
     struct log_config config;

@@ -529,12 +529,15 @@ struct job_context memory_node_context(struct memory_node *node)
     };
 }
 
+static void pass_time(struct memory_node *node, uint64_t delay_ns)
+{
+    node->now_ns += delay_ns;
+    node->wall_ms += (int64_t)(delay_ns / 1000000);
+}
+
 static bool run_jobs(struct memory_node *node)
 {
     bool any = node->first_job != NULL;
-    for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++)
-        node->loops[i].loop.now_ns =
-            node->now_ns; /* of the turn in which a loop hears of the end */
     while (node->first_job) {
         struct job *job = node->first_job;
         node->first_job = job->next;
@@ -544,6 +547,10 @@ static bool run_jobs(struct memory_node *node)
         context.heap = &job->heap;
         while (job->step(job, &context) == JOB_MORE)
             ;
+        pass_time(node, node->job_ns);
+        /* Of the turn in which a loop hears of the end. */
+        for (unsigned i = 0; i < MEMORY_NODE_LOOPS; i++)
+            node->loops[i].loop.now_ns = node->now_ns;
         job->done(job);
     }
     return any;
@@ -619,8 +626,7 @@ bool memory_node_run(struct memory_node *node)
 
 void memory_node_advance(struct memory_node *node, uint64_t delay_ns)
 {
-    node->now_ns += delay_ns;
-    node->wall_ms += (int64_t)(delay_ns / 1000000);
+    pass_time(node, delay_ns);
     memory_node_run(node);
 }
 

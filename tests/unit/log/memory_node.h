@@ -57,7 +57,8 @@ struct memory_node {
     struct job *first_job, **last_job;
     uint64_t now_ns;
     int64_t wall_ms;
-    bool hold; /* requests wait for memory_node_complete */
+    uint64_t job_ns; /* how long a job takes: by this the clock moves when it is done */
+    bool hold;       /* requests wait for memory_node_complete */
     /* The next `after`-th call (0: the next one) of the operation answers `status`. */
     struct {
         enum storage_status status;

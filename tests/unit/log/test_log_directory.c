@@ -540,8 +540,6 @@ static void a_device_error_on_one_loop_reaches_all(void **state)
     memory_node_advance(&f.node, SECONDS(100));
     assert_true(flush.done == 1 && !flush.ok);
     assert_int_equal(f.node.calls[STORAGE_RENAME], 0);
-    struct directory_owner *owners[] = {&f.owner};
-    assert_null(directory_owner_choose(owners, 1));
     end_owner(&f);
 }
 
@@ -632,17 +630,6 @@ static void a_stop_before_everything_is_loaded_leaves_the_directory_as_it_was(vo
     }
 }
 
-static void new_partitions_go_where_the_fewest_are(void **state)
-{
-    (void)state;
-    struct directory_owner a = {.partition_count = 5}, b = {.partition_count = 3},
-                           c = {.partition_count = 1, .is_failed = true};
-    struct directory_owner *owners[] = {&a, &b, &c};
-    assert_ptr_equal(directory_owner_choose(owners, 3), &b);
-    b.partition_count = 5;
-    assert_ptr_equal(directory_owner_choose(owners, 3), &a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -664,7 +651,6 @@ int main(void)
         cmocka_unit_test(a_clean_stop_writes_all_offsets_and_the_marker_last),
         cmocka_unit_test(no_marker_is_written_when_anything_went_wrong),
         cmocka_unit_test(a_stop_before_everything_is_loaded_leaves_the_directory_as_it_was),
-        cmocka_unit_test(new_partitions_go_where_the_fewest_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,7 +295,7 @@ static void step(struct model *model)
     else
         run(model, kind < 92);
     partition_log_check(fixture->log);
-    committer_assert(&fixture->committer);
+    committer_assert(&fixture->directory.committer);
 }
 
 static void run_seed(uint64_t seed)

@@ -18,8 +18,8 @@
 /* What the committer remembers of the log that was closed last. */
 static struct view kept_state(const struct log_fixture *fixture)
 {
-    const struct commit_remembered *remembered =
-        container_of(fixture->committer.remembered.previous, struct commit_remembered, link);
+    const struct commit_remembered *remembered = container_of(
+        fixture->directory.committer.remembered.previous, struct commit_remembered, link);
     return view_of(remembered->topic + remembered->topic_size, remembered->state_size);
 }
 
@@ -40,7 +40,7 @@ static struct partition_log *open_known(struct log_fixture *fixture, struct view
         .topic_id = UUID_ONE,
         .config = fixture->config,
         .producers = &fixture->producers,
-        .committer = &fixture->committer,
+        .committer = &fixture->directory.committer,
         .owner = fixture,
         .clean = fixture->clean,
         .recovery_point = fixture->recovery_point,

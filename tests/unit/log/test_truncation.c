@@ -123,7 +123,7 @@ static void the_checkpoint_is_lowered_before_anything_is_cut(void **state)
     }
     size_t size =
         memory_node_file(&fixture->node, FIXTURE_DIRECTORY "/00000000000000000006.log").size;
-    fixture->committer.write_checkpoints = take_wish;
+    fixture->directory.committer.write_checkpoints = take_wish;
     for (int is_written = 0; is_written < 2; is_written++) {
         int done = 0;
         struct log_change change = {.done = count_change, .context = &done};

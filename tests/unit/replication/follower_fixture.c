@@ -118,9 +118,10 @@ void follower_fixture_init(struct follower_fixture *fixture, enum topic_durabili
         .socket_timeout_ms = 30000,
     };
     fetchers_init(&fixture->fetchers, &options);
+    fixture->leader_loop = (struct loop){.index = 1, .count = 2, .heap = &fixture->heap};
     for (unsigned i = 0; i < FIXTURE_LEADERS; i++) {
         fixture->leaders[i].id = (int32_t)i + 2;
-        fetch_sessions_init(&fixture->leaders[i].sessions, &fixture->heap, 10, i);
+        fetch_sessions_init(&fixture->leaders[i].sessions, &fixture->leader_loop, 10);
     }
     fixture->image = image_create_empty(&fixture->heap, VIEW_LITERAL("c"));
     fixture_show(fixture, 70, 0, 21);
@@ -371,7 +372,7 @@ static void assert_told(const struct fetch_session *session, unsigned partition,
 {
     list_for_each(link, &session->partitions)
     {
-        const struct fetch_partition *one = container_of(link, struct fetch_partition, link);
+        const struct fetch_ask *one = &container_of(link, struct fetch_partition, link)->ask;
         if (fixture_partition_of(one->topic_id, one->partition) != partition)
             continue;
         if (follower->told.leader_epoch < 0)

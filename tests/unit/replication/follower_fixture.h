@@ -27,8 +27,9 @@ struct follower_fixture {
     const struct image *image;
     struct replica *replica[FIXTURE_PARTITIONS];
     struct model_leader leaders[FIXTURE_LEADERS];
-    struct list channels;   /* of the stand-in channels */
-    unsigned channel_count; /* ever made */
+    struct loop leader_loop; /* where their sessions are: a heap and a clock that stands still */
+    struct list channels;    /* of the stand-in channels */
+    unsigned channel_count;  /* ever made */
 };
 
 /* The fixture's partition n is partition n % 2 of the topic "topic-<n / 2>". */

@@ -1,3 +1,4 @@
+/* A proposal stays under way until the test answers it; brokers are what the test says they are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

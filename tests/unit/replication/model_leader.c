@@ -10,11 +10,18 @@
 
 /* ---- Channels ---- */
 
+/* What a session's client knows of a partition; -1: nothing. */
+struct told {
+    int64_t high_watermark;
+    int64_t log_start;
+};
+
 struct channel {
     struct list link;
     struct follower_fixture *fixture;
-    struct list waiting;           /* channel_request.link */
-    struct fetch_session *session; /* at the leader */
+    struct list waiting;                  /* channel_request.link */
+    struct fetch_session *session;        /* at the leader */
+    struct told told[FIXTURE_PARTITIONS]; /* of the session */
     uint16_t port;
 };
 
@@ -50,6 +57,18 @@ void channel_send(struct channel *channel, struct channel_request *request)
     list_push_back(&channel->waiting, &request->link);
 }
 
+/* It goes with the connection, and with the request that it is busy with. */
+static void end_session(struct channel *channel)
+{
+    struct fetch_session *session = channel->session;
+    if (!session)
+        return;
+    bool is_busy = session->is_busy;
+    fetch_session_close(session);
+    if (is_busy)
+        fetch_session_end(session);
+}
+
 static void end_requests(struct channel *channel, enum channel_status status)
 {
     for (struct list *link; (link = list_pop_front(&channel->waiting)) != NULL;) {
@@ -61,8 +80,7 @@ static void end_requests(struct channel *channel, enum channel_status status)
 void channel_close(struct channel *channel)
 {
     end_requests(channel, CHANNEL_CLOSED);
-    if (channel->session)
-        fetch_session_close(channel->session);
+    end_session(channel);
     list_remove(&channel->link);
     free(channel);
 }
@@ -152,9 +170,18 @@ static size_t copy_records(struct model_log *log, int64_t offset, size_t limit, 
     return size;
 }
 
-static void answer_partition(struct model_leader *leader, struct fetch_session *session,
-                             struct answer *answer, const struct fetch_partition *asked,
-                             size_t limit)
+/* Whether an answer has to say it; the client knows it then. */
+static bool tell_news(struct told *told, const struct fetch_response_partition_data *data)
+{
+    bool is_news =
+        told->high_watermark != data->high_watermark || told->log_start != data->log_start_offset;
+    *told = (struct told){data->high_watermark, data->log_start_offset};
+    return is_news;
+}
+
+/* `told`: of a session; NULL: there is none, and everything is said. */
+static void answer_partition(struct model_leader *leader, struct told *told, struct answer *answer,
+                             const struct fetch_ask *asked, size_t limit)
 {
     unsigned partition = fixture_partition_of(asked->topic_id, asked->partition);
     struct model_log *log = &leader->logs[partition];
@@ -180,15 +207,10 @@ static void answer_partition(struct model_leader *leader, struct fetch_session *
         answer->bytes += size;
     }
     bool has_data = data.records.memory.size > 0;
-    bool tell = true;
-    if (session)
-        tell = fetch_partition_tell(session, (struct fetch_partition *)(uintptr_t)asked,
-                                    (enum kafka_error)data.error_code, data.high_watermark,
-                                    data.log_start_offset, has_data) ||
-               diverges;
-    if (has_data || diverges || data.error_code != KAFKA_ERROR_NONE || (session && tell))
-        answer->has_news = true;
-    if (!tell) {
+    bool must_tell = has_data || diverges || data.error_code != KAFKA_ERROR_NONE;
+    bool is_news = told && tell_news(told, &data);
+    answer->has_news |= must_tell || is_news;
+    if (told && !must_tell && !is_news) {
         free(records);
         return;
     }
@@ -227,32 +249,40 @@ static void note_request(struct model_leader *leader, const struct fetch_request
         leader->asked_version >= 15 ? request->replica_state.replica_id : request->replica_id;
 }
 
-/* The session of a request that is looked at again was moved on already. */
-static void fill_answer(struct model_leader *leader, struct fetch_session *session,
+/* What is not in the session is not known to have been told when it comes back. */
+static void forget_absent(struct channel *channel)
+{
+    bool is_there[FIXTURE_PARTITIONS] = {false};
+    list_for_each(link, &channel->session->partitions)
+    {
+        const struct fetch_ask *ask = &container_of(link, struct fetch_partition, link)->ask;
+        is_there[fixture_partition_of(ask->topic_id, ask->partition)] = true;
+    }
+    for (unsigned i = 0; i < FIXTURE_PARTITIONS; i++)
+        if (!is_there[i])
+            channel->told[i] = (struct told){-1, -1};
+}
+
+static void fill_answer(struct channel *channel, struct model_leader *leader,
                         const struct fetch_request *request, struct answer *answer)
 {
     size_t limit = leader->max_bytes ? leader->max_bytes : (size_t)request->max_bytes;
-    if (session) {
-        struct list *order[FIXTURE_PARTITIONS]; /* answering moves them */
-        size_t count = 0;
-        list_for_each(link, &session->partitions) order[count++] = link;
-        for (size_t i = 0; i < count; i++)
-            answer_partition(leader, session, answer,
-                             container_of(order[i], struct fetch_partition, link), limit);
+    if (channel->session) {
+        forget_absent(channel);
+        list_for_each(link, &channel->session->partitions)
+        {
+            const struct fetch_ask *ask = &container_of(link, struct fetch_partition, link)->ask;
+            unsigned partition = fixture_partition_of(ask->topic_id, ask->partition);
+            answer_partition(leader, &channel->told[partition], answer, ask, limit);
+        }
         return;
     }
     for (size_t i = 0; i < request->topics_count; i++) {
         for (size_t j = 0; j < request->topics[i].partitions_count; j++) {
-            const struct fetch_request_fetch_partition *asked = &request->topics[i].partitions[j];
-            const struct fetch_partition partition = {
-                .topic_id = request->topics[i].topic_id,
-                .partition = asked->partition,
-                .max_bytes = asked->partition_max_bytes,
-                .leader_epoch = asked->current_leader_epoch,
-                .last_fetched_epoch = asked->last_fetched_epoch,
-                .fetch_offset = asked->fetch_offset,
-            };
-            answer_partition(leader, session, answer, &partition, limit);
+            struct fetch_ask ask = {0};
+            fetch_ask_fill(&ask, VIEW_LITERAL(""), request->topics[i].topic_id,
+                           &request->topics[i].partitions[j]);
+            answer_partition(leader, NULL, answer, &ask, limit);
         }
     }
 }
@@ -289,8 +319,11 @@ static bool answer_fetch(struct channel *channel, struct model_leader *leader,
         leader->asked_version = (int16_t)request->message_version;
         note_request(leader, fetch);
         if (error == KAFKA_ERROR_NONE)
-            error = fetch_session_begin(&leader->sessions, &channel->session, fetch, true,
-                                        fixture->loop->now_ns, 0x1234, &kind);
+            error = fetch_session_begin(&leader->sessions, &channel->session, fetch, true, 0x1234,
+                                        &kind);
+        if (kind == FETCH_SESSION_NEW)
+            for (unsigned i = 0; i < FIXTURE_PARTITIONS; i++)
+                channel->told[i] = (struct told){-1, -1};
         if (kind == FETCH_SESSION_NEW && leader->is_refusing_sessions) {
             fetch_session_end(channel->session);
             fetch_session_close(channel->session);
@@ -298,7 +331,7 @@ static bool answer_fetch(struct channel *channel, struct model_leader *leader,
         }
     }
     if (error == KAFKA_ERROR_NONE)
-        fill_answer(leader, channel->session, fetch, answer);
+        fill_answer(channel, leader, fetch, answer);
     answer->response.error_code = (int16_t)error;
     answer->response.session_id =
         channel->session && error == KAFKA_ERROR_NONE ? channel->session->id : 0;
@@ -314,7 +347,8 @@ static bool answer_fetch(struct channel *channel, struct model_leader *leader,
         fetch_response_encode(&answer->response, &out, version);
         assert_false(message_writer_failed(&out));
         list_remove(&request->link);
-        fetch_session_end(channel->session);
+        if (channel->session)
+            fetch_session_end(channel->session);
         deliver(fixture, request, bytes, (uint32_t)out.bytes.size);
         free(bytes);
     }
@@ -431,8 +465,7 @@ void fixture_break(struct follower_fixture *fixture, enum channel_status status)
     list_for_each_safe(link, after, &fixture->channels)
     {
         struct channel *channel = container_of(link, struct channel, link);
-        if (channel->session) /* it goes with the connection */
-            fetch_session_close(channel->session);
+        end_session(channel);
         end_requests(channel, status);
     }
 }

@@ -1,3 +1,4 @@
+/* Markers that are sent wait in `sends` until a test answers them, or it runs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
