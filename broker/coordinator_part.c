@@ -10,6 +10,7 @@
 
 #include "broker/shard.h"
 #include "coordinator/placement.h"
+#include "runtime/test_point.h"
 
 /* ---- At home ---- */
 
@@ -73,7 +74,9 @@ enum kafka_error coordinator_items_place_at(struct request *request,
     const struct image_topic *topic =
         image_topic_by_name(request->shard->image, coordinator_slot_topic(slot));
     const struct image_partition *found = topic ? image_topic_partition(topic, partition) : NULL;
-    if (!found || found->leader != broker->config->node_id) {
+    bool is_led_here = found && (found->leader == broker->config->node_id ||
+                                 test_point(request->shard->loop, BUG_COORDINATOR_KEEP_ANSWERING));
+    if (!is_led_here) {
         item->call.error = KAFKA_ERROR_NOT_COORDINATOR;
         return item->call.error;
     }

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "broker/partition_remove.h"
+#include "runtime/test_point.h"
 
 /* A role that has to wait. */
 struct role_change {
@@ -30,7 +31,9 @@ static void follow(struct shard *shard, struct replica *replica,
                    const struct image_partition *state)
 {
     const struct replica_assignment assignment = replica_assignment_of(state);
-    coordinators_leave(&shard->coordinators, replica);
+    if (!test_point(shard->loop, BUG_COORDINATOR_KEEP_ANSWERING) &&
+        !test_point(shard->loop, BUG_COORDINATOR_KEEP_STATE))
+        coordinators_leave(&shard->coordinators, replica);
     replica_follow(replica, &assignment);
     if (replica->state == REPLICA_FOLLOWING)
         fetchers_follow(&shard->fetchers, replica, state->leader);

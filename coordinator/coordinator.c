@@ -89,6 +89,9 @@ enum kafka_error coordinator_refusal(const struct coordinator *coordinator)
     case COORDINATOR_LOADING:
         return KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS;
     case COORDINATOR_ACTIVE:
+        if (test_point(coordinator->host->loop, BUG_COORDINATOR_KEEP_STATE) &&
+            coordinator->replica->state != REPLICA_LEADING)
+            return KAFKA_ERROR_NOT_COORDINATOR;
         return coordinator->is_stale ? KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS : KAFKA_ERROR_NONE;
     case COORDINATOR_FAILED:
     case COORDINATOR_CLOSED:
@@ -196,6 +199,8 @@ static void fail_waits(struct coordinator *coordinator, enum kafka_error error)
     list_init(&failing);
     list_splice_back(&failing, &coordinator->waits);
     timer_clear(&coordinator->timeout);
+    if (test_point(coordinator->host->loop, BUG_COORDINATOR_LEAVE_WELL))
+        error = KAFKA_ERROR_NONE;
     for (struct list *link; (link = list_pop_front(&failing)) != NULL;) {
         struct coordinator_wait *wait = container_of(link, struct coordinator_wait, link);
         wait->done(wait, error);
@@ -354,7 +359,8 @@ static void watch_fired(struct replica_watch *watch)
         replica_watch(coordinator->replica, watch);
         coordinator->failures = 0;
         pop_waits(coordinator);
-    } else if (coordinator->state != COORDINATOR_FAILED) {
+    } else if (coordinator->state != COORDINATOR_FAILED &&
+               !test_point(coordinator->host->loop, BUG_COORDINATOR_KEEP_ANSWERING)) {
         drop_state(coordinator, COORDINATOR_FAILED, KAFKA_ERROR_NOT_COORDINATOR);
     }
 }
@@ -371,6 +377,14 @@ void coordinator_set_image(struct coordinator *coordinator, const struct image *
 
 void coordinator_lead(struct coordinator *coordinator)
 {
+    if (test_point(coordinator->host->loop, BUG_COORDINATOR_KEEP_STATE) &&
+        coordinator->state == COORDINATOR_ACTIVE) {
+        coordinator->epoch = coordinator->replica->leader_epoch;
+        coordinator->end_offset = partition_log_end_offset(coordinator->replica->log);
+        replica_unwatch(&coordinator->watch);
+        replica_watch(coordinator->replica, &coordinator->watch);
+        return;
+    }
     if (coordinator->replica->state == REPLICA_LEADING &&
         coordinator->replica->leader_epoch > coordinator->epoch)
         coordinator_break(coordinator, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER, "a new leader epoch");

@@ -257,10 +257,11 @@ static enum load_step step(struct coordinator_load *load)
     struct partition_log *log = load->coordinator->replica->log;
     if (load->offset < partition_log_start_offset(log))
         load->offset = partition_log_start_offset(log);
+    bool is_short = test_point(load->coordinator->host->loop, BUG_COORDINATOR_LOAD_COMMITTED);
     const struct log_read read = {.offset = load->offset,
                                   .max_bytes = PIECE_BYTES,
                                   .min_one = true,
-                                  .bound = LOG_READ_LOG_END};
+                                  .bound = is_short ? LOG_READ_HIGH_WATERMARK : LOG_READ_LOG_END};
     struct log_slice slice;
     switch (partition_log_read(log, &read, &slice)) {
     case LOG_READ_OK:

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "coordinator/coordinator_internal.h"
+#include "runtime/test_point.h"
 
 struct view coordinator_slot_topic(enum coordinator_slot slot)
 {
@@ -66,7 +67,8 @@ void coordinators_lead(struct coordinators *coordinators, struct replica *replic
         map_add_number(&slot->by_partition, (uint64_t)replica->partition, NULL);
     klamm_assert(entry != NULL);
     struct coordinator *found = entry->value;
-    if (found && found->replica == replica) {
+    bool is_lost = test_point(coordinators->host.loop, BUG_COORDINATOR_KEEP_ANSWERING);
+    if (found && found->replica == replica && !is_lost) {
         coordinator_lead(found);
         return;
     }

@@ -28,6 +28,7 @@
 
 #include "cluster/metadata/image.h"
 #include "replication/isr_proposal.h"
+#include "runtime/test_points.h"
 
 #define IN_SYNC_NEVER INT64_MIN /* a time that is too long ago for every limit */
 
@@ -73,8 +74,8 @@ struct in_sync_leader {
     int64_t high_watermark;
     int64_t epoch_start_offset; /* the end when this leader epoch began */
     int64_t now_ns;
-    int64_t lag_max_ns;   /* replica.lag.time.max.ms */
-    uint64_t test_points; /* of the loop (runtime/test_point.h) */
+    int64_t lag_max_ns;             /* replica.lag.time.max.ms */
+    struct test_points test_points; /* of the loop (runtime/test_point.h) */
 };
 
 /* How the metadata of brokers is asked for. */

@@ -25,6 +25,7 @@
 #include "runtime/diagnostics.h"
 #include "runtime/job.h"
 #include "runtime/storage.h"
+#include "runtime/test_points.h"
 #include "runtime/timer.h"
 #include "runtime/transport.h"
 
@@ -82,9 +83,9 @@ struct loop {
     struct {
         struct message *first;
         struct message **last;
-    } backlog[64];        /* per target loop: posted while its ring was full */
-    uint64_t seed;        /* of this loop's random streams */
-    uint64_t test_points; /* bit per enum test_point that is on; test builds only */
+    } backlog[64];                  /* per target loop: posted while its ring was full */
+    uint64_t seed;                  /* of this loop's random streams */
+    struct test_points test_points; /* that are on; test builds only */
     struct loop_counters counters;
     void *owner; /* whoever boots the loop: its shard or control state */
 };

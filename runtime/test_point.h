@@ -78,16 +78,27 @@ enum test_point {
     BUG_CONTROLLER_ELECT_ANYBODY,   /* who is not in sync is elected where nobody else can be */
     BUG_METADATA_KEEP_LEADER_EPOCH, /* a leader changes and its epoch does not */
     BUG_FETCH_WATERMARK_NO_NEWS,    /* fetch sessions leave out watermarks that moved */
+    BUG_COORDINATOR_KEEP_ANSWERING, /* who leads no more goes on answering */
+    BUG_COORDINATOR_KEEP_STATE,     /* who leads again goes on with the state of a former epoch */
+    BUG_COORDINATOR_LOAD_COMMITTED, /* a load ends at the high watermark that is known by then */
+    BUG_COORDINATOR_LEAVE_WELL,     /* who waits is told well when the partition is lost */
+    BUG_TXN_MARKER_MOVED,           /* a marker that its partition's leader refused counts */
     BUG_COUNT
 };
 
-static_assert(BUG_COUNT <= 64, "one word holds them");
+static_assert(BUG_COUNT <= 64 * TEST_POINT_WORDS, "the words hold them");
 
-/* The same where only the word of the loop's points is at hand, as in step functions. */
-static inline bool test_point_in(uint64_t points, enum test_point point)
+/* Switches one on. */
+static inline void test_points_add(struct test_points *points, unsigned point)
+{
+    points->words[point / 64 % TEST_POINT_WORDS] |= UINT64_C(1) << point % 64;
+}
+
+/* The same where only the points of the loop are at hand, as in step functions. */
+static inline bool test_point_in(struct test_points points, enum test_point point)
 {
 #ifdef KLAMM_TEST_POINTS
-    return points >> point & 1;
+    return points.words[point / 64] >> point % 64 & 1;
 #else
     (void)points;
     (void)point;

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "protocol/errors.h"
 #include "runtime/diagnostics.h"
+#include "runtime/test_point.h"
 
 enum { REQUEST_PARTITIONS_MAX = 2000, RETRY_DELAY_MS = 50, BATCH_PARTITIONS_MAX = 1000 };
 
@@ -254,8 +255,9 @@ static enum outcome outcome_of(struct marker_writer *writer, int16_t error)
     case KAFKA_ERROR_INVALID_PRODUCER_EPOCH:
     case KAFKA_ERROR_TRANSACTION_COORDINATOR_FENCED:
         return OUTCOME_FENCED;
-    case KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION:
     case KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER:
+        return test_point(writer->loop, BUG_TXN_MARKER_MOVED) ? OUTCOME_DONE : OUTCOME_RETRY;
+    case KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION:
     case KAFKA_ERROR_NOT_ENOUGH_REPLICAS:
     case KAFKA_ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
     case KAFKA_ERROR_REQUEST_TIMED_OUT:

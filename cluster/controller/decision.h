@@ -21,6 +21,7 @@
 #include "cluster/metadata/records.h"
 #include "config/server_config.h"
 #include "protocol/errors.h"
+#include "runtime/test_points.h"
 
 struct metadata_log;
 
@@ -35,8 +36,8 @@ struct decision {
     bool failed;         /* memory ran out: nothing may be committed */
     /* Where kraft.version can be raised (kraft_upgrade.h); NULL: nowhere. Read only. */
     const struct metadata_log *log;
-    bool raises_kraft_version; /* to 1, before the records */
-    uint64_t test_points;      /* of the loop (runtime/test_point.h) */
+    bool raises_kraft_version;      /* to 1, before the records */
+    struct test_points test_points; /* of the loop (runtime/test_point.h) */
 };
 
 void decision_init(struct decision *decision, const struct image *image,

@@ -13,6 +13,7 @@
 #define KLAMM_CLUSTER_METADATA_LOADER_H
 
 #include "cluster/metadata/replay.h"
+#include "runtime/test_points.h"
 
 struct metadata_loader {
     struct heap *heap;
@@ -31,7 +32,7 @@ struct metadata_loader {
         int16_t kraft_version;
     } leadership;
     bool has_leadership;
-    uint64_t test_points; /* of the loop (runtime/test_point.h) */
+    struct test_points test_points; /* of the loop (runtime/test_point.h) */
     /* NULL: nobody is told. The image is borrowed; the delta is the receiver's to destroy. */
     void (*settled)(void *context, const struct image *image, struct image_delta *delta);
     void *context;

@@ -13,16 +13,17 @@
 #define KLAMM_CLUSTER_METADATA_REPLAY_H
 
 #include "cluster/metadata/draft.h"
+#include "runtime/test_points.h"
 
 /* What a record means for metadata transactions (KIP-868). */
 enum replay_mark { REPLAY_PLAIN, REPLAY_BEGIN, REPLAY_END, REPLAY_ABORT };
 
 struct replay {
     struct image_draft *draft;
-    struct arena *arena;  /* scratch for decoding; the caller resets it */
-    int64_t offset;       /* of the record */
-    char problem[192];    /* why a record was refused; NUL-terminated */
-    uint64_t test_points; /* of the loop (runtime/test_point.h) */
+    struct arena *arena;            /* scratch for decoding; the caller resets it */
+    int64_t offset;                 /* of the record */
+    char problem[192];              /* why a record was refused; NUL-terminated */
+    struct test_points test_points; /* of the loop (runtime/test_point.h) */
 };
 
 /* Applies the value of one record. False: refused, see `problem`. */

@@ -40,6 +40,7 @@
 #include "base/random.h"
 #include "cluster/quorum/quorum_state.h"
 #include "protocol/errors.h"
+#include "runtime/test_points.h"
 
 enum { QUORUM_VOTERS_MAX = QUORUM_STATE_VOTERS_MAX };
 
@@ -75,7 +76,7 @@ struct quorum_options {
     uint64_t fetch_timeout_ns;    /* a follower's patience */
     uint64_t backoff_max_ns;      /* after EndQuorumEpoch */
     uint64_t seed;
-    uint64_t test_points; /* of the loop (runtime/test_point.h) */
+    struct test_points test_points; /* of the loop (runtime/test_point.h) */
 };
 
 /* What is sent to voters. */

@@ -54,6 +54,39 @@ static void set_quorum(struct cluster *cluster, struct cluster_settings *common)
         cluster->is_dynamic ? "bootstrap.servers" : "voters", list);
 }
 
+/*
+ * As many replicas as there are brokers, up to three, from the first moment on; and settings of
+ * groups and transactions such that a session is longer than a broker is missed.
+ */
+static void set_coordinators(struct cluster *cluster, struct cluster_settings *common)
+{
+    struct random_stream *random = &cluster->random;
+    unsigned replicas = (unsigned)__builtin_popcount(cluster->brokers);
+    replicas = replicas < 3 ? replicas : 3;
+    set(cluster, common, "auto.create.topics.enable=true");
+    set(cluster, common, "num.partitions=%d", HISTORY_PARTITIONS);
+    set(cluster, common, "default.replication.factor=%u", replicas);
+    set(cluster, common, "offsets.topic.replication.factor=%u", replicas);
+    set(cluster, common, "transaction.state.log.replication.factor=%u", replicas);
+    set(cluster, common, "min.insync.replicas=%llu", between(cluster, 1, replicas > 1 ? 2 : 1));
+    set(cluster, common, "transaction.state.log.min.isr=%llu",
+        between(cluster, 1, replicas > 1 ? 2 : 1));
+    set(cluster, common, "offsets.commit.timeout.ms=%llu", between(cluster, 500, 5000));
+    set(cluster, common, "transaction.abort.timed.out.transaction.cleanup.interval.ms=200");
+    set(cluster, common, "group.initial.rebalance.delay.ms=%llu", between(cluster, 0, 500));
+    set(cluster, common, "group.min.session.timeout.ms=100");
+    set(cluster, common, "group.consumer.min.session.timeout.ms=1000");
+    set(cluster, common, "group.consumer.session.timeout.ms=2000");
+    set(cluster, common, "group.consumer.min.heartbeat.interval.ms=50");
+    set(cluster, common, "group.consumer.heartbeat.interval.ms=150");
+    cluster->never_cleans = random_chance(random, 1, 2);
+    if (cluster->never_cleans)
+        set(cluster, common, "log.cleaner.min.compaction.lag.ms=864000000");
+    set(cluster, common, "log.cleaner.backoff.ms=%llu", between(cluster, 20, 500));
+    set(cluster, common, "log.cleaner.min.cleanable.ratio=0.%llu", between(cluster, 0, 6));
+    set(cluster, common, "log.cleaner.delete.retention.ms=%llu", between(cluster, 0, 3000));
+}
+
 static void draw_common(struct cluster *cluster)
 {
     struct cluster_settings *common = &cluster->common;
@@ -81,7 +114,10 @@ static void draw_common(struct cluster *cluster)
         between(cluster, 100, 5000));
     set(cluster, common, "metadata.log.max.record.bytes.between.snapshots=%llu",
         between(cluster, 1, 3) == 1 ? between(cluster, 500, 5000) : 20000000ULL);
-    set(cluster, common, "auto.create.topics.enable=false");
+    if (cluster->has_coordinators)
+        set_coordinators(cluster, common);
+    else
+        set(cluster, common, "auto.create.topics.enable=false");
     set(cluster, common, "leader.imbalance.check.interval.seconds=%llu",
         between(cluster, 1, fast ? 2 : 30));
     /* Without brokers these records are all that there is to replicate. */
@@ -91,8 +127,8 @@ static void draw_common(struct cluster *cluster)
         : random_chance(&cluster->random, 1, 2) ? 0
                                                 : between(cluster, 2000, 8000));
     set(cluster, common, "log.roll.ms=%llu", between(cluster, 500, 10000));
-    set(cluster, common, "offsets.topic.num.partitions=2");
-    set(cluster, common, "transaction.state.log.num.partitions=2");
+    set(cluster, common, "offsets.topic.num.partitions=%d", CLUSTER_COORDINATOR_PARTITIONS);
+    set(cluster, common, "transaction.state.log.num.partitions=%d", CLUSTER_COORDINATOR_PARTITIONS);
     if (cluster->is_cached)
         set(cluster, common, "klamm.durability=cache");
 }
@@ -227,10 +263,12 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenari
     *cluster = (struct cluster){.sim = sim,
                                 .options = options,
                                 .is_dynamic = shape->is_dynamic,
-                                .is_failover = shape->is_failover};
+                                .is_failover = shape->is_failover,
+                                .has_coordinators = shape->has_coordinators};
     random_init(&cluster->random, sim_seed(sim), 5000);
     draw_roles(cluster, shape);
-    cluster->is_cached = cluster->brokers != 0 && random_chance(&cluster->random, 1, 4);
+    cluster->is_cached = cluster->brokers != 0 && random_chance(&cluster->random, 1, 4) &&
+                         !cluster->has_coordinators;
     draw_common(cluster);
     for (unsigned i = 0; i < cluster->count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
@@ -314,6 +352,14 @@ bool cluster_run_to(struct cluster *cluster, bool (*reached)(void *context), voi
         cluster_run_until(cluster, sim_now_ns(cluster->sim) + 50 * ms);
     }
     return true;
+}
+
+void cluster_blackout(struct cluster *cluster)
+{
+    for (unsigned i = 0; i < cluster->count; i++) {
+        sim_power_cut(cluster->sim, i);
+        cluster->nodes[i].start_ns = sim_now_ns(cluster->sim) + between(cluster, 1, 2000) * ms;
+    }
 }
 
 void cluster_heal(struct cluster *cluster)

@@ -15,7 +15,7 @@
 #include "tests/sim/cluster_client.h"
 #include "tests/sim/sim_broker.h"
 
-enum { CLUSTER_SETTINGS = 24, CLUSTER_CONTROLLER_PORT = 9093, CLUSTER_LOSSES_MAX = 4 };
+enum { CLUSTER_SETTINGS = 48, CLUSTER_CONTROLLER_PORT = 9093, CLUSTER_LOSSES_MAX = 4 };
 
 struct cluster_settings {
     char texts[CLUSTER_SETTINGS][192];
@@ -71,6 +71,8 @@ struct cluster {
     unsigned faults;      /* so far */
     bool draws_faults;    /* of disks, for each life */
     bool is_failover;
+    bool has_coordinators;
+    bool never_cleans; /* what is compacted elsewhere stays as it was written */
     bool is_cached;    /* klamm.durability=cache: a power cut takes what was acknowledged */
     bool has_eligible; /* formatted with eligible leader replicas, as by default */
     bool is_healed;
@@ -88,7 +90,11 @@ struct cluster_shape {
     bool is_failover; /* three or four brokers with short limits, whose leaders change all the time
                        */
     bool is_dynamic;
+    /* Groups and transactions are the load: their topics are replicated, nothing is lost. */
+    bool has_coordinators;
 };
+
+enum { CLUSTER_COORDINATOR_PARTITIONS = 2 }; /* of each topic of coordinators */
 
 void cluster_init(struct cluster *cluster, struct sim *sim, const struct scenario_options *options,
                   const struct cluster_shape *shape);
@@ -107,6 +113,8 @@ void cluster_node_start(struct cluster_node *node);
  */
 void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned first_client,
                      unsigned client_count);
+/* Behind cluster_heal: all machines lose power at once, and start again. */
+void cluster_blackout(struct cluster *cluster);
 /* Ends all faults for good and starts what does not run. A node that ends from here on fails. */
 void cluster_heal(struct cluster *cluster);
 

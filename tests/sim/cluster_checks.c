@@ -233,7 +233,7 @@ void cluster_checks_finish(struct cluster_checks *checks)
                 checks_find_replica(process, seen->topic_id, seen->partition);
             sim_require(checks->sim, replica && replica->log, "%s: node %u has no replica",
                         seen->log.directory, node);
-            if (!image_topic_name_is_internal(replica->topic))
+            if (checks_is_as_written(checks, replica))
                 committed_log_require_whole(&seen->log, node,
                                             partition_log_written_end(replica->log),
                                             partition_log_end_offset(replica->log), "is at rest");

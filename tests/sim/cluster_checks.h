@@ -125,6 +125,12 @@ void cluster_checks_deinit(struct cluster_checks *checks);
 void cluster_checks_acknowledged(void *checks, int32_t partition, int64_t last_offset);
 /* For cluster_clients.leads: the epoch in which the node was last seen leading, in this life. */
 int32_t cluster_checks_leads(void *checks, int32_t node, int32_t partition);
+/*
+ * For cluster_client_options.standing: what the running node is to the partition, by what it does
+ * itself and by the newest image that anybody has.
+ */
+struct cluster_standing cluster_checks_standing(void *checks, int32_t node, const char *topic,
+                                                int32_t partition);
 /* For cluster_clients.is_leaving. */
 bool cluster_checks_is_leaving(void *checks, int32_t node);
 /*

@@ -18,6 +18,8 @@ struct seen_partition *checks_partition(struct cluster_checks *checks, struct uu
 
 const struct replica *checks_find_replica(const struct sim_broker_process *process,
                                           struct uuid topic_id, int32_t partition);
+/* The cluster's own topics are compacted, where anything is: their old parts change. */
+bool checks_is_as_written(const struct cluster_checks *checks, const struct replica *replica);
 /* Whether it is known what the node holds in its present life, and that it must be enough. */
 bool checks_is_known(const struct cluster_checks *checks, const struct seen_partition *seen,
                      unsigned node);

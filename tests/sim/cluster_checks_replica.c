@@ -10,6 +10,11 @@ static const char *name_of(const struct seen_partition *seen)
     return seen->log.directory;
 }
 
+bool checks_is_as_written(const struct cluster_checks *checks, const struct replica *replica)
+{
+    return checks->cluster->never_cleans || !image_topic_name_is_internal(replica->topic);
+}
+
 static bool is_clients_topic(const struct seen_partition *seen)
 {
     char prefix[64];
@@ -161,6 +166,25 @@ static bool is_stale(const struct seen_partition *seen, struct seen_replica *own
     return own->is_stale;
 }
 
+/*
+ * R6. Who is behind with the metadata may meet a leader that was one for a moment, and take its
+ * log over, after a later leader has committed what that one lacked. Nobody counts on what it has:
+ * it is neither in sync nor eligible; and it has not shown it.
+ */
+static void check_cut(struct cluster_checks *checks, struct seen_partition *seen, unsigned node,
+                      int64_t end)
+{
+    struct seen_replica *own = &seen->replicas[node];
+    if (end >= own->copy.checked)
+        return;
+    bool is_counted_on = (seen->in_sync | seen->eligible) >> node & 1;
+    sim_require(checks->sim, !is_counted_on && end >= own->shown,
+                "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
+                node, (long long)end, (long long)own->copy.checked);
+    committed_copy_init(&own->copy);
+    own->compared_end = -1;
+}
+
 static void check_replica(struct cluster_checks *checks, unsigned node,
                           const struct replica *replica)
 {
@@ -185,9 +209,7 @@ static void check_replica(struct cluster_checks *checks, unsigned node,
                                                   : partition_log_durable_end(replica->log);
     if (own->durable_end > own->highest_end)
         own->highest_end = own->durable_end;
-    sim_require(checks->sim, end >= own->copy.checked,
-                "%s: node %u cuts at %lld below %lld, and it was what is committed", name_of(seen),
-                node, (long long)end, (long long)own->copy.checked);
+    check_cut(checks, seen, node, end);
     follow_committed(seen, node, partition_log_written_end(replica->log));
     if (replica->state == REPLICA_LEADING)
         check_leader(checks, seen, node, replica, watermark);
@@ -213,8 +235,7 @@ void checks_replicas(struct cluster_checks *checks, unsigned node,
         list_for_each(place, &shard->replicas.replicas)
         {
             const struct replica *replica = container_of(place, struct replica, link);
-            /* The cluster's own topics are compacted: their old parts change. */
-            if (!image_topic_name_is_internal(replica->topic))
+            if (checks_is_as_written(checks, replica))
                 check_replica(checks, node, replica);
         }
     }
@@ -246,11 +267,12 @@ int checks_holders_wanted(const struct cluster_checks *checks, const struct seen
     return seen->replicas_min < checks->min_isr ? seen->replicas_min : checks->min_isr;
 }
 
-/* A partition of the clients' topic; NULL: nobody has seen it. */
-static const struct seen_partition *find_seen(const struct cluster_checks *checks, int32_t number)
+/* NULL: nobody has seen it. */
+static const struct seen_partition *find_seen(const struct cluster_checks *checks,
+                                              const char *topic, int32_t number)
 {
     char name[64];
-    snprintf(name, sizeof(name), "/data/%s-%d", cluster_topic, number);
+    snprintf(name, sizeof(name), "/data/%s-%d", topic, number);
     for (size_t i = 0; i < checks->partition_count; i++)
         if (strcmp(checks->partitions[i]->log.directory, name) == 0)
             return checks->partitions[i];
@@ -260,15 +282,30 @@ static const struct seen_partition *find_seen(const struct cluster_checks *check
 int32_t cluster_checks_leads(void *context, int32_t node, int32_t number)
 {
     const struct cluster_checks *checks = context;
-    const struct seen_partition *seen = find_seen(checks, number);
+    const struct seen_partition *seen = find_seen(checks, cluster_topic, number);
     bool is_known = seen && seen->replicas[node].life == checks->cluster->nodes[node].broker.starts;
     return is_known ? seen->replicas[node].led_epoch : -1;
+}
+
+struct cluster_standing cluster_checks_standing(void *context, int32_t node, const char *topic,
+                                                int32_t number)
+{
+    const struct cluster_checks *checks = context;
+    const struct seen_partition *seen = find_seen(checks, topic, number);
+    const struct sim_broker_process *process = checks_process(checks, (unsigned)node);
+    const struct replica *replica =
+        seen && process ? checks_find_replica(process, seen->topic_id, number) : NULL;
+    struct cluster_standing standing = {CLUSTER_DEPOSED, replica ? replica->leader_epoch : -1};
+    if (replica && replica->state == REPLICA_LEADING)
+        standing.state =
+            replica->leader_epoch == seen->leader_epoch ? CLUSTER_LEADS : CLUSTER_BELIEVES;
+    return standing;
 }
 
 void cluster_checks_acknowledged(void *context, int32_t number, int64_t last_offset)
 {
     struct cluster_checks *checks = context;
-    const struct seen_partition *seen = find_seen(checks, number);
+    const struct seen_partition *seen = find_seen(checks, cluster_topic, number);
     sim_require(checks->sim, seen != NULL, "an acknowledgement of an unknown partition");
     int holders = checks_holders(checks, seen, last_offset + 1);
     int wanted = checks_holders_wanted(checks, seen);

@@ -12,7 +12,7 @@
 
 enum { OTHER_TOPICS = 3, REQUEST_MAX = 512 };
 
-enum { ELECTION = 3 }; /* its place in the table of operations */
+enum { ELECTION = 3, REASSIGNMENT = 4 }; /* their places in the table of operations */
 
 static const uint64_t ms = UINT64_C(1000000);
 
@@ -113,14 +113,28 @@ static void write_config(struct cluster_operator *self, struct writer *body)
     write_u8(body, 0);
 }
 
+/* Whose leaders are moved. */
+static const char *draw_moved(struct cluster_operator *self)
+{
+    static const char *const moved[] = {cluster_topic, "__consumer_offsets", "__transaction_state"};
+    return self->role->moves ? moved[random_below(&self->cluster.random, 3)] : cluster_topic;
+}
+
+static int32_t draw_partition(struct cluster_operator *self)
+{
+    /* The topics of coordinators have two. */
+    uint64_t count = self->role->moves ? 2 : HISTORY_PARTITIONS;
+    return (int32_t)random_below(&self->cluster.random, count);
+}
+
 static void write_election(struct cluster_operator *self, struct writer *body)
 {
     bool is_unclean = self->role->is_unclean && random_chance(&self->cluster.random, 1, 4);
     write_i8(body, is_unclean ? 1 : 0); /* else preferred */
     write_i32(body, 1);
-    kafka_write_string(body, cluster_topic);
+    kafka_write_string(body, draw_moved(self));
     write_i32(body, 1);
-    write_i32(body, (int32_t)random_below(&self->cluster.random, HISTORY_PARTITIONS));
+    write_i32(body, draw_partition(self));
     write_i32(body, 10000);
 }
 
@@ -129,7 +143,7 @@ static void write_replicas(struct cluster_operator *self, struct writer *body)
 {
     struct random_stream *random = &self->cluster.random;
     unsigned count = (unsigned)self->role->replication_factor;
-    if (random_chance(random, 1, 6))
+    if (random_chance(random, 1, 6) && !self->role->moves)
         count = 1 + (unsigned)random_below(random, broker_count(self));
     write_u8(body, (uint8_t)(count + 1));
     uint32_t taken = 0;
@@ -148,9 +162,9 @@ static void write_reassignment(struct cluster_operator *self, struct writer *bod
     struct random_stream *random = &self->cluster.random;
     write_i32(body, 10000); /* timeout */
     write_u8(body, 2);
-    kafka_write_compact(body, cluster_topic);
+    kafka_write_compact(body, draw_moved(self));
     write_u8(body, 2);
-    write_i32(body, (int32_t)random_below(random, HISTORY_PARTITIONS));
+    write_i32(body, draw_partition(self));
     if (random_chance(random, 1, 5))
         write_u8(body, 0); /* take back what is under way */
     else
@@ -178,6 +192,8 @@ static const struct {
 static unsigned draw_operation(struct cluster_operator *self)
 {
     unsigned all = 0, at = 0;
+    if (self->role->moves)
+        return random_chance(&self->cluster.random, 1, 2) ? ELECTION : REASSIGNMENT;
     if (self->role->elects && (!self->role->is_free || !random_chance(&self->cluster.random, 1, 8)))
         return ELECTION;
     for (unsigned i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)

@@ -37,6 +37,7 @@ struct cluster_role {
     bool is_unclean;            /* the topic's leaders may lack records */
     bool is_free;               /* does something now and then; else only makes the topic */
     bool elects;                /* mostly preferred leaders, as fast as it can */
+    bool moves;                 /* leaders of coordinators too: preferred ones, and who that is */
     bool topic_exists;          /* told */
     uint64_t operations;        /* told: answered without error */
     uint64_t refusals;          /* told */

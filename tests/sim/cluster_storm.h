@@ -10,6 +10,7 @@ struct storm {
     uint32_t kinds; /* bit per enum trouble */
     uint64_t pace_ns;
     uint64_t network_heals_ns; /* 0: nothing is cut */
+    bool parts_long;           /* for longer than a session, mostly */
 };
 
 struct random_stream *storm_random(struct storm *storm);

@@ -161,7 +161,7 @@ static void isolate(struct storm *storm, unsigned node, bool in, bool out)
             cut(storm, node, i);
     }
     /* Half of the time it still has its clients. */
-    if (random_chance(storm_random(storm), 1, 2))
+    if (storm->parts_long || random_chance(storm_random(storm), 1, 2))
         return;
     for (unsigned i = 0; i < storm->client_count; i++) {
         if (in)
@@ -204,6 +204,8 @@ static void trouble_network(struct storm *storm, enum trouble kind, unsigned nod
     else if (kind == TROUBLE_CLIENT && storm->client_count > 0)
         cut(storm, node, storm->first_client + (unsigned)random_below(random, storm->client_count));
     uint64_t longest = UINT64_C(1) << random_below(random, 15);
+    if (storm->parts_long)
+        longest = 4 * storm->cluster->session_ns / ms;
     uint64_t ends = sim_now_ns(sim) + (1 + random_below(random, longest)) * ms;
     if (ends > storm->network_heals_ns)
         storm->network_heals_ns = ends;
@@ -322,6 +324,30 @@ static void choose_failover(struct storm *storm)
     }
 }
 
+/*
+ * Leaderships move by all that ends, parts and delays nodes, and by an operator all the time. Who
+ * is parted from the others only, or paused, does not hear of its successor for a while, and is
+ * asked on.
+ */
+static void choose_coordinators(struct storm *storm)
+{
+    struct random_stream *random = storm_random(storm);
+    storm->pace_ns = (50 * ms) << random_below(random, 6);
+    uint64_t profile = random_below(random, 8);
+    if (profile < 2) {
+        choose_failover(storm);
+    } else if (profile < 4) {
+        storm->pace_ns = storm->cluster->session_ns;
+        storm->parts_long = true;
+        storm->kinds =
+            1U << TROUBLE_ISOLATE | 1U << TROUBLE_DEAF | 1U << TROUBLE_SPLIT | 1U << TROUBLE_PAUSE;
+    } else if (profile == 4) {
+        storm->kinds = 1U << TROUBLE_LOSS | 1U << TROUBLE_KILL | 1U << TROUBLE_SLOW;
+    } else {
+        storm->kinds &= ~(1U << TROUBLE_SWAP);
+    }
+}
+
 void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned first_client,
                      unsigned client_count)
 {
@@ -332,7 +358,9 @@ void cluster_trouble(struct cluster *cluster, uint64_t duration_ns, unsigned fir
                           .kinds = (uint32_t)random_below(random, UINT32_C(1) << TROUBLES),
                           .pace_ns = (100 * ms) << random_below(random, 7)};
     uint64_t end = sim_now_ns(cluster->sim) + duration_ns;
-    if (cluster->is_failover)
+    if (cluster->has_coordinators)
+        choose_coordinators(&storm);
+    else if (cluster->is_failover)
         choose_failover(&storm);
     else if ((cluster->brokers != 0 || cluster->is_dynamic) && random_chance(random, 1, 4))
         storm.kinds = 1U << TROUBLE_LOSS | 1U << TROUBLE_KILL | 1U << TROUBLE_SLOW;

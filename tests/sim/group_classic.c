@@ -119,6 +119,7 @@ static void join_answered(struct group_member *member, struct reader *body)
     if (group_member_is_passing(member, error) || is_fenced(member, error) || error == 27)
         return;
     sim_require(sim, error == 0 && !body->failed, "JoinGroup: %d", error);
+    group_member_answered_well(member);
     memcpy(member->id, id, sizeof(id));
     member->generation = generation;
     bool leads = strcmp(leader, id) == 0;
@@ -146,8 +147,9 @@ static void sync_answered(struct group_member *member, struct reader *body)
     }
     read_i32(body); /* user data */
     const struct group_role *role = member->role;
-    group_history_contact(role->history, role->group, role->member, member->sent_ns);
-    group_history_own(role->history, role->group, role->member, member->owns, member->generation);
+    group_member_contact(member);
+    group_history_own(role->history, role->group, role->member, member->owns, member->generation,
+                      member->is_leaders);
     member->is_joined = member->role->is_stable = true;
     member->heartbeat_due_ns = sim_now_ns(sim) + heartbeat_ns;
 }
@@ -169,12 +171,11 @@ static void tick(struct group_member *member)
 
 static void heartbeat_answered(struct group_member *member, struct reader *body)
 {
-    const struct group_role *role = member->role;
     read_i32(body);
     int16_t error = read_i16(body);
     member->heartbeat_due_ns = sim_now_ns(group_sim(member)) + heartbeat_ns;
     if (error == 0)
-        group_history_contact(role->history, role->group, role->member, member->sent_ns);
+        group_member_contact(member);
     else if (error == 27)
         member->must_join = true;
     else

@@ -107,7 +107,7 @@ static void take_assignment(struct group_member *member, struct reader *body)
     member->must_report = memcmp(owns, member->owns, sizeof(owns)) != 0;
     memcpy(member->owns, owns, sizeof(owns));
     const struct group_role *role = member->role;
-    group_history_own(role->history, role->group, role->member, owns, -1);
+    group_history_own(role->history, role->group, role->member, owns, -1, member->is_leaders);
 }
 
 static void heartbeat_answered(struct group_member *member, struct reader *body)
@@ -136,11 +136,12 @@ static void heartbeat_answered(struct group_member *member, struct reader *body)
                 member->generation, epoch);
     member->generation = epoch;
     member->is_joined = true;
-    group_history_contact(role->history, role->group, role->member, member->sent_ns);
+    group_member_answered_well(member);
     member->must_report = false;
     if (has_assignment >= 0)
         take_assignment(member, body);
-    if (!member->must_report)
+    group_member_contact(member);
+    if (!member->must_report && member->is_leaders)
         group_member_ownership(member)->asked_ns = 0;
     member->role->is_stable = !member->must_report;
     member->heartbeat_due_ns = sim_now_ns(sim) + heartbeat_ns;

@@ -31,7 +31,8 @@ static bool is_fenced(const struct group_history *history, unsigned group, unsig
     const struct group_ownership *mine = &history->members[group][member];
     for (unsigned i = 0; i < GROUP_MEMBERS; i++) {
         const struct group_ownership *other = &history->members[group][i];
-        if (other->owns[partition] && other->since_ns[partition] > mine->since_ns[partition])
+        if (other->owns[partition] && !other->is_doubtful[partition] &&
+            other->since_ns[partition] > mine->since_ns[partition])
             return true;
     }
     return false;
@@ -74,12 +75,13 @@ void group_history_committed(struct group_history *history, unsigned group, int3
 }
 
 void group_history_read(struct group_history *history, unsigned group, int32_t partition,
-                        int64_t offset, uint64_t invoked_ns)
+                        int64_t offset, uint64_t invoked_ns, bool is_coordinators)
 {
     struct sim *sim = history->sim;
     const struct group_register *own = &history->registers[group][partition];
     sim_note(sim, &offset, sizeof(offset));
     history->reads++;
+    history->doubtful += !is_coordinators;
     sim_require(sim, offset == -1 || (offset >= 1 && offset <= own->count),
                 "G2: group %u, partition %d: offset %lld was never committed", group, partition,
                 (long long)offset);
@@ -87,7 +89,7 @@ void group_history_read(struct group_history *history, unsigned group, int32_t p
     sim_require(sim, !seen || seen->outcome != COMMIT_REFUSED,
                 "G2: group %u, partition %d: offset %lld was refused and is read", group, partition,
                 (long long)offset);
-    for (uint32_t i = 0; i < own->count; i++) {
+    for (uint32_t i = 0; is_coordinators && i < own->count; i++) {
         const struct group_commit *other = &own->commits[i];
         bool was_done = other->outcome == COMMIT_DONE && other->completed_ns < invoked_ns;
         bool replaced_it = !seen || other->invoked_ns > seen->completed_ns;
@@ -113,7 +115,7 @@ static void check_single_owner(struct group_history *history, unsigned group, un
     const struct group_ownership *mine = &history->members[group][member];
     for (unsigned i = 0; i < GROUP_MEMBERS; i++) {
         const struct group_ownership *other = &history->members[group][i];
-        if (i == member || !other->owns[partition])
+        if (i == member || !other->owns[partition] || other->is_doubtful[partition])
             continue;
         sim_require(sim, mine->generation < 0 || mine->generation != other->generation,
                     "G1: members %u and %u of group %u own partition %d in generation %d", member,
@@ -125,24 +127,34 @@ static void check_single_owner(struct group_history *history, unsigned group, un
     }
 }
 
-void group_history_own(struct group_history *history, unsigned group, unsigned member,
-                       const bool owns[GROUP_PARTITIONS], int32_t generation)
+static void begin_to_own(struct group_history *history, unsigned group, unsigned member,
+                         int32_t partition, bool is_coordinators)
 {
     struct group_ownership *mine = &history->members[group][member];
-    sim_require(history->sim, generation < 0 || generation >= history->generation[group],
+    mine->since_ns[partition] = sim_now_ns(history->sim);
+    mine->is_doubtful[partition] = !is_coordinators;
+    if (is_coordinators)
+        check_single_owner(history, group, member, partition);
+}
+
+void group_history_own(struct group_history *history, unsigned group, unsigned member,
+                       const bool owns[GROUP_PARTITIONS], int32_t generation, bool is_coordinators)
+{
+    struct group_ownership *mine = &history->members[group][member];
+    sim_require(history->sim,
+                generation < 0 || !is_coordinators || generation >= history->generation[group],
                 "G4: generation %d of group %u after %d", generation, group,
                 history->generation[group]);
-    if (generation >= 0)
+    if (generation > history->generation[group])
         history->generation[group] = generation;
     mine->generation = generation;
     history->assignments++;
+    history->doubtful += !is_coordinators;
     for (int32_t i = 0; i < GROUP_PARTITIONS; i++) {
-        bool begins = owns[i] && !mine->owns[i];
+        bool was_owned = mine->owns[i];
         mine->owns[i] = owns[i];
-        if (begins)
-            mine->since_ns[i] = sim_now_ns(history->sim);
-        if (begins)
-            check_single_owner(history, group, member, i);
+        if (owns[i] && (!was_owned || (mine->is_doubtful[i] && is_coordinators)))
+            begin_to_own(history, group, member, i, is_coordinators);
     }
 }
 
@@ -158,8 +170,12 @@ void group_history_contact(struct group_history *history, unsigned group, unsign
                            uint64_t sent_ns)
 {
     struct group_ownership *mine = &history->members[group][member];
-    if (mine->generation < 0 || mine->generation >= history->generation[group])
-        mine->contact_ns = sent_ns;
+    if (mine->generation >= 0 && mine->generation < history->generation[group])
+        return;
+    mine->contact_ns = sent_ns;
+    for (int32_t i = 0; i < GROUP_PARTITIONS; i++)
+        if (mine->owns[i] && mine->is_doubtful[i])
+            begin_to_own(history, group, member, i, true);
 }
 
 bool group_history_is_covered(const struct group_history *history, unsigned group)

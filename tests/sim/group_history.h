@@ -4,7 +4,7 @@
  *
  * Invariants (simulation notes section 7):
  *  G1. Two members never own one partition at once, unless the earlier one could have been fenced
- *XX
+ *      before the later one began.
  *  G2. The committed offset of a partition is one register: a read gives a value that was written,
  *      not one that was refused for good (a fenced member's), nor one that a finished write had
  *      already replaced when the read began.
@@ -39,6 +39,11 @@ struct group_register {
 struct group_ownership {
     bool owns[GROUP_PARTITIONS];
     uint64_t since_ns[GROUP_PARTITIONS];
+    /*
+     * Who said so may not have been the coordinator any more: nothing follows from it until the
+     * coordinator itself takes the member for one.
+     */
+    bool is_doubtful[GROUP_PARTITIONS];
     int32_t generation;          /* of a classic member; -1 else */
     uint64_t contact_ns;         /* when the last request was sent that was answered well */
     uint64_t silence_allowed_ns; /* it cannot have been fenced before this has passed */
@@ -58,6 +63,7 @@ struct group_history {
     struct group_ownership members[GROUP_COUNT][GROUP_MEMBERS];
     int32_t generation[GROUP_COUNT]; /* the highest that was acknowledged */
     uint64_t commits, reads, assignments;
+    uint64_t doubtful; /* of these: told by who was not the coordinator any more, perhaps */
 };
 
 void group_history_init(struct group_history *history, struct sim *sim);
@@ -68,19 +74,25 @@ int64_t group_history_commit(struct group_history *history, unsigned group, unsi
                              int32_t partition);
 void group_history_committed(struct group_history *history, unsigned group, int32_t partition,
                              int64_t offset, enum commit_outcome outcome);
-/* An offset was read (-1: none), by a request sent at `invoked_ns`. */
+/*
+ * An offset was read (-1: none), by a request sent at `invoked_ns`; not from the coordinator
+ * perhaps, but from its predecessor: then it may be an old one.
+ */
 void group_history_read(struct group_history *history, unsigned group, int32_t partition,
-                        int64_t offset, uint64_t invoked_ns);
+                        int64_t offset, uint64_t invoked_ns, bool is_coordinators);
 
-/* The member owns these partitions from now on; `generation` -1 for members with epochs. */
+/*
+ * The member owns these partitions from now on, as the coordinator says, or perhaps its
+ * predecessor; `generation` -1 for members with epochs.
+ */
 void group_history_own(struct group_history *history, unsigned group, unsigned member,
-                       const bool owns[GROUP_PARTITIONS], int32_t generation);
+                       const bool owns[GROUP_PARTITIONS], int32_t generation, bool is_coordinators);
 /* The member has stopped: it left, crashed, or rejoins. */
 void group_history_release(struct group_history *history, unsigned group, unsigned member);
 /*
- * A request of the member that was sent then was answered well. It proves nothing for a member of
- * an older generation than the newest one: while a coordinator loads, Heartbeat is answered well to
- * anybody, as Kafka does.
+ * A request of the member that was sent then was answered well by the coordinator. It proves
+ * nothing for a member of an older generation than the newest one: while a coordinator loads,
+ * Heartbeat is answered well to anybody, as Kafka does.
  */
 void group_history_contact(struct group_history *history, unsigned group, unsigned member,
                            uint64_t sent_ns);

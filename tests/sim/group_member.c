@@ -1,12 +1,10 @@
 /*
- * The common life: connect, make the topic, find the coordinator, then ticks. A tick does one
- * thing: misbehave, commit, read, or what the protocol has to do.
+ * The common life: ticks, as soon as the topic is there and the coordinator is found. A tick does
+ * one thing: misbehave, commit, read, or what the protocol has to do.
  */
 #include "tests/sim/group_member.h"
 
 #include <stdio.h>
-
-enum { PORT = 9092 };
 
 static const uint64_t ms = 1000000;
 static const uint64_t retry_ns = 40000000;
@@ -26,28 +24,43 @@ static void begin_request(struct group_member *member)
     sim_require(group_sim(member), !member->busy, "two requests at once");
     member->busy = true;
     member->sent_ns = sim_now_ns(group_sim(member));
+    member->witness = cluster_client_witness(&member->cluster, CLUSTER_GROUP);
 }
 
 void group_member_send(struct group_member *member, enum kafka_api api, int16_t version,
                        const struct writer *body)
 {
     begin_request(member);
-    kafka_client_send(&member->client, api, version, body, NULL);
+    kafka_client_send(member->link, api, version, body, NULL);
 }
 
 void group_member_send_flexible(struct group_member *member, enum kafka_api api, int16_t version,
                                 const struct writer *body)
 {
     begin_request(member);
-    kafka_client_send_flexible(&member->client, api, version, body, NULL);
+    kafka_client_send_flexible(member->link, api, version, body, NULL);
 }
 
 bool group_member_is_passing(struct group_member *member, int16_t error)
 {
     if (error != 14 && error != 15 && error != 16)
         return false;
-    member->knows_coordinator = false;
+    cluster_client_forget(&member->cluster, CLUSTER_GROUP);
+    member->must_report = true; /* what it was to be told may be decided: as with a lost answer */
     return true;
+}
+
+void group_member_answered_well(struct group_member *member)
+{
+    member->is_leaders = cluster_client_is_leaders(&member->cluster, &member->witness);
+}
+
+void group_member_contact(struct group_member *member)
+{
+    const struct group_role *role = member->role;
+    group_member_answered_well(member);
+    if (member->is_leaders)
+        group_history_contact(role->history, role->group, role->member, member->sent_ns);
 }
 
 void group_member_release(struct group_member *member)
@@ -55,34 +68,6 @@ void group_member_release(struct group_member *member)
     memset(member->owns, 0, sizeof(member->owns));
     group_history_release(member->role->history, member->role->group, member->role->member);
     member->role->is_stable = false;
-}
-
-/* ---- Topic and coordinator ---- */
-
-static void ask_metadata(struct group_member *member)
-{
-    uint8_t memory[64];
-    struct writer body = writer_of(memory, sizeof(memory));
-    write_i32(&body, 1);
-    kafka_write_string(&body, group_topic);
-    write_u8(&body, 1);
-    group_member_send(member, KAFKA_METADATA, 4, &body);
-}
-
-static void find_coordinator(struct group_member *member)
-{
-    uint8_t memory[64];
-    struct writer body = writer_of(memory, sizeof(memory));
-    kafka_write_string(&body, group_name(member->role->group));
-    group_member_send(member, KAFKA_FIND_COORDINATOR, 0, &body);
-}
-
-static void coordinator_answered(struct group_member *member, struct reader *body)
-{
-    int16_t error = read_i16(body);
-    sim_require(group_sim(member), !body->failed && (error == 0 || error == 14 || error == 15),
-                "FindCoordinator: %d", error);
-    member->knows_coordinator = error == 0;
 }
 
 /* ---- Offsets ---- */
@@ -124,9 +109,10 @@ static void offsets_answered(struct group_member *member, struct reader *body)
     if (group_member_is_passing(member, error))
         return;
     sim_require(sim, error == 0 && count == GROUP_PARTITIONS, "OffsetFetch: %d", error);
+    group_member_answered_well(member);
     for (int32_t i = 0; i < GROUP_PARTITIONS; i++)
         group_history_read(member->role->history, member->role->group, i, offsets[i],
-                           member->sent_ns);
+                           member->sent_ns, member->is_leaders);
 }
 
 static bool begin_commit(struct group_member *member)
@@ -169,6 +155,8 @@ void group_member_committed(struct group_member *member, int16_t error)
                             member->commit_offset, outcome);
     member->commit_offset = 0;
     if (outcome == COMMIT_DONE)
+        group_member_answered_well(member);
+    if (outcome == COMMIT_DONE)
         member->role->last_commit_ns = sim_now_ns(group_sim(member));
     if (outcome == COMMIT_REFUSED)
         member->role->refused++;
@@ -179,7 +167,7 @@ void group_member_committed(struct group_member *member, int16_t error)
 
 static void wait_for(struct group_member *member, uint64_t delay_ns)
 {
-    loop_set_timer(member->client.loop, &member->tick, delay_ns);
+    loop_set_timer(member->cluster.loop, &member->tick, delay_ns);
 }
 
 static void lose_connection(struct group_member *member)
@@ -196,10 +184,18 @@ static void lose_connection(struct group_member *member)
 static void crash(struct group_member *member)
 {
     member->role->crashes++;
-    kafka_client_drop(&member->client);
+    cluster_client_drop_all(&member->cluster);
     lose_connection(member);
     group_member_release(member);
     member->protocol->forget(member);
+}
+
+/* Whom a request can be sent to now, if it can. */
+static bool find_link(struct group_member *member)
+{
+    bool may_ask = !member->busy && cluster_client_has_topics(&member->cluster);
+    member->link = may_ask ? cluster_client_to_leader(&member->cluster, CLUSTER_GROUP) : NULL;
+    return member->link != NULL;
 }
 
 /* True when it did: then nothing else happens in this tick. */
@@ -219,12 +215,12 @@ static bool misbehave(struct group_member *member)
         wait_for(member, random_below(random, 3 * member->role->session_ns));
         return true;
     case 2:
-        if (!member->is_joined || !member->client.is_usable || member->busy)
+        if (!member->is_joined || !find_link(member))
             return false;
         member->protocol->leave(member);
         return true;
     default: /* the network */
-        kafka_client_drop(&member->client);
+        cluster_client_drop_all(&member->cluster);
         lose_connection(member);
         return false;
     }
@@ -233,11 +229,7 @@ static bool misbehave(struct group_member *member)
 static void act(struct group_member *member)
 {
     struct random_stream *random = &member->random;
-    if (!member->has_topic)
-        ask_metadata(member);
-    else if (!member->knows_coordinator)
-        find_coordinator(member);
-    else if (!member->is_joined || member->must_join)
+    if (!member->is_joined || member->must_join)
         member->protocol->join(member);
     else if (random_chance(random, 1, 4) && begin_commit(member))
         return;
@@ -252,68 +244,41 @@ static void on_tick(struct timer *timer)
     struct group_member *member = container_of(timer, struct group_member, tick);
     if (misbehave(member))
         return;
-    if (!member->client.is_open)
-        kafka_client_connect(&member->client);
-    else if (member->client.is_usable && !member->busy)
+    if (find_link(member))
         act(member);
+    member->link = NULL;
     wait_for(member, 5 * ms + random_below(&member->random, 60 * ms));
 }
 
-static bool topic_is_there(struct reader *body);
-
-static void answered(struct kafka_client *client, enum kafka_api api, void *context,
+static void answered(struct cluster_client *client, int32_t node, enum kafka_api api, void *context,
                      struct reader *body)
 {
-    struct group_member *member = container_of(client, struct group_member, client);
+    struct group_member *member = container_of(client, struct group_member, cluster);
     (void)context;
+    (void)node;
     member->busy = false;
-    if (api == KAFKA_METADATA)
-        member->has_topic = topic_is_there(body);
-    else if (api == KAFKA_FIND_COORDINATOR)
-        coordinator_answered(member, body);
-    else if (api == KAFKA_OFFSET_FETCH)
+    /* What follows an answer goes to who gave it. */
+    member->link = cluster_client_to(client, node);
+    if (api == KAFKA_OFFSET_FETCH)
         offsets_answered(member, body);
     else
         member->protocol->answered(member, api, body);
+    member->link = NULL;
     sim_require(group_sim(member), !body->failed, "a malformed answer to API %d", (int)api);
     if (!timer_is_set(&member->tick))
         wait_for(member, ms);
 }
 
-/* Metadata version 4 with one topic: every partition has a leader. */
-static bool topic_is_there(struct reader *body)
+static void broken(struct cluster_client *client, int32_t node)
 {
-    read_i32(body); /* throttle */
-    for (int32_t left = read_i32(body); left > 0 && !body->failed; left--) {
-        read_i32(body);
-        kafka_skip_string(body);
-        read_i32(body);
-        kafka_skip_string(body);
-    }
-    kafka_skip_string(body); /* cluster id */
-    read_i32(body);          /* controller */
-    if (read_i32(body) != 1)
-        return false;
-    int16_t error = read_i16(body);
-    kafka_skip_string(body);
-    read_u8(body);
-    return error == 0 && read_i32(body) == GROUP_PARTITIONS;
-}
-
-static void connected(struct kafka_client *client)
-{
-    (void)client;
-}
-
-static void broken(struct kafka_client *client)
-{
-    struct group_member *member = container_of(client, struct group_member, client);
+    struct group_member *member = container_of(client, struct group_member, cluster);
+    if (!member->busy || member->witness.node != node)
+        return;
     lose_connection(member);
-    member->knows_coordinator = false;
     wait_for(member, retry_ns);
 }
 
-static const struct kafka_client_events client_events = {connected, answered, broken};
+static const struct cluster_client_events client_events = {answered, broken, NULL};
 
 void group_member_boot(struct loop *loop, void *argument)
 {
@@ -325,12 +290,17 @@ void group_member_boot(struct loop *loop, void *argument)
     member->generation = -1;
     random_init(&member->random, loop_random_seed(loop, 1), 0);
     timer_init(&member->tick, on_tick);
-    kafka_client_init(&member->client, loop, &client_events, role->host, PORT);
+    role->client.group = group_name(role->group);
+    cluster_client_init(&member->cluster, loop, &client_events, &role->client);
     struct group_ownership *ownership = group_member_ownership(member);
     ownership->generation = -1;
     ownership->rebalance_allowed_ns = role->rebalance_ns;
     ownership->silence_allowed_ns =
         role->session_ns < role->rebalance_ns ? role->session_ns : role->rebalance_ns;
+    if (role->clocks_differ) {
+        ownership->rebalance_allowed_ns -= ownership->rebalance_allowed_ns / 50;
+        ownership->silence_allowed_ns -= ownership->silence_allowed_ns / 50;
+    }
     member->protocol->forget(member);
     wait_for(member, random_below(&member->random, 500 * ms));
 }

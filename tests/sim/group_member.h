@@ -2,9 +2,9 @@
  * A member of a group as a simulated client: the part that classic members and members of the
  * consumer protocol (KIP-848) share. Each is a simulated node of one loop.
  *
- * A member finds its coordinator, joins, keeps itself alive, commits for what it owns and reads
- * what is committed. It also misbehaves: goes silent for longer than its session, leaves, or
- * "crashes": drops everything without a word and comes back as somebody new.
+ * A member finds its coordinator (cluster_client.h), joins, keeps itself alive, commits for what it
+ * owns and reads what is committed. It also misbehaves: goes silent for longer than its session,
+ * leaves, or "crashes": drops everything without a word and comes back as somebody new.
  *
  * Invariants:
  *  1. One request is under way at a time; `busy` tells.
@@ -13,15 +13,16 @@
 #ifndef KLAMM_TESTS_SIM_GROUP_MEMBER_H
 #define KLAMM_TESTS_SIM_GROUP_MEMBER_H
 
+#include "tests/sim/cluster_client.h"
 #include "tests/sim/group_history.h"
-#include "tests/sim/kafka_client.h"
 
 enum { MEMBER_ID_SIZE = 96 };
 
 /* What a member is, and what the scenario wants of it. Outlives its node. */
 struct group_role {
     struct group_history *history;
-    const char *host;
+    struct cluster_client_options client;
+    bool clocks_differ; /* those of brokers run fast or slow */
     unsigned group;
     unsigned member; /* number in the group */
     bool is_consumer_protocol;
@@ -53,14 +54,15 @@ struct group_protocol {
 };
 
 struct group_member {
-    struct kafka_client client;
+    struct cluster_client cluster;
+    struct kafka_client *link;      /* to the coordinator, while a tick acts */
+    struct cluster_witness witness; /* of the request under way */
     struct group_role *role;
     const struct group_protocol *protocol;
     struct random_stream random;
     struct timer tick;
     bool busy;
-    bool knows_coordinator;
-    bool has_topic;
+    bool is_leaders; /* the answer at hand is the coordinator's, whoever that is in truth */
     bool is_joined;
     uint64_t sent_ns; /* of the request under way */
     uint64_t heartbeat_due_ns;
@@ -94,7 +96,7 @@ static inline struct group_ownership *group_member_ownership(const struct group_
 
 static inline struct sim *group_sim(const struct group_member *member)
 {
-    return sim_of(member->client.loop);
+    return sim_of(member->cluster.loop);
 }
 
 /* Sends; the answer comes to protocol->answered. */
@@ -104,6 +106,10 @@ void group_member_send_flexible(struct group_member *member, enum kafka_api api,
                                 const struct writer *body);
 /* NOT_COORDINATOR and its like: true, and the coordinator is looked for again. */
 bool group_member_is_passing(struct group_member *member, int16_t error);
+/* The answer at hand is no error: sets is_leaders. */
+void group_member_answered_well(struct group_member *member);
+/* The same of an answer that shows that the coordinator keeps the member. */
+void group_member_contact(struct group_member *member);
 /* It owns nothing any more, and the history knows. */
 void group_member_release(struct group_member *member);
 /* How a commit ended; `error` of the partition or the whole request. */

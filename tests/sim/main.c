@@ -16,16 +16,22 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/test_point.h"
 #include "tests/sim/scenario.h"
 
 static const struct {
     const char *name;
     scenario_run run;
 } scenarios[] = {
-    {"cluster", cluster_scenario_run},   {"compact", compact_scenario_run},
-    {"failover", failover_scenario_run}, {"log", log_scenario_run},
-    {"node", node_scenario_run},         {"group", group_scenario_run},
-    {"quorum", quorum_scenario_run},     {"transaction", transaction_scenario_run},
+    {"cluster", cluster_scenario_run},
+    {"compact", compact_scenario_run},
+    {"coordinators", coordinator_scenario_run},
+    {"failover", failover_scenario_run},
+    {"log", log_scenario_run},
+    {"node", node_scenario_run},
+    {"group", group_scenario_run},
+    {"quorum", quorum_scenario_run},
+    {"transaction", transaction_scenario_run},
 };
 
 struct command {
@@ -106,7 +112,7 @@ static bool parse(struct command *command, int count, char **arguments)
         } else if (strcmp(option, "--nodes") == 0) {
             command->options.nodes = (unsigned)strtoul(value, NULL, 10) % 8;
         } else if (strcmp(option, "--bug") == 0) {
-            command->options.test_points = UINT64_C(1) << strtoull(value, NULL, 10) % 64;
+            test_points_add(&command->options.test_points, (unsigned)strtoul(value, NULL, 10));
         } else if (strcmp(option, "--bugs") == 0) {
             if (sscanf(value, "%u-%u", &command->first_bug, &command->last_bug) != 2)
                 return false;
@@ -130,7 +136,8 @@ static int hunt_bugs(struct command *command)
     unsigned missed = 0;
     command->quiet = true;
     for (unsigned bug = command->first_bug; bug <= command->last_bug; bug++) {
-        command->options.test_points = UINT64_C(1) << bug;
+        command->options.test_points = (struct test_points){0};
+        test_points_add(&command->options.test_points, bug);
         uint64_t run = 0;
         while (run < command->runs && run_seed(command, command->seed + run).passed)
             run++;

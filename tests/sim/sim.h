@@ -22,6 +22,7 @@
 
 #include "base/random.h"
 #include "runtime/loop.h"
+#include "runtime/test_points.h"
 
 struct sim;
 
@@ -36,7 +37,7 @@ struct sim_faults {
     uint32_t stream_reset;   /* a segment of a stream resets it instead of arriving */
     uint64_t disk_capacity;  /* bytes of all files together; 0: no limit */
     uint32_t storage_slow;   /* factor of storage delays; 0: 1 */
-    uint64_t test_points;    /* enum test_point, a bit each; taken when a node starts */
+    struct test_points test_points; /* taken when a node starts */
 };
 
 struct sim_node_spec {

@@ -8,21 +8,21 @@
  * Two clients may share a transactional id: each fences the other in turn.
  *
  * Invariants:
- *  1. One request is under way at a time, the one of `step`; after a broken connection it is sent
- *     again as it was.
+ *  1. One request is under way at a time, the one of `step`, at the leader or coordinator that it
+ *     is for (cluster_client.h); after a broken connection it is sent again as it was.
  *  2. A commit is sent only when every value of the transaction was acknowledged.
  */
 #ifndef KLAMM_TESTS_SIM_TRANSACTION_CLIENT_H
 #define KLAMM_TESTS_SIM_TRANSACTION_CLIENT_H
 
-#include "tests/sim/kafka_client.h"
+#include "tests/sim/cluster_client.h"
 #include "tests/sim/transaction_history.h"
 
 enum transaction_role_kind { TRANSACTION_PRODUCER, TRANSACTION_COPIER, TRANSACTION_READER };
 
 struct transaction_role {
     struct transaction_history *history;
-    const char *host;
+    struct cluster_client_options links;
     enum transaction_role_kind kind;
     unsigned client;
     unsigned id;        /* number of the transactional id */
@@ -35,7 +35,9 @@ struct transaction_role {
     /* Told by the client. */
     bool is_idle;                              /* between transactions */
     int64_t positions[TRANSACTION_PARTITIONS]; /* reader, copier (of partition 0) */
-    int64_t stable[TRANSACTION_PARTITIONS];    /* the stable offset that it was told last */
+    /* The stable offset that it was told last, by the leader of which epoch. */
+    int64_t stable[TRANSACTION_PARTITIONS];
+    int32_t stable_epoch[TRANSACTION_PARTITIONS];
     uint64_t rounds; /* reader: how often it found every partition read to the end */
 };
 
@@ -52,7 +54,10 @@ static inline int32_t transaction_partition(int32_t number)
 void transaction_write_fetch(struct writer *body, int32_t number, int64_t offset, int32_t max_bytes,
                              int32_t wait_ms);
 struct transaction_fetch {
+    const struct cluster_client *client;
+    const struct cluster_witness *witness; /* of the request */
     int16_t error;
+    bool is_leaders; /* no error, and the leader's answer */
     int64_t next_offset;
     void (*value)(void *context, int64_t offset, uint64_t value);
     void *context;
@@ -60,6 +65,8 @@ struct transaction_fetch {
 /* Hands the committed values at or behind `offset` out and checks T7. */
 void transaction_read_fetch(struct transaction_role *role, int32_t number, int64_t offset,
                             struct reader *body, struct transaction_fetch *fetch);
+/* Whether the error of a fetch passes: it is tried again. */
+bool transaction_fetch_is_passing(int16_t error);
 
 void transaction_producer_start(struct loop *loop, struct transaction_role *role);
 void transaction_reader_start(struct loop *loop, struct transaction_role *role);

@@ -21,9 +21,13 @@ void transaction_history_deinit(struct transaction_history *history)
         struct transaction_log_of_client *own = &history->clients[i];
         heap_put(&history->heap, MEMORY_STATE, own->entries, own->capacity * sizeof(*own->entries));
     }
-    for (unsigned i = 0; i < TRANSACTION_PARTITIONS; i++)
+    for (unsigned i = 0; i < TRANSACTION_PARTITIONS; i++) {
+        const struct transaction_seen *seen = &history->seen[i];
         heap_put(&history->heap, MEMORY_STATE, history->reading[i].values,
                  history->reading[i].capacity * sizeof(uint64_t));
+        heap_put(&history->heap, MEMORY_STATE, seen->values, seen->capacity * sizeof(uint64_t));
+        heap_put(&history->heap, MEMORY_STATE, seen->is_noted, seen->capacity * sizeof(bool));
+    }
 }
 
 /* Room for one more element. */
@@ -94,9 +98,49 @@ static struct transaction_entry *entry_of(struct transaction_history *history, u
     return transaction_history_entry(history, (unsigned)(value >> 40) - 1, (uint32_t)(value >> 8));
 }
 
-void transaction_history_saw(struct transaction_history *history, int32_t partition, int64_t offset,
-                             uint64_t value)
+static void note(struct transaction_history *history, int32_t partition, uint64_t value)
 {
+    struct transaction_reading *reading = &history->reading[partition];
+    reading->values =
+        grow(&history->heap, reading->values, sizeof(uint64_t), reading->count, &reading->capacity);
+    reading->values[reading->count++] = value;
+}
+
+/* The place of an offset; there is one from now on. */
+static size_t seen_at(struct transaction_history *history, struct transaction_seen *seen,
+                      int64_t offset)
+{
+    size_t place = (size_t)offset;
+    size_t before = seen->capacity;
+    if (place < before)
+        return place;
+    size_t after = before > 0 ? before : 256;
+    while (after <= place)
+        after *= 2;
+    seen->values = heap_resize(&history->heap, MEMORY_STATE, seen->values,
+                               before * sizeof(uint64_t), after * sizeof(uint64_t));
+    seen->is_noted = heap_resize(&history->heap, MEMORY_STATE, seen->is_noted,
+                                 before * sizeof(bool), after * sizeof(bool));
+    memset(seen->values + before, 0, (after - before) * sizeof(uint64_t));
+    memset(seen->is_noted + before, 0, (after - before) * sizeof(bool));
+    seen->capacity = after;
+    return place;
+}
+
+void transaction_history_saw(struct transaction_history *history, int32_t partition, int64_t offset,
+                             uint64_t value, bool notes)
+{
+    struct transaction_seen *seen = &history->seen[partition];
+    size_t place = seen_at(history, seen, offset);
+    sim_require(history->sim, seen->values[place] == 0 || seen->values[place] == value,
+                "R8: partition %d, offset %lld: value %llx was read, now %llx", partition,
+                (long long)offset, (unsigned long long)seen->values[place],
+                (unsigned long long)value);
+    seen->values[place] = value;
+    if (notes) {
+        seen->is_noted[place] = true;
+        note(history, partition, value);
+    }
     const struct transaction_entry *entry = entry_of(history, value);
     sim_note(history->sim, &value, sizeof(value));
     sim_require(history->sim,
@@ -116,15 +160,6 @@ void transaction_history_stable(struct transaction_history *history, int32_t par
                 "T7: partition %d was stable up to %lld, now up to %lld", partition,
                 (long long)*known, (long long)last_stable);
     *known = last_stable;
-}
-
-void transaction_history_note(struct transaction_history *history, int32_t partition,
-                              uint64_t value)
-{
-    struct transaction_reading *reading = &history->reading[partition];
-    reading->values =
-        grow(&history->heap, reading->values, sizeof(uint64_t), reading->count, &reading->capacity);
-    reading->values[reading->count++] = value;
 }
 
 /* ---- The end ---- */
@@ -175,8 +210,22 @@ static void check_copy(const struct transaction_history *history)
                 copy->count, source->count);
 }
 
+/* What anybody has read is still there. */
+static void check_kept(const struct transaction_history *history)
+{
+    for (int32_t p = 0; p < TRANSACTION_PARTITIONS; p++) {
+        const struct transaction_seen *seen = &history->seen[p];
+        for (size_t i = 0; i < seen->capacity; i++)
+            sim_require(history->sim, seen->values[i] == 0 || seen->is_noted[i],
+                        "R8: partition %d, offset %zu: value %llx was read and is not there any "
+                        "more",
+                        p, i, (unsigned long long)seen->values[i]);
+    }
+}
+
 void transaction_history_check(struct transaction_history *history)
 {
+    check_kept(history);
     check_once(history);
     check_whole(history);
     check_copy(history);

@@ -6,7 +6,7 @@
  * value of partition 0 again.
  *
  * Invariants (simulation notes section 7):
- *  T1. A value stands at one offset.
+ *  T1. A value stands at one offset, and the offset holds it for ever (R8).
  *  T2. The values of a transaction are read all or none, in whatever partition they are.
  *  T3. What was aborted, or never committed, is never read.
  *  T4. Follows from T2: the markers of a transaction agree.
@@ -53,6 +53,13 @@ struct transaction_reading {
     size_t capacity;
 };
 
+/* By offset: what was read there, 0 for nothing yet. */
+struct transaction_seen {
+    uint64_t *values;
+    bool *is_noted; /* by the last reader */
+    size_t capacity;
+};
+
 struct transaction_history {
     struct sim *sim;
     struct heap heap;
@@ -62,7 +69,9 @@ struct transaction_history {
         int16_t epoch;
     } current[TRANSACTION_IDS]; /* the newest that was given out; -1: none */
     struct transaction_reading reading[TRANSACTION_PARTITIONS]; /* of the last, complete reader */
+    struct transaction_seen seen[TRANSACTION_PARTITIONS];       /* by all readers */
     uint64_t commits, aborts, unknown, fenced;
+    uint64_t doubtful; /* answers of who did not lead any more, perhaps */
 };
 
 static inline uint64_t transaction_value(unsigned client, uint32_t transaction, uint32_t place)
@@ -84,16 +93,13 @@ void transaction_history_identity(struct transaction_history *history, unsigned 
 /* Whether the identity had been replaced by now. */
 bool transaction_history_is_replaced(const struct transaction_history *history, unsigned id,
                                      int64_t producer_id, int16_t epoch);
-/* A reader (read_committed) saw the value. */
+/* A reader (read_committed) saw the value; the last reader notes everything from the start. */
 void transaction_history_saw(struct transaction_history *history, int32_t partition, int64_t offset,
-                             uint64_t value);
+                             uint64_t value, bool notes);
 /* A client was told these ends; `*known` is the stable offset that it was told before. */
 void transaction_history_stable(struct transaction_history *history, int32_t partition,
                                 int64_t last_stable, int64_t watermark, int64_t *known);
-/* The last reader notes everything from the start. */
-void transaction_history_note(struct transaction_history *history, int32_t partition,
-                              uint64_t value);
-/* When it has read all: T1, T2, T3, T8. */
+/* When the last reader has read all: T1, T2, T3, T8. */
 void transaction_history_check(struct transaction_history *history);
 
 #endif

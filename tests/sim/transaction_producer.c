@@ -2,7 +2,7 @@
  * Producers and copiers. A transaction goes through the steps below; what ends it early is a fence
  * (somebody else has the id now, or the coordinator gave up waiting), a crash, or a draw.
  *
- *     TOPICS -> FIND -> INIT -> (copier: POSITION) -> IDLE
+ *     TOPICS -> INIT -> (copier: POSITION) -> IDLE
  *     IDLE -> (version 1: ADD) -> PRODUCE each entry -> (copier: ADD_OFFSETS in version 1,
  *     OFFSETS) -> END -> IDLE                         any fence: INIT
  *     a copier in IDLE reads (READ) until there is something to copy
@@ -13,7 +13,6 @@
 #include "tests/sim/transaction_client.h"
 
 enum {
-    PORT = 9092,
     ENTRIES_MAX = 3,
     VALUES_MAX = 24,
     BODY_SIZE = 16384,
@@ -30,8 +29,6 @@ static const char group[] = "copiers";
 
 enum step {
     STEP_TOPICS,
-    STEP_FIND_TRANSACTION,
-    STEP_FIND_GROUP,
     STEP_INIT,
     STEP_POSITION,
     STEP_IDLE,
@@ -43,6 +40,13 @@ enum step {
     STEP_END
 };
 
+/* Of a request. */
+struct form {
+    enum kafka_api api;
+    int16_t version;
+    bool is_flexible;
+};
+
 struct entry {
     int32_t number; /* partition */
     uint64_t values[VALUES_MAX];
@@ -51,7 +55,8 @@ struct entry {
 };
 
 struct producer {
-    struct kafka_client client;
+    struct cluster_client cluster;
+    struct cluster_witness witness; /* of the request under way */
     struct transaction_role *role;
     struct random_stream random;
     struct timer tick;
@@ -75,7 +80,7 @@ struct producer {
 
 static struct sim *sim_here(const struct producer *producer)
 {
-    return sim_of(producer->client.loop);
+    return sim_of(producer->cluster.loop);
 }
 
 static const struct entry *entry_under_way(const struct producer *producer)
@@ -150,7 +155,7 @@ static void copy_value(void *context, int64_t offset, uint64_t value)
 {
     struct producer *producer = context;
     struct entry *entry = &producer->entries[0];
-    transaction_history_saw(producer->role->history, 0, offset, value);
+    transaction_history_saw(producer->role->history, 0, offset, value, false);
     if (entry->count == VALUES_MAX)
         return;
     entry->values[entry->count++] = value;
@@ -161,11 +166,16 @@ static void read_answered(struct producer *producer, struct reader *body)
 {
     producer->entries[0] = (struct entry){.number = TRANSACTION_COPY};
     producer->entry_count = 1;
-    struct transaction_fetch fetch = {.value = copy_value, .context = producer};
+    struct transaction_fetch fetch = {.client = &producer->cluster,
+                                      .witness = &producer->witness,
+                                      .value = copy_value,
+                                      .context = producer};
     transaction_read_fetch(producer->role, 0, producer->position, body, &fetch);
     producer->step = STEP_IDLE;
-    if (fetch.error != 0)
+    if (fetch.error != 0) {
+        cluster_client_forget(&producer->cluster, 0);
         return;
+    }
     if (producer->entries[0].count < VALUES_MAX)
         producer->next_position = fetch.next_offset;
     if (producer->entries[0].count == 0) {
@@ -208,21 +218,6 @@ static void write_identity(struct producer *producer, struct writer *body)
     write_i16(body, producer->epoch);
 }
 
-static void write_find(struct producer *producer, struct writer *body)
-{
-    bool is_group = producer->step == STEP_FIND_GROUP;
-    kafka_write_string(body, is_group ? group : producer->id);
-    write_i8(body, is_group ? 0 : 1);
-}
-
-static void write_metadata(struct writer *body)
-{
-    write_i32(body, 2);
-    kafka_write_string(body, transaction_topic(0));
-    kafka_write_string(body, transaction_topic(TRANSACTION_COPY));
-    write_u8(body, 1);
-}
-
 static void write_init(struct producer *producer, struct writer *body)
 {
     kafka_write_string(body, producer->id);
@@ -258,7 +253,7 @@ static void write_batch(struct producer *producer, const struct entry *entry, st
     options.producer_epoch = producer->epoch;
     options.base_sequence = producer->sequences[entry->number];
     struct batch_builder builder;
-    batch_builder_init(&builder, producer->client.loop->heap, 0, &options);
+    batch_builder_init(&builder, producer->cluster.loop->heap, 0, &options);
     for (int32_t i = 0; i < entry->count; i++) {
         uint8_t value[64] = {0};
         store_u64(value, entry->values[i]);
@@ -334,72 +329,88 @@ static void write_end(struct producer *producer, struct writer *body)
     producer->end_was_sent = true;
 }
 
-static void send(struct producer *producer, enum kafka_api api, int16_t version, bool is_flexible,
-                 const struct writer *body)
+/* Who is asked in this step. */
+static int32_t place_of(const struct producer *producer)
 {
-    const struct transaction_role *role = producer->role;
-    producer->busy = true;
-    producer->was_replaced = transaction_history_is_replaced(
-        role->history, role->id, producer->producer_id, producer->epoch);
-    if (is_flexible)
-        kafka_client_send_flexible(&producer->client, api, version, body, NULL);
-    else
-        kafka_client_send(&producer->client, api, version, body, NULL);
-}
-
-/* Sends the request of the step. */
-static void act(struct producer *producer)
-{
-    bool newer = producer->role->is_newer;
-    uint8_t *memory = heap_get(producer->client.loop->heap, MEMORY_SCRATCH, BODY_SIZE);
-    struct writer body = writer_of(memory, BODY_SIZE);
     switch (producer->step) {
-    case STEP_TOPICS:
-        write_metadata(&body);
-        send(producer, KAFKA_METADATA, 4, false, &body);
-        break;
-    case STEP_FIND_TRANSACTION:
-    case STEP_FIND_GROUP:
-        write_find(producer, &body);
-        send(producer, KAFKA_FIND_COORDINATOR, 1, false, &body);
-        break;
-    case STEP_INIT:
-        write_init(producer, &body);
-        send(producer, KAFKA_INIT_PRODUCER_ID, 1, false, &body);
-        break;
-    case STEP_POSITION:
-        write_position(&body);
-        send(producer, KAFKA_OFFSET_FETCH, 5, false, &body);
-        break;
-    case STEP_IDLE:
-        break;
-    case STEP_READ:
-        transaction_write_fetch(&body, 0, producer->position, 20000, 10);
-        send(producer, KAFKA_FETCH, 4, false, &body);
-        break;
-    case STEP_ADD:
-        write_add(producer, &body);
-        send(producer, KAFKA_ADD_PARTITIONS_TO_TXN, 1, false, &body);
-        break;
     case STEP_PRODUCE:
-        write_produce(producer, &body);
-        send(producer, KAFKA_PRODUCE, newer ? PRODUCE_VERSION_2 : PRODUCE_VERSION_1, newer, &body);
-        break;
-    case STEP_ADD_OFFSETS:
-        write_add_offsets(producer, &body);
-        send(producer, KAFKA_ADD_OFFSETS_TO_TXN, 1, false, &body);
-        break;
+        return entry_under_way(producer)->number;
+    case STEP_POSITION:
     case STEP_OFFSETS:
-        write_offsets(producer, &body);
-        send(producer, KAFKA_TXN_OFFSET_COMMIT, newer ? OFFSETS_VERSION_2 : OFFSETS_VERSION_1,
-             newer, &body);
-        break;
+        return CLUSTER_GROUP;
+    case STEP_TOPICS:
+    case STEP_IDLE:
+    case STEP_READ:
+        return 0;
+    case STEP_INIT:
+    case STEP_ADD:
+    case STEP_ADD_OFFSETS:
     case STEP_END:
-        write_end(producer, &body);
-        send(producer, KAFKA_END_TXN, newer ? END_VERSION_2 : END_VERSION_1, newer, &body);
         break;
     }
-    heap_put(producer->client.loop->heap, MEMORY_SCRATCH, memory, BODY_SIZE);
+    return CLUSTER_TRANSACTION;
+}
+
+/* The request of the step. */
+static struct form write_step(struct producer *producer, struct writer *body)
+{
+    bool newer = producer->role->is_newer;
+    switch (producer->step) {
+    case STEP_INIT:
+        write_init(producer, body);
+        return (struct form){KAFKA_INIT_PRODUCER_ID, 1, false};
+    case STEP_POSITION:
+        write_position(body);
+        return (struct form){KAFKA_OFFSET_FETCH, 5, false};
+    case STEP_READ:
+        transaction_write_fetch(body, 0, producer->position, 20000, 10);
+        return (struct form){KAFKA_FETCH, 4, false};
+    case STEP_ADD:
+        write_add(producer, body);
+        return (struct form){KAFKA_ADD_PARTITIONS_TO_TXN, 1, false};
+    case STEP_PRODUCE:
+        write_produce(producer, body);
+        return (struct form){KAFKA_PRODUCE, newer ? PRODUCE_VERSION_2 : PRODUCE_VERSION_1, newer};
+    case STEP_ADD_OFFSETS:
+        write_add_offsets(producer, body);
+        return (struct form){KAFKA_ADD_OFFSETS_TO_TXN, 1, false};
+    case STEP_OFFSETS:
+        write_offsets(producer, body);
+        return (struct form){KAFKA_TXN_OFFSET_COMMIT, newer ? OFFSETS_VERSION_2 : OFFSETS_VERSION_1,
+                             newer};
+    case STEP_END:
+        write_end(producer, body);
+        return (struct form){KAFKA_END_TXN, newer ? END_VERSION_2 : END_VERSION_1, newer};
+    case STEP_TOPICS:
+    case STEP_IDLE:
+        break;
+    }
+    sim_fail(sim_here(producer), "step %d has no request", (int)producer->step);
+}
+
+/* Sends the request of the step, when whom it is for is known and can be reached. */
+static void act(struct producer *producer)
+{
+    const struct transaction_role *role = producer->role;
+    if (producer->step == STEP_TOPICS || producer->step == STEP_IDLE)
+        return;
+    int32_t place = place_of(producer);
+    struct kafka_client *link = cluster_client_to_leader(&producer->cluster, place);
+    if (!link)
+        return;
+    struct heap *heap = producer->cluster.loop->heap;
+    uint8_t *memory = heap_get(heap, MEMORY_SCRATCH, BODY_SIZE);
+    struct writer body = writer_of(memory, BODY_SIZE);
+    struct form form = write_step(producer, &body);
+    producer->busy = true;
+    producer->witness = cluster_client_witness(&producer->cluster, place);
+    producer->was_replaced = transaction_history_is_replaced(
+        role->history, role->id, producer->producer_id, producer->epoch);
+    if (form.is_flexible)
+        kafka_client_send_flexible(link, form.api, form.version, &body, NULL);
+    else
+        kafka_client_send(link, form.api, form.version, &body, NULL);
+    heap_put(heap, MEMORY_SCRATCH, memory, BODY_SIZE);
 }
 
 /* ---- Answers ---- */
@@ -409,6 +420,12 @@ static bool is_handled(struct producer *producer, int16_t error)
 {
     switch (error) {
     case 0:
+        if (!cluster_client_is_leaders(&producer->cluster, &producer->witness)) {
+            /* Somebody else should be asked by now: what this one says may be old. */
+            producer->role->history->doubtful++;
+            cluster_client_forget(&producer->cluster, producer->witness.place);
+            return true;
+        }
         sim_require(sim_here(producer), !producer->was_replaced,
                     "T6: client %u, epoch %d, was served in step %d after it was replaced",
                     producer->role->client, producer->epoch, (int)producer->step);
@@ -424,6 +441,8 @@ static bool is_handled(struct producer *producer, int16_t error)
     case 20:
     case 51:
     case 56:
+        if (error != 51)
+            cluster_client_forget(&producer->cluster, producer->witness.place);
         return true;
     case 45:  /* lost its place when the broker was started anew */
     case 48:  /* the coordinator has ended it */
@@ -448,35 +467,6 @@ static bool is_handled(struct producer *producer, int16_t error)
         sim_fail(sim_here(producer), "client %u, step %d: error %d", producer->role->client,
                  (int)producer->step, error);
     }
-}
-
-static bool topics_are_there(struct reader *body)
-{
-    read_i32(body); /* throttle */
-    for (int32_t left = read_i32(body); left > 0 && !body->failed; left--) {
-        read_i32(body);
-        kafka_skip_string(body);
-        read_i32(body);
-        kafka_skip_string(body);
-    }
-    kafka_skip_string(body); /* cluster id */
-    read_i32(body);          /* controller */
-    bool are_there = true;
-    for (int32_t topics = read_i32(body); topics > 0 && !body->failed; topics--) {
-        are_there = read_i16(body) == 0 && are_there;
-        kafka_skip_string(body);
-        read_u8(body);
-        int32_t count = read_i32(body);
-        are_there = count > 0 && are_there;
-        for (; count > 0 && !body->failed; count--) {
-            are_there = read_i16(body) == 0 && are_there;
-            reader_take(body, 8);
-            for (int list = 0; list < 2; list++)
-                for (int32_t nodes = read_i32(body); nodes > 0 && !body->failed; nodes--)
-                    read_i32(body);
-        }
-    }
-    return are_there;
 }
 
 static void init_answered(struct producer *producer, struct reader *body)
@@ -591,29 +581,21 @@ static void end_answered(struct producer *producer, struct reader *body)
     finished(producer);
 }
 
-static void answered(struct kafka_client *client, enum kafka_api api, void *context,
+static void answered(struct cluster_client *client, int32_t node, enum kafka_api api, void *context,
                      struct reader *body)
 {
-    struct producer *producer = container_of(client, struct producer, client);
+    struct producer *producer = container_of(client, struct producer, cluster);
     (void)context;
+    (void)node;
     producer->busy = false;
     switch (producer->step) {
-    case STEP_TOPICS:
-        if (topics_are_there(body))
-            producer->step = STEP_FIND_TRANSACTION;
-        break;
-    case STEP_FIND_TRANSACTION:
-    case STEP_FIND_GROUP:
-        read_i32(body);
-        if (read_i16(body) == 0)
-            producer->step = producer->step == STEP_FIND_TRANSACTION ? STEP_FIND_GROUP : STEP_INIT;
-        break;
     case STEP_INIT:
         init_answered(producer, body);
         break;
     case STEP_POSITION:
         position_answered(producer, body);
         break;
+    case STEP_TOPICS:
     case STEP_IDLE:
         sim_fail(sim_here(producer), "an answer that nobody asked for");
     case STEP_READ:
@@ -649,7 +631,7 @@ static void answered(struct kafka_client *client, enum kafka_api api, void *cont
 
 static void crash(struct producer *producer)
 {
-    kafka_client_drop(&producer->client);
+    cluster_client_drop_all(&producer->cluster);
     producer->busy = false;
     if (producer->step > STEP_INIT)
         give_up(producer);
@@ -666,13 +648,15 @@ static bool misbehave(struct producer *producer)
         return false;
     }
     /* Longer than its transaction may last, perhaps. */
-    loop_set_timer(producer->client.loop, &producer->tick,
+    loop_set_timer(producer->cluster.loop, &producer->tick,
                    random_below(random, (uint64_t)producer->role->timeout_ms * 2 * ms));
     return true;
 }
 
 static void go_on(struct producer *producer)
 {
+    if (producer->step == STEP_TOPICS && cluster_client_has_topics(&producer->cluster))
+        producer->step = STEP_INIT;
     if (producer->step == STEP_IDLE) {
         if (producer->role->kind == TRANSACTION_COPIER) {
             producer->step = STEP_READ;
@@ -696,25 +680,20 @@ static void on_tick(struct timer *timer)
     }
     if (misbehave(producer))
         return;
-    if (!producer->client.is_open)
-        kafka_client_connect(&producer->client);
-    else if (producer->client.is_usable && !producer->busy)
+    if (!producer->busy)
         go_on(producer);
-    loop_set_timer(producer->client.loop, &producer->tick,
+    loop_set_timer(producer->cluster.loop, &producer->tick,
                    ms + random_below(&producer->random, producer->role->pace_ns));
 }
 
-static void connected(struct kafka_client *client)
+static void broken(struct cluster_client *client, int32_t node)
 {
-    (void)client;
+    struct producer *producer = container_of(client, struct producer, cluster);
+    if (producer->busy && producer->witness.node == node)
+        producer->busy = false;
 }
 
-static void broken(struct kafka_client *client)
-{
-    container_of(client, struct producer, client)->busy = false;
-}
-
-static const struct kafka_client_events client_events = {connected, answered, broken};
+static const struct cluster_client_events client_events = {answered, broken, NULL};
 
 void transaction_producer_start(struct loop *loop, struct transaction_role *role)
 {
@@ -724,6 +703,8 @@ void transaction_producer_start(struct loop *loop, struct transaction_role *role
     snprintf(producer->id, sizeof(producer->id), "t%u", role->id);
     random_init(&producer->random, loop_random_seed(loop, 1), 0);
     timer_init(&producer->tick, on_tick);
-    kafka_client_init(&producer->client, loop, &client_events, role->host, PORT);
+    role->links.group = group;
+    role->links.transactional_id = producer->id;
+    cluster_client_init(&producer->cluster, loop, &client_events, &role->links);
     loop_set_timer(loop, &producer->tick, random_below(&producer->random, 100 * ms));
 }

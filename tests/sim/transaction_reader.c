@@ -2,12 +2,17 @@
  * Reading at read_committed as clients do it: batches of an aborted transaction are those of its
  * producer between the first offset that the answer names and its marker.
  */
+#include <assert.h>
+
 #include "protocol/batch.h"
 #include "protocol/control_record.h"
 #include "protocol/record.h"
 #include "tests/sim/transaction_client.h"
 
-enum { PORT = 9092, ABORTED_MAX = 256 };
+enum { ABORTED_MAX = 256 };
+
+static_assert((int)TRANSACTION_COPY == (int)CLUSTER_SECOND,
+              "partitions have the numbers of places");
 
 static const uint64_t ms = 1000000;
 
@@ -84,6 +89,26 @@ static void take_records(struct transaction_history *history, struct view batch,
     }
 }
 
+bool transaction_fetch_is_passing(int16_t error)
+{
+    return error == 3 || error == 5 || error == 6 || error == 56;
+}
+
+/*
+ * What a leader tells to be stable never falls. The next one may have to be told first what is
+ * committed; until then it shows less, as in Apache Kafka.
+ */
+static void note_stable(struct transaction_role *role, const struct transaction_fetch *fetch,
+                        int32_t number, int64_t last_stable, int64_t watermark)
+{
+    int32_t epoch = fetch->is_leaders ? fetch->witness->standing.epoch : -1;
+    if (!fetch->is_leaders || role->stable_epoch[number] != epoch)
+        role->stable[number] = 0;
+    role->stable_epoch[number] = epoch;
+    transaction_history_stable(role->history, number, last_stable, watermark,
+                               &role->stable[number]);
+}
+
 void transaction_read_fetch(struct transaction_role *role, int32_t number, int64_t offset,
                             struct reader *body, struct transaction_fetch *fetch)
 {
@@ -106,9 +131,11 @@ void transaction_read_fetch(struct transaction_role *role, int32_t number, int64
     int32_t size = read_i32(body);
     const uint8_t *bytes = size > 0 ? reader_take(body, (size_t)size) : NULL;
     fetch->next_offset = offset;
+    fetch->is_leaders =
+        fetch->error == 0 && cluster_client_is_leaders(fetch->client, fetch->witness);
     if (fetch->error != 0)
         return;
-    transaction_history_stable(history, number, last_stable, watermark, &role->stable[number]);
+    note_stable(role, fetch, number, last_stable, watermark);
     struct view rest = view_of(bytes, bytes ? (size_t)size : 0);
     struct view batch;
     while (rest.size > 0 && batch_next(&rest, &batch) == BATCH_OK) {
@@ -126,7 +153,8 @@ void transaction_read_fetch(struct transaction_role *role, int32_t number, int64
 /* ---- The reader ---- */
 
 struct transaction_reader {
-    struct kafka_client client;
+    struct cluster_client cluster;
+    struct cluster_witness witness; /* of the request under way */
     struct transaction_role *role;
     struct random_stream random;
     struct timer tick;
@@ -138,27 +166,28 @@ struct transaction_reader {
 static void reader_value(void *context, int64_t offset, uint64_t value)
 {
     struct transaction_reader *reader = context;
-    transaction_history_saw(reader->role->history, reader->number, offset, value);
-    if (reader->role->notes)
-        transaction_history_note(reader->role->history, reader->number, value);
+    transaction_history_saw(reader->role->history, reader->number, offset, value,
+                            reader->role->notes);
 }
 
-static void reader_answered(struct kafka_client *client, enum kafka_api api, void *context,
-                            struct reader *body)
+static void reader_answered(struct cluster_client *client, int32_t node, enum kafka_api api,
+                            void *context, struct reader *body)
 {
-    struct transaction_reader *reader = container_of(client, struct transaction_reader, client);
+    struct transaction_reader *reader = container_of(client, struct transaction_reader, cluster);
     struct transaction_role *role = reader->role;
     (void)api;
     (void)context;
+    (void)node;
     reader->busy = false;
-    struct transaction_fetch fetch = {.value = reader_value, .context = reader};
+    struct transaction_fetch fetch = {
+        .client = client, .witness = &reader->witness, .value = reader_value, .context = reader};
     int64_t *position = &role->positions[reader->number];
     transaction_read_fetch(role, reader->number, *position, body, &fetch);
-    sim_require(role->history->sim,
-                fetch.error == 0 || fetch.error == 3 || fetch.error == 5 || fetch.error == 6 ||
-                    fetch.error == 56,
+    sim_require(role->history->sim, fetch.error == 0 || transaction_fetch_is_passing(fetch.error),
                 "reading partition %d fails with %d", reader->number, fetch.error);
-    if (fetch.error != 0 || fetch.next_offset != *position)
+    if (!fetch.is_leaders)
+        cluster_client_forget(client, reader->number);
+    if (!fetch.is_leaders || fetch.next_offset != *position)
         reader->is_whole = false;
     *position = fetch.next_offset;
     if (fetch.error == 0 && *position < role->stable[reader->number])
@@ -170,34 +199,38 @@ static void reader_answered(struct kafka_client *client, enum kafka_api api, voi
     }
 }
 
-static void reader_connected(struct kafka_client *client)
+static void reader_broken(struct cluster_client *client, int32_t node)
 {
-    (void)client;
-}
-
-static void reader_broken(struct kafka_client *client)
-{
-    struct transaction_reader *reader = container_of(client, struct transaction_reader, client);
+    struct transaction_reader *reader = container_of(client, struct transaction_reader, cluster);
+    if (!reader->busy || reader->witness.node != node)
+        return;
     reader->busy = reader->is_whole = false;
+    cluster_client_forget(client, reader->number);
 }
 
-static const struct kafka_client_events reader_events = {reader_connected, reader_answered,
-                                                         reader_broken};
+static const struct cluster_client_events reader_events = {reader_answered, reader_broken, NULL};
+
+static void reader_ask(struct transaction_reader *reader)
+{
+    struct kafka_client *link = cluster_client_to_leader(&reader->cluster, reader->number);
+    if (!link)
+        return;
+    uint8_t memory[128];
+    struct writer body = writer_of(memory, sizeof(memory));
+    transaction_write_fetch(&body, reader->number, reader->role->positions[reader->number],
+                            1 + (int32_t)random_below(&reader->random, 50000), 10);
+    kafka_client_send(link, KAFKA_FETCH, 4, &body, NULL);
+    reader->witness = cluster_client_witness(&reader->cluster, reader->number);
+    reader->busy = true;
+}
 
 static void reader_tick(struct timer *timer)
 {
     struct transaction_reader *reader = container_of(timer, struct transaction_reader, tick);
-    if (!reader->client.is_open) {
-        kafka_client_connect(&reader->client);
-    } else if (reader->client.is_usable && !reader->busy) {
-        uint8_t memory[128];
-        struct writer body = writer_of(memory, sizeof(memory));
-        transaction_write_fetch(&body, reader->number, reader->role->positions[reader->number],
-                                1 + (int32_t)random_below(&reader->random, 50000), 10);
-        kafka_client_send(&reader->client, KAFKA_FETCH, 4, &body, NULL);
-        reader->busy = true;
-    }
-    loop_set_timer(reader->client.loop, &reader->tick, ms + random_below(&reader->random, 20 * ms));
+    if (!reader->busy)
+        reader_ask(reader);
+    loop_set_timer(reader->cluster.loop, &reader->tick,
+                   ms + random_below(&reader->random, 20 * ms));
 }
 
 void transaction_reader_start(struct loop *loop, struct transaction_role *role)
@@ -206,7 +239,7 @@ void transaction_reader_start(struct loop *loop, struct transaction_role *role)
     reader->role = role;
     random_init(&reader->random, loop_random_seed(loop, 1), 0);
     timer_init(&reader->tick, reader_tick);
-    kafka_client_init(&reader->client, loop, &reader_events, role->host, PORT);
+    cluster_client_init(&reader->cluster, loop, &reader_events, &role->links);
     reader_tick(&reader->tick);
 }
 
