@@ -15,10 +15,15 @@ enum { WARM_ROUNDS_MAX = 8, ZSTD_SINCE_VERSION = 10, FOLLOWERS_SINCE_VERSION = 1
 
 static void begin_round(struct fetch_part *part);
 
+static bool is_follower(const struct fetch_part *part)
+{
+    return part->asker.replica_id >= 0;
+}
+
 /* Whether leader.replication.throttled.replicas lists the partition of a follower's fetch. */
 static bool is_listed(const struct fetch_item *item, const struct shard *shard)
 {
-    if (item->part->asker.replica_id < 0 || shard->throttle.rate == UINT64_MAX)
+    if (!is_follower(item->part) || shard->throttle.rate == UINT64_MAX)
         return false;
     const struct image_topic *topic = image_topic_by_id(shard->image, item->ask->placed_id);
     return topic && throttle_lists(shard->image, topic->name,
@@ -97,7 +102,7 @@ static enum kafka_error check(const struct fetch_part *part, const struct fetch_
     const struct fetch_asker *asker = &part->asker;
     if (!replica)
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    if (asker->replica_id >= 0)
+    if (is_follower(part))
         return replica_check_fetch(replica, interest->leader_epoch, asker->replica_id,
                                    asker->broker_epoch);
     enum kafka_error error = asker->version >= FOLLOWERS_SINCE_VERSION
@@ -118,11 +123,6 @@ static void item_warmed(struct log_warm *warm)
     klamm_assert(part->warming > 0);
     if (--part->warming == 0)
         begin_round(part);
-}
-
-static bool is_follower(const struct fetch_part *part)
-{
-    return part->asker.replica_id >= 0;
 }
 
 static enum log_read_bound bound_of(const struct fetch_part *part)
@@ -272,7 +272,6 @@ static size_t look(struct fetch_part *part, struct fetch_interest *interest, uin
 /* The round is complete: nothing of it is cold. */
 static void end_round(struct fetch_part *part)
 {
-    part->is_noted = true;
     if (part->found_bytes >= part->wanted_bytes || part->has_news || !part->may_wait)
         go_home(part);
     else
