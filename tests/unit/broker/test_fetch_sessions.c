@@ -16,7 +16,6 @@ static struct {
     int32_t id;
     int32_t epoch;
     int32_t max_bytes;
-    int32_t max_wait_ms;
     struct fetch_response response;
 } test;
 
@@ -36,14 +35,19 @@ static void stop(void)
     broker_fixture_deinit(&test.broker);
 }
 
-static void send(struct fetch_request *request)
+static void fill_header(struct fetch_request *request, int32_t max_wait_ms)
 {
     request->replica_id = -1;
     request->session_id = test.id;
     request->session_epoch = test.epoch++;
     request->max_bytes = test.max_bytes;
-    request->max_wait_ms = test.max_wait_ms;
+    request->max_wait_ms = max_wait_ms;
     request->min_bytes = 1;
+}
+
+static void send(struct fetch_request *request)
+{
+    fill_header(request, 0);
     call_fetch(&test.broker, VERSION, request, &test.response);
     assert_int_equal(test.response.error_code, KAFKA_ERROR_NONE);
     test.id = test.response.session_id;
@@ -246,30 +250,29 @@ static void a_name_finds_the_topic_that_has_it_now(void **state)
     stop();
 }
 
+/* Asks for nothing new and is left waiting. */
+static void begin_to_wait(void)
+{
+    struct fetch_request request;
+    fetch_request_init(&request);
+    fill_header(&request, 30000);
+    size_t size = fetch_request_size(&request, VERSION);
+    struct message_writer out = message_writer_of(broker_fixture_get(&test.broker, size, 1), size);
+    fetch_request_encode(&request, &out, VERSION);
+    broker_fixture_send(&test.broker, API_KEY_FETCH, VERSION,
+                        view_of(out.bytes.data, out.bytes.size));
+    assert_int_equal(test.broker.state, FIXTURE_SENT);
+}
+
 static void a_request_that_waits_is_woken(void **state)
 {
     (void)state;
     start();
     begin_session();
-    test.max_wait_ms = 30000;
     struct broker_fixture producer;
     for (int32_t i = 0; i < PARTITIONS; i++) {
-        struct fetch_request request;
-        fetch_request_init(&request);
-        request.replica_id = -1;
-        request.session_id = test.id;
-        request.session_epoch = test.epoch++;
-        request.max_bytes = test.max_bytes;
-        request.max_wait_ms = test.max_wait_ms;
-        request.min_bytes = 1;
-        size_t size = fetch_request_size(&request, VERSION);
-        struct message_writer out =
-            message_writer_of(broker_fixture_get(&test.broker, size, 1), size);
-        fetch_request_encode(&request, &out, VERSION);
         uint64_t before_ns = sim_now_ns(test.broker.sim);
-        broker_fixture_send(&test.broker, API_KEY_FETCH, VERSION,
-                            view_of(out.bytes.data, out.bytes.size));
-        assert_int_equal(test.broker.state, FIXTURE_SENT);
+        begin_to_wait();
         broker_fixture_add_client(&producer, &test.broker);
         broker_fixture_produce(&producer, "two", i, 1, 1000);
         struct view answer = broker_fixture_await(&test.broker);
@@ -279,9 +282,7 @@ static void a_request_that_waits_is_woken(void **state)
         struct reader reader = reader_of(answer);
         assert_true(fetch_response_decode(&test.response, &reader, VERSION, &test.broker.arena));
         assert_given(1, i);
-        test.max_wait_ms = 0;
         ask(1, i, 1, 1);
-        test.max_wait_ms = 30000;
     }
     stop();
 }
@@ -294,19 +295,7 @@ static void a_broken_connection_leaves_nothing_behind(void **state)
     begin_session();
     struct broker_fixture other;
     broker_fixture_add_client(&other, &test.broker);
-    struct fetch_request request;
-    fetch_request_init(&request);
-    request.replica_id = -1;
-    request.session_id = test.id;
-    request.session_epoch = test.epoch;
-    request.max_bytes = test.max_bytes;
-    request.max_wait_ms = 30000;
-    request.min_bytes = 1;
-    size_t size = fetch_request_size(&request, VERSION);
-    struct message_writer out = message_writer_of(broker_fixture_get(&test.broker, size, 1), size);
-    fetch_request_encode(&request, &out, VERSION);
-    broker_fixture_send(&test.broker, API_KEY_FETCH, VERSION,
-                        view_of(out.bytes.data, out.bytes.size));
+    begin_to_wait();
     broker_fixture_hang_up(&test.broker);
     for (int32_t i = 0; i < PARTITIONS; i++)
         broker_fixture_produce(&other, "one", i, 1, 1000);
