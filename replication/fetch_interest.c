@@ -31,8 +31,9 @@ static void make_due(struct fetch_interest *interest)
 /* From here on the follower's position is what it names. */
 static void stop_resting(struct fetch_interest *interest)
 {
+    const struct fetch_interests *owner = interest->owner;
     if (interest->is_resting)
-        replica_follower_stirs(interest->replica, interest->owner->asker.replica_id);
+        replica_follower_stirs(interest->replica, owner->asker.replica_id, &owner->asked_ns);
     interest->is_resting = false;
 }
 

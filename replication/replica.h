@@ -170,10 +170,11 @@ void replica_fetched(struct replica *replica, const struct replica_fetch *fetch)
 bool replica_may_rest(const struct replica *replica, const struct replica_fetch *fetch);
 /*
  * The follower rests: *clock_ns, which the caller moves on, is the time of its last fetch. Until
- * replica_follower_stirs, which is right also after the end of the leadership.
+ * replica_follower_stirs with the same clock, which is right also after the end of the leadership,
+ * and when the follower rests by the clock of another session by then.
  */
 void replica_follower_rests(struct replica *replica, int32_t replica_id, const int64_t *clock_ns);
-void replica_follower_stirs(struct replica *replica, int32_t replica_id);
+void replica_follower_stirs(struct replica *replica, int32_t replica_id, const int64_t *clock_ns);
 /* The answer to a proposal of this replica's; late ones are welcome and do nothing. */
 void replica_isr_answered(struct replica *replica, const struct isr_proposal *proposal);
 /* What is known of the other replicas; NULL: it does not lead, or is the only one. */

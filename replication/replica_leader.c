@@ -275,12 +275,12 @@ void replica_follower_rests(struct replica *replica, int32_t replica_id, const i
     in_sync_find(&replica->leadership->in_sync, replica_id)->rest_clock_ns = clock_ns;
 }
 
-void replica_follower_stirs(struct replica *replica, int32_t replica_id)
+void replica_follower_stirs(struct replica *replica, int32_t replica_id, const int64_t *clock_ns)
 {
     struct replica_leadership *leadership = replica->leadership;
     struct remote_replica *remote =
         leadership ? in_sync_find(&leadership->in_sync, replica_id) : NULL;
-    if (remote)
+    if (remote && remote->rest_clock_ns == clock_ns)
         in_sync_end_rest(remote);
 }
 

@@ -283,6 +283,27 @@ static void a_session_that_is_silent_counts_no_more(void **state)
     stop();
 }
 
+/* A follower takes a partition to another session before the first one has forgotten it. */
+static void the_end_of_one_session_leaves_the_rest_of_another(void **state)
+{
+    (void)state;
+    start(FOLLOWER);
+    look();
+    struct fetch_interests *first = interests;
+    struct fetch_interest *forgotten = ask.interest;
+    interests = fetch_interests_create(test.host.loop);
+    fetch_interests_begin(interests, &asker);
+    ask.interest = fetch_interest_create(interests, &ask);
+    fetch_interest_ask(ask.interest);
+    look();
+    fetch_interest_destroy(forgotten);
+    fetch_interests_destroy(first);
+    leader_fixture_pass(&test, 1);
+    request();
+    assert_int_equal(in_sync_last_fetch_ns(remote()), test.host.loop->now_ns);
+    stop();
+}
+
 static void who_is_not_in_sync_does_not_rest(void **state)
 {
     (void)state;
@@ -335,6 +356,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_leadership_makes_it_due),
         cmocka_unit_test(requests_that_do_not_name_a_follower_count_for_it),
         cmocka_unit_test(a_session_that_is_silent_counts_no_more),
+        cmocka_unit_test(the_end_of_one_session_leaves_the_rest_of_another),
         cmocka_unit_test(who_is_not_in_sync_does_not_rest),
         cmocka_unit_test(another_state_of_the_partition_ends_the_rest),
     };
